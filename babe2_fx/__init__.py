@@ -1,0 +1,1 @@
+"""BABE-2 FX: a generative equalizer for old music recordings."""

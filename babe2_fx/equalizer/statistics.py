@@ -1,0 +1,33 @@
+"""All that the filter's cost needs to know of two signals.
+
+The magnitudes do not change while the filter is fitted and the filter depends on frequency alone, so that Eq. 13
+is a sum over bins of three numbers each, whatever the length of the signals, their number, or that of iterations.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from torch import Tensor
+
+from ..spectra import analyse
+
+
+@dataclass(frozen=True)
+class FilterStatistics:
+    """Σ|X|², Σ|X||Y|, Σ|Y|² over frames and batch, float64 (2049,) each; x is the estimate, y the observation."""
+
+    sxx: np.ndarray
+    sxy: np.ndarray
+    syy: np.ndarray
+
+    @classmethod
+    def from_signals(cls, x: Tensor, y: Tensor) -> "FilterStatistics":
+        """x, y: (..., samples). All leading dimensions share one filter and add up."""
+        x, y = analyse(x).abs(), analyse(y).abs()
+        other = tuple(d for d in range(x.ndim) if d != x.ndim - 2)
+        return cls(*(product.sum(dim=other).double().cpu().numpy() for product in (x * x, x * y, y * y)))
+
+    def __add__(self, other: "FilterStatistics") -> "FilterStatistics":
+        return FilterStatistics(self.sxx + other.sxx, self.sxy + other.sxy, self.syy + other.syy)

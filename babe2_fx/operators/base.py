@@ -1,0 +1,18 @@
+"""What a sampler asks of an operator."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from torch import Tensor
+
+
+class Operator(Protocol):
+    def apply(self, x: Tensor) -> Tensor:
+        """The observation that a clean signal x (batch, samples) would give, differentiable; same shape."""
+
+    def fit(self, denoised: Tensor, observation: Tensor) -> None:
+        """Moves the operator's own parameters towards `observation` ≈ apply(`denoised`), both (batch, samples).
+
+        Does nothing where there is nothing to fit.
+        """

@@ -1,0 +1,46 @@
+"""Filters as operators: a known response, and the breakpoint EQ that is estimated while sampling."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from ..equalizer import BreakpointEQ, FilterStatistics
+from ..spectra import apply_response, filter_frequencies
+
+
+class FixedFilter:
+    """A known zero-phase filter. `response`: linear magnitude (2049,) at `filter_frequencies`."""
+
+    def __init__(self, response: Tensor):
+        self.response = response
+
+    def apply(self, x: Tensor) -> Tensor:
+        return apply_response(x, self.response.to(x))
+
+    def fit(self, denoised: Tensor, observation: Tensor) -> None:
+        pass
+
+
+class BlindEqualizer:
+    """The breakpoint EQ of Sec. 3.1, fitted at every step to the denoised estimate (Eq. 13).
+
+    Args:
+        fitter: keeps the EQ and its optimiser's state from step to step and from block to block; `FilterFit` or
+            `GlobalFit`.
+    """
+
+    def __init__(self, fitter, sample_rate: float):
+        self.fitter = fitter
+        self.frequencies = filter_frequencies(sample_rate)
+
+    @property
+    def equalizer(self) -> BreakpointEQ:
+        return self.fitter.equalizer
+
+    def apply(self, x: Tensor) -> Tensor:
+        return apply_response(x, self.equalizer.response(self.frequencies).to(x))
+
+    @torch.no_grad()
+    def fit(self, denoised: Tensor, observation: Tensor) -> None:
+        self.fitter.step(FilterStatistics.from_signals(denoised, observation))

@@ -1,0 +1,28 @@
+"""Block after block: the end of the restored block before is known in the next one (Eq. 20)."""
+
+from __future__ import annotations
+
+from torch import Tensor
+
+
+class WithOverlap:
+    """Another operator everywhere but in the first `overlap` samples, which are observed as they are.
+
+    The observation holds the restored end of the block before in its first `overlap` samples.
+    """
+
+    def __init__(self, inner, overlap: int):
+        self.inner, self.overlap = inner, overlap
+
+    def _outside(self, x: Tensor) -> Tensor:
+        x = x.clone()
+        x[..., :self.overlap] = 0
+        return x
+
+    def apply(self, x: Tensor) -> Tensor:
+        observed = self.inner.apply(x)
+        return observed.slice_scatter(x[..., :self.overlap], dim=-1, end=self.overlap)
+
+    def fit(self, denoised: Tensor, observation: Tensor) -> None:
+        # What is already restored says nothing of the filter.
+        self.inner.fit(self._outside(denoised), self._outside(observation))

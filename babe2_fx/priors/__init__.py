@@ -1,0 +1,9 @@
+"""Priors: diffusion models of clean music on an invertible constant-Q transform."""
+
+from .checkpoints import PriorError, load_prior, save_prior
+from .edm import Preconditioning, warped_levels
+from .network import CQTDiff, NetworkConfig
+from .prior import Emphasis, Prior
+
+__all__ = ["CQTDiff", "Emphasis", "NetworkConfig", "Preconditioning", "Prior", "PriorError", "load_prior",
+           "save_prior", "warped_levels"]

@@ -1,0 +1,86 @@
+"""Prior files: one safetensors file holds weights, sizes, LTAS, emphasis and origin; no code is ever read."""
+
+from __future__ import annotations
+
+import json
+import os
+import struct
+import tempfile
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor
+
+from .network import CQTDiff, NetworkConfig
+from .prior import Emphasis, Prior
+
+FORMAT = "babe2-prior-1"
+
+
+class PriorError(ValueError):
+    """A prior file that cannot be used; the message says which and why."""
+
+
+def save_prior(path: str | os.PathLike, weights: dict[str, Tensor], config: NetworkConfig, sigma_data: float,
+               level: float, ltas: Tensor, emphasis_db: Tensor | None, info: dict,
+               dtype: torch.dtype = torch.float16) -> None:
+    """Writes a prior file, whole or not at all. `weights` is a `CQTDiff` state dict; the rest as in `Prior`."""
+    path = Path(path)
+    # The resampling kernels are constants and the noise frequencies need their precision.
+    tensors = {f"network.{name}": value.contiguous().to(torch.float32 if "RFF" in name else dtype)
+               for name, value in weights.items() if not name.endswith("kernel")}
+    tensors["ltas"] = ltas.float().contiguous()
+    if emphasis_db is not None:
+        tensors["emphasis_db"] = emphasis_db.float().contiguous()
+    metadata = {"format": FORMAT, "network": json.dumps(config.to_dict()), "sigma_data": repr(float(sigma_data)),
+                "level": repr(float(level)), "info": json.dumps(info)}
+    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=path.name, suffix=".part")
+    os.close(handle)
+    try:
+        save_file(tensors, temporary, metadata)
+        os.replace(temporary, path)
+    except BaseException:
+        Path(temporary).unlink(missing_ok=True)
+        raise
+
+
+def load_prior(path_or_id: str | os.PathLike, device: str | torch.device | None = None) -> Prior:
+    """A prior from a file, or that of a preset.
+
+    Args:
+        path_or_id: path of a prior file, or the name of a preset ("piano").
+        device: where to put it; None is the CPU.
+
+    Raises:
+        PriorError: if there is no such prior or the file is not a whole prior file.
+    """
+    path = Path(path_or_id)
+    if not path.suffix and not path.exists():
+        from ..presets import load_preset  # presets name their prior; imported here because they use this module
+        path = load_preset(str(path_or_id)).prior_path
+    if not path.is_file():
+        raise PriorError(f"There is no prior file {path}.")
+    try:
+        with safe_open(str(path), framework="pt") as file:
+            metadata = file.metadata() or {}
+            if metadata.get("format") != FORMAT:
+                raise PriorError(f"{path} is a safetensors file but not a prior of this program (its format is "
+                                 f"{metadata.get('format', 'not stated')!r}).")
+            tensors = {name: file.get_tensor(name) for name in file.keys()}
+        config = NetworkConfig(**json.loads(metadata["network"]))
+        with torch.device("meta"):  # sizes only: the weights come from the file
+            network = CQTDiff(config)
+        weights = {name.removeprefix("network."): value.float() for name, value in tensors.items()
+                   if name.startswith("network.")}
+        reference = CQTDiff.kernels()
+        network.load_state_dict(weights | reference, assign=True)
+        prior = Prior(network, float(metadata["sigma_data"]), float(metadata["level"]), tensors["ltas"],
+                      Emphasis(tensors["emphasis_db"]) if "emphasis_db" in tensors else None,
+                      json.loads(metadata["info"]))
+    except (SafetensorError, KeyError, TypeError, ValueError, RuntimeError, struct.error) as error:
+        if isinstance(error, PriorError):
+            raise
+        raise PriorError(f"{path} is not a whole prior file: {error}") from error
+    return prior.to(device) if device is not None else prior

@@ -1,0 +1,259 @@
+"""CQT-Diff+: a U-Net on the octaves of a constant-Q transform (paper App. A.2; Moliner and Välimäki 2023).
+
+The encoder starts with the highest octave and takes in the next lower one each time it halves in frames; the
+decoder gives back one octave a stage. Convolutions are free of bias, and everything that scales (normalisation,
+noise-level conditioning) is one factor a channel, so that the network is nearly scale-equivariant.
+
+Parameter names are those of the published checkpoints, which therefore load as they are.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import asdict, dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from .cqt import OctaveCQT
+
+GROUPS = 8
+# A half-band low-pass (cubic interpolation, EDM's resampling kernel); used for halving and doubling frames.
+CUBIC = (-0.01171875, -0.03515625, 0.11328125, 0.43359375, 0.43359375, 0.11328125, -0.03515625, -0.01171875)
+
+
+@dataclass(frozen=True)
+class NetworkConfig:
+    """Every size of a CQT-Diff+ network.
+
+    `channels` and `layers` go from the highest octave to the lowest; `layers` counts the dilated convolutions of a
+    stage (dilations 1, 2, 4 ... along frequency). Defaults are the published piano's.
+    """
+
+    sample_rate: int = 22050
+    block_length: int = 184184
+    octaves: int = 7
+    bins_per_octave: int = 64
+    window: str = "kaiser"
+    window_beta: float = 1.0
+    channels: tuple[int, ...] = (64, 96, 96, 128, 128, 256, 256)
+    layers: tuple[int, ...] = (2, 3, 4, 5, 6, 7, 7)
+    bottlenecks: int = 1
+    embedding: int = 256
+
+    def __post_init__(self):
+        object.__setattr__(self, "channels", tuple(int(c) for c in self.channels))
+        object.__setattr__(self, "layers", tuple(int(n) for n in self.layers))
+        if not len(self.channels) == len(self.layers) == self.octaves:
+            raise ValueError(f"A network of {self.octaves} octaves needs as many channel counts and layer counts, "
+                             f"not {len(self.channels)} and {len(self.layers)}.")
+        if any(c < GROUPS or c % GROUPS for c in self.channels):
+            raise ValueError(f"Channel counts must be multiples of {GROUPS}, not {self.channels}.")
+
+    def to_dict(self) -> dict:
+        return asdict(self)
+
+
+def _uniform(shape: tuple[int, ...], fan_in: int, weight: float) -> nn.Parameter:
+    bound = math.sqrt(3 / fan_in) * weight
+    return nn.Parameter((torch.rand(shape) * 2 - 1) * bound)
+
+
+# Scale of initial weights: as in EDM, with gates almost closed so that every block starts as the identity.
+INITIAL, CLOSED = math.sqrt(1 / 3), 1e-7
+
+
+class Linear(nn.Module):
+    def __init__(self, inputs: int, outputs: int, scale: float = INITIAL):
+        super().__init__()
+        self.weight = _uniform((outputs, inputs), inputs, scale)
+        self.bias = nn.Parameter(torch.zeros(outputs))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return F.linear(x, self.weight, self.bias)
+
+
+class Conv(nn.Module):
+    """A convolution over (frequency, frames) without bias, zero-padded to the same size."""
+
+    def __init__(self, inputs: int, outputs: int, kernel: tuple[int, int] = (1, 1), dilation: int = 1):
+        super().__init__()
+        self.weight = _uniform((outputs, inputs, *kernel), inputs * kernel[0] * kernel[1], INITIAL)
+        self.padding = (dilation * (kernel[0] // 2), kernel[1] // 2)
+        self.dilation = (dilation, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return F.conv2d(x, self.weight.to(x.dtype), padding=self.padding, dilation=self.dilation)
+
+
+class GroupScale(nn.Module):
+    """Division by the standard deviation of each group of channels; the mean stays (bias-free group norm)."""
+
+    def __init__(self, channels: int):
+        super().__init__()
+        self.gamma = nn.Parameter(torch.ones(1, channels, 1, 1))
+
+    def factor(self, x: Tensor) -> Tensor:
+        """The factor for each channel of x (batch, channels, frequency, frames): (batch, channels), float32."""
+        batch, channels = x.shape[:2]
+        count = x[0, 0].numel() * (channels // GROUPS)
+        wide = x.float()
+        # From sums over each channel: in the memory layout of the convolutions a group is not contiguous.
+        total = wide.sum(dim=(2, 3)).view(batch, GROUPS, -1).sum(-1)
+        power = wide.square().sum(dim=(2, 3)).view(batch, GROUPS, -1).sum(-1)
+        variance = (power - total.square() / count) / (count - 1)
+        scale = 1 / (variance.clamp(min=1e-20).sqrt() + 1e-7)
+        return scale.repeat_interleave(channels // GROUPS, dim=1) * self.gamma.view(1, -1)
+
+
+class ResnetBlock(nn.Module):
+    """Gated residual convolutions, dilated along frequency, conditioned on the noise level."""
+
+    def __init__(self, inputs: int, outputs: int, layers: int, embedding: int, kernel: tuple[int, int] = (5, 3),
+                 project: str = "before"):
+        super().__init__()
+        inner = outputs if project == "before" else inputs
+        self.proj_in = Conv(inputs, inner) if inputs != inner else nn.Identity()
+        self.proj_out = Conv(inner, outputs) if inner != outputs else nn.Identity()
+        self.res_conv = Conv(inputs, outputs) if inputs != outputs else nn.Identity()
+        self.norm = nn.ModuleList(GroupScale(inner) for _ in range(layers))
+        self.affine = nn.ModuleList(Linear(embedding, inner) for _ in range(layers))
+        self.gate = nn.ModuleList(Linear(embedding, inner, CLOSED) for _ in range(layers))
+        self.H = nn.ModuleList(Conv(inner, inner, kernel, dilation=2 ** i if kernel[0] > 1 else 1)
+                               for i in range(layers))
+
+    def forward(self, x: Tensor, level: Tensor) -> Tensor:
+        inputs, x = x, self.proj_in(x)
+        # Each layer halves the power of its sum. The halvings are gathered in `half` and undone in the gates, so that
+        # the signal itself is passed over once less; normalisation does not see them.
+        half = 1.0
+        for norm, affine, gate, conv in zip(self.norm, self.affine, self.gate, self.H):
+            scale = (norm.factor(x) * (affine(level) + 1)).to(x.dtype)[:, :, None, None]
+            opening = (gate(level) / half).to(x.dtype)[:, :, None, None]
+            x = torch.addcmul(x, conv(F.gelu(x * scale)), opening)
+            half *= math.sqrt(0.5)
+        return torch.add(self.res_conv(inputs), self.proj_out(x), alpha=half) * math.sqrt(0.5)
+
+
+class NoiseLevelEmbedding(nn.Module):
+    """Random Fourier features of the noise condition, and a small MLP: (batch, 1) -> (batch, embedding)."""
+
+    def __init__(self, embedding: int):
+        super().__init__()
+        self.RFF_freq = nn.Parameter(16 * torch.randn(1, 32), requires_grad=False)
+        self.MLP = nn.ModuleList([Linear(64, 128), Linear(128, 256), Linear(256, embedding)])
+
+    def forward(self, noise_condition: Tensor) -> Tensor:
+        angle = 2 * math.pi * noise_condition * self.RFF_freq
+        x = torch.cat([angle.sin(), angle.cos()], dim=1)
+        for layer in self.MLP:
+            x = F.relu(layer(x))
+        return x
+
+
+class Resample(nn.Module):
+    """Halves or doubles the number of frames of (batch, channels, frequency, frames)."""
+
+    def __init__(self, up: bool):
+        super().__init__()
+        self.up = up
+        self.register_buffer("kernel", torch.tensor(CUBIC))
+
+    def forward(self, x: Tensor) -> Tensor:
+        channels = x.shape[1]
+        weight = self.kernel.to(x.dtype).view(1, 1, 1, -1).expand(channels, 1, 1, -1)
+        if self.up:
+            x = F.pad(x, (2, 2, 0, 0), mode="reflect")
+            return F.conv_transpose2d(x, weight, stride=(1, 2), padding=(0, 7), groups=channels)
+        return F.conv2d(F.pad(x, (3, 3, 0, 0), mode="reflect"), weight, stride=(1, 2), groups=channels)
+
+
+class CQTDiff(nn.Module):
+    """The network F of Eq. 15: (audio (batch, samples), noise condition (batch, 1)) -> audio (batch, samples).
+
+    `compute_dtype` is that of the convolutions and what lies between them (float32, or bfloat16 where the hardware
+    is faster with it); the transform and the statistics of normalisation stay in float32.
+    """
+
+    def __init__(self, config: NetworkConfig):
+        super().__init__()
+        self.config = config
+        self.compute_dtype = torch.float32
+        channels, layers, width = config.channels, config.layers, config.embedding
+        self.embedding = NoiseLevelEmbedding(width)
+        self.downsamplerT, self.upsamplerT = Resample(up=False), Resample(up=True)
+        self.downs = nn.ModuleList()
+        for i in range(config.octaves):
+            before = channels[max(i - 1, 0)]
+            self.downs.append(nn.ModuleList([
+                ResnetBlock(2, before, 1, width, kernel=(1, 1)),
+                Conv(2, channels[i], (5, 3)),
+                ResnetBlock(before, channels[i], layers[i], width)]))
+        self.middle = nn.ModuleList(nn.ModuleList([
+            ResnetBlock(channels[-1], 2, 1, width, kernel=(1, 1), project="after"),
+            ResnetBlock(channels[-1], channels[-1], layers[-1], width)]) for _ in range(config.bottlenecks))
+        self.ups = nn.ModuleList()
+        for i in reversed(range(config.octaves)):
+            after = channels[max(i - 1, 0)]
+            self.ups.append(nn.ModuleList([
+                ResnetBlock(after, 2, 1, width, kernel=(1, 1), project="after"),
+                ResnetBlock(2 * channels[i], after, layers[i], width)]))
+        self._transforms: dict[int, OctaveCQT] = {}
+
+    @staticmethod
+    def kernels() -> dict[str, Tensor]:
+        """The constants of the state dict, which a file of weights need not carry."""
+        return {f"{name}.kernel": torch.tensor(CUBIC) for name in ("downsamplerT", "upsamplerT")}
+
+    def transform(self, block_length: int) -> OctaveCQT:
+        """The CQT for blocks of this length, on the network's device; made at first use and kept."""
+        cqt = self._transforms.get(block_length)
+        device = self.downsamplerT.kernel.device
+        if cqt is None or cqt.gain.device != device:
+            c = self.config
+            cqt = OctaveCQT(c.octaves, c.bins_per_octave, c.sample_rate, block_length, c.window, c.window_beta)
+            self._transforms[block_length] = cqt = cqt.to(device)
+        return cqt
+
+    def forward(self, x: Tensor, noise_condition: Tensor) -> Tensor:
+        cqt = self.transform(x.shape[-1])
+        planes = [torch.view_as_real(octave).permute(0, 3, 1, 2).to(self.compute_dtype)
+                  .contiguous(memory_format=torch.channels_last) for octave in cqt(x)]
+        planes = self.unet(planes, self.embedding(noise_condition))
+        return cqt.inverse([torch.view_as_complex(plane.permute(0, 2, 3, 1).float().contiguous())
+                            for plane in planes])
+
+    def unet(self, planes: list[Tensor], level: Tensor) -> list[Tensor]:
+        """Real and imaginary planes (batch, 2, bins, frames), lowest octave first, to the same."""
+        bins, last, half = self.config.bins_per_octave, self.config.octaves - 1, math.sqrt(0.5)
+        skips = []
+        x = pyramid = None
+        for i, (first, from_pyramid, block) in enumerate(self.downs):
+            plane = planes[last - i]
+            entering = first(plane, level)
+            x = entering if x is None else torch.cat([entering, x], dim=2)
+            if i < last:
+                plane = self.downsamplerT(plane)
+                pyramid = plane if pyramid is None else torch.cat([plane, self.downsamplerT(pyramid)], dim=2)
+            else:
+                pyramid = plane if pyramid is None else torch.cat([plane, pyramid], dim=2)
+            x = block(x, level)
+            skips.append(x)
+            if i < last:
+                x = self.downsamplerT(x)
+            x = (x + from_pyramid(pyramid)) * half
+
+        for out_block, block in self.middle:
+            x = block(x, level)
+            out = out_block(x, level)
+
+        result = []
+        for out_block, block in self.ups:
+            x = block(torch.cat([x, skips.pop()], dim=1), level)
+            out = (out + out_block(x, level)) * half
+            result.append(out[:, :, :bins])
+            x, out = x[:, :, bins:], out[:, :, bins:]
+            if skips:
+                x, out = self.upsamplerT(x), self.upsamplerT(out)
+        return result

@@ -1,0 +1,108 @@
+"""A prior: a trained denoiser of clean music, with what a sampler must know of it."""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from .edm import Preconditioning
+from .network import CQTDiff
+
+EMPHASIS_TAPS = 4097
+
+
+class Emphasis:
+    """A fixed zero-phase filter and its inverse: the domain in which a prior was trained.
+
+    Music falls by some 60 dB from its lows to its highs while the noise of diffusion is white, so a small network
+    spends itself on the lows. A prior trained on the flattened signal sees all bands alike; since every operator
+    here is diagonal in frequency, the sampler works in that domain throughout and comes back once, at the end.
+
+    Args:
+        gain_db: the filter's gain, (bins,) from 0 Hz to Nyquist.
+    """
+
+    def __init__(self, gain_db: Tensor):
+        self.gain_db = gain_db.detach().double().cpu()
+
+    def _taps(self, gain_db: Tensor) -> Tensor:
+        half = EMPHASIS_TAPS // 2
+        frequencies = torch.linspace(0, 1, half + 1, dtype=torch.float64)
+        position = frequencies * (len(gain_db) - 1)
+        low = position.floor().long().clamp(max=len(gain_db) - 2)
+        level = torch.lerp(gain_db[low], gain_db[low + 1], position - low)
+        impulse = torch.fft.fftshift(torch.fft.irfft(10 ** (level / 20), n=2 * half))
+        # Odd length, centred; the window only touches what is already below the curve's own smoothness.
+        impulse = torch.cat([impulse, impulse[:1]])
+        return impulse * torch.hann_window(EMPHASIS_TAPS, periodic=False, dtype=torch.float64).sqrt()
+
+    def _filter(self, x: Tensor, gain_db: Tensor) -> Tensor:
+        """Zero-phase convolution of (..., samples), in chunks so that memory does not grow with the square."""
+        taps = self._taps(gain_db).to(x)
+        half, chunk = EMPHASIS_TAPS // 2, 1 << 18
+        size = chunk + EMPHASIS_TAPS - 1
+        response = torch.fft.rfft(taps, n=size)
+        padded = F.pad(x, (half, half + (-x.shape[-1]) % chunk))
+        pieces = [torch.fft.irfft(torch.fft.rfft(padded[..., start:start + size], n=size) * response, n=size)
+                  [..., 2 * half:] for start in range(0, x.shape[-1], chunk)]
+        return torch.cat(pieces, dim=-1)[..., :x.shape[-1]] if pieces else x.clone()
+
+    def apply(self, x: Tensor) -> Tensor:
+        """Audio (..., samples) -> the prior's domain, same shape."""
+        return self._filter(x, self.gain_db)
+
+    def undo(self, x: Tensor) -> Tensor:
+        """The prior's domain (..., samples) -> audio, same shape."""
+        return self._filter(x, -self.gain_db)
+
+
+class Prior:
+    """A denoiser D(x, sigma) of blocks of clean music (Eq. 15).
+
+    Attributes:
+        network: the bare F of Eq. 15.
+        sample_rate: Hz.
+        block_length: samples a block; `denoise` takes other lengths too where the CQT allows them.
+        sigma_data: standard deviation of the training data in the prior's domain.
+        level: standard deviation to which the median block of a recording is brought before sampling.
+        ltas: power spectrum of the training data in the prior's domain, (bins,), or None.
+        emphasis: the prior's domain, or None where it is plain audio.
+        info: what the checkpoint says of its origin, a dict of plain values.
+    """
+
+    def __init__(self, network: CQTDiff, sigma_data: float, level: float | None = None, ltas: Tensor | None = None,
+                 emphasis: Emphasis | None = None, info: dict | None = None):
+        self.network = network.eval().requires_grad_(False)
+        self.sample_rate = network.config.sample_rate
+        self.block_length = network.config.block_length
+        self.sigma_data = float(sigma_data)
+        self.level = float(level or sigma_data)
+        self.ltas = ltas
+        self.emphasis = emphasis
+        self.info = info or {}
+        self.preconditioning = Preconditioning(self.sigma_data)
+
+    @property
+    def device(self) -> torch.device:
+        return self.network.downsamplerT.kernel.device
+
+    @property
+    def lowest_hz(self) -> float:
+        """The lower edge of the lowest octave; the prior knows nothing below."""
+        return self.sample_rate / 2 / 2 ** self.network.config.octaves
+
+    def to(self, device) -> "Prior":
+        self.network.to(device)
+        return self
+
+    def denoise(self, x: Tensor, sigma: Tensor) -> Tensor:
+        """x̂0 of Eq. 15. x: (batch, samples); sigma: (batch,), (batch, 1) or a scalar -> (batch, samples)."""
+        sigma = torch.as_tensor(sigma, dtype=x.dtype, device=x.device)
+        sigma = sigma.reshape(-1, 1).expand(x.shape[0], 1)
+        c = self.preconditioning
+        return c.c_skip(sigma) * x + c.c_out(sigma) * self.network(c.c_in(sigma) * x, c.c_noise(sigma))
+
+    def band_limit(self, x: Tensor) -> Tensor:
+        """x (batch, samples) without what the prior's transform leaves out (below `lowest_hz`, and Nyquist)."""
+        return self.network.transform(x.shape[-1]).band_limit(x)

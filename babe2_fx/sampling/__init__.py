@@ -1,0 +1,6 @@
+"""Sampling from the posterior of clean music given an observation."""
+
+from .posterior import SamplerStep, draw_noise, sample_posterior
+from .schedule import churn, noise_levels
+
+__all__ = ["SamplerStep", "churn", "draw_noise", "noise_levels", "sample_posterior"]

@@ -1,0 +1,85 @@
+"""The posterior sampler (Algorithm 1 of the paper, with the second-order stochastic sampler of Karras et al.)."""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from .schedule import churn, noise_levels
+
+
+@dataclass(frozen=True)
+class SamplerStep:
+    """One finished step: its number (from 1), the noise level it began at, the denoised estimate (batch, samples)."""
+
+    step: int
+    sigma: float
+    denoised: Tensor
+
+
+def draw_noise(like: Tensor, generators: Sequence[torch.Generator]) -> Tensor:
+    """White noise of unit variance, (batch, samples); each row from its own generator.
+
+    A row's noise then does not depend on what else is in its batch. Drawn on the CPU, so that a seed means the same
+    on every device.
+    """
+    return torch.stack([torch.randn(like.shape[-1], generator=g) for g in generators]).to(like)
+
+
+def _guided_score(prior, operator, observation: Tensor, x: Tensor, sigma: float, xi: float, regularization: float,
+                  generators: Sequence[torch.Generator]) -> tuple[Tensor, Tensor]:
+    """The posterior score (Eq. 4) and the denoised estimate, both (batch, samples); fits the operator on the way."""
+    with torch.enable_grad():
+        x = x.detach().requires_grad_(xi > 0)
+        denoised = prior.band_limit(prior.denoise(x, torch.tensor(sigma)))
+        estimate = denoised.detach()
+        operator.fit(estimate, observation)
+        score = (estimate - x.detach()) / sigma ** 2
+        if xi == 0:
+            return score, estimate
+        noisy = observation + regularization * draw_noise(x, generators) if regularization else observation
+        # Half the squared norm, as a sum over the batch: rows do not mix, each gradient is its row's own.
+        cost = (operator.apply(denoised) - noisy).square().sum() / 2
+        gradient, = torch.autograd.grad(cost, x)
+    # Eq. 17: a step of fixed length relative to the noise level, whatever the cost's scale.
+    length = gradient.norm(dim=-1, keepdim=True) / gradient.shape[-1] ** 0.5
+    return score - xi / (length + 1e-6) / sigma * gradient, estimate
+
+
+def sample_posterior(prior, operator, observation: Tensor, initial: Tensor, settings,
+                     generators: Sequence[torch.Generator]) -> Generator[SamplerStep, None, Tensor]:
+    """Draws clean signals given observations of them, step by step.
+
+    Args:
+        prior: has `denoise(x, sigma)` and `band_limit(x)`.
+        operator: how a clean signal becomes the observation; fitted at every evaluation.
+        observation: (batch, samples), in the prior's domain.
+        initial: (batch, samples), the signal that the first noise is added to (the warm start of Sec. 3.4).
+        settings: `Settings`; of these steps, sigma_start, sigma_min, rho, s_churn, order, xi, noise_regularization.
+        generators: one for each row of the batch.
+
+    Yields a `SamplerStep` after each step; returns (as the generator's value) the samples, (batch, samples).
+    """
+    def score(x: Tensor, sigma: float) -> tuple[Tensor, Tensor]:
+        return _guided_score(prior, operator, observation, x, sigma, settings.xi, settings.noise_regularization,
+                             generators)
+
+    levels = noise_levels(settings.sigma_start, settings.sigma_min, settings.rho, settings.steps).tolist()
+    gamma = churn(settings.s_churn, settings.steps)
+    x = initial + levels[0] * draw_noise(initial, generators)
+    for i, (sigma, following) in enumerate(zip(levels, levels[1:])):
+        raised = sigma * (1 + gamma)
+        if gamma:
+            x = x + (raised ** 2 - sigma ** 2) ** 0.5 * draw_noise(x, generators)
+        first, denoised = score(x, raised)
+        slope = -raised * first
+        ahead = x + (following - raised) * slope
+        if following and settings.order == 2:
+            second, denoised = score(ahead, following)
+            ahead = x + (following - raised) * (slope - following * second) / 2
+        x = ahead
+        yield SamplerStep(i + 1, sigma, denoised)
+    return x
