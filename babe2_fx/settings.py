@@ -74,3 +74,19 @@ class Settings:
         if unknown:
             raise ValueError(f"There is no setting called {unknown[0]!r}.")
         return replace(self, **changes)
+
+
+# The paper's baselines (Sec. 4), as changes of any settings.
+BASELINES = {
+    "ltas-eq": {"ltas": "only"},
+    "babe": {"ltas": "off", "filter_fit": "sgd", "filter_shape": "lowpass", "collapse_weight": 0.0,
+             "noise_regularization": 0.0, "sigma_start": 0.2, "sigma_min": 1e-4, "rho": 8.0, "s_churn": 20.0,
+             "xi": 0.2},
+}
+
+
+def baseline(name: str, settings: Settings) -> Settings:
+    """`settings` changed into one of the paper's baselines, "ltas-eq" or "babe" (with its published values)."""
+    if name not in BASELINES:
+        raise ValueError(f"There is no baseline called {name!r}; there are {', '.join(BASELINES)}.")
+    return settings.replace(**BASELINES[name])

@@ -2,6 +2,7 @@
 
 from .breakpoints import BreakpointEQ
 from .fit import FilterCost, FilterFit
+from .global_fit import GlobalFit
 from .statistics import FilterStatistics
 
-__all__ = ["BreakpointEQ", "FilterCost", "FilterFit", "FilterStatistics"]
+__all__ = ["BreakpointEQ", "FilterCost", "FilterFit", "FilterStatistics", "GlobalFit"]

@@ -75,8 +75,8 @@ class FilterFit:
         return (self.learning_rate * (self.momentum / (1 - 0.9 ** self.count))
                 / (np.sqrt(self.power / (1 - 0.999 ** self.count)) + 1e-8))
 
-    def step(self, statistics: FilterStatistics) -> None:
-        """One fit: up to `iterations` updates towards these statistics."""
+    def step(self, statistics: FilterStatistics, noise_level: float = 0.0) -> None:
+        """One fit: up to `iterations` updates towards these statistics. `noise_level` plays no part."""
         nyquist, cost = self.sample_rate / 2, FilterCost(statistics, self.sample_rate)
         for _ in range(self.iterations):
             before = self.parameters.copy()

@@ -9,25 +9,33 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+import torch
 from torch import Tensor
 
-from ..spectra import analyse
+from ..spectra.stft import FILTER_FFT, FILTER_HOP, analyse
 
 
 @dataclass(frozen=True)
 class FilterStatistics:
-    """Σ|X|², Σ|X||Y|, Σ|Y|² over frames and batch, float64 (2049,) each; x is the estimate, y the observation."""
+    """Σ|X|², Σ|X||Y|, Σ|Y|² over frames and batch, float64 (2049,) each; x is the estimate, y the observation.
+
+    `noise_power` is what white noise of unit variance of the same length would give in each bin of Σ|X|².
+    """
 
     sxx: np.ndarray
     sxy: np.ndarray
     syy: np.ndarray
+    noise_power: float = 0.0
 
     @classmethod
     def from_signals(cls, x: Tensor, y: Tensor) -> "FilterStatistics":
         """x, y: (..., samples). All leading dimensions share one filter and add up."""
+        # White noise in a frame: its variance times the window's power.
+        noise_power = float(torch.hamming_window(FILTER_FFT).square().sum()) * x.numel() / FILTER_HOP
         x, y = analyse(x).abs(), analyse(y).abs()
         other = tuple(d for d in range(x.ndim) if d != x.ndim - 2)
-        return cls(*(product.sum(dim=other).double().cpu().numpy() for product in (x * x, x * y, y * y)))
+        return cls(*(product.sum(dim=other).double().cpu().numpy() for product in (x * x, x * y, y * y)), noise_power)
 
     def __add__(self, other: "FilterStatistics") -> "FilterStatistics":
-        return FilterStatistics(self.sxx + other.sxx, self.sxy + other.sxy, self.syy + other.syy)
+        return FilterStatistics(self.sxx + other.sxx, self.sxy + other.sxy, self.syy + other.syy,
+                                self.noise_power + other.noise_power)

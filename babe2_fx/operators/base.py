@@ -11,8 +11,8 @@ class Operator(Protocol):
     def apply(self, x: Tensor) -> Tensor:
         """The observation that a clean signal x (batch, samples) would give, differentiable; same shape."""
 
-    def fit(self, denoised: Tensor, observation: Tensor) -> None:
+    def fit(self, denoised: Tensor, observation: Tensor, noise_level: float) -> None:
         """Moves the operator's own parameters towards `observation` ≈ apply(`denoised`), both (batch, samples).
 
-        Does nothing where there is nothing to fit.
+        `noise_level` is that at which the estimate was made: what lies below it is a guess. Does nothing where there is nothing to fit.
         """

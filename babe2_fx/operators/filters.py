@@ -18,7 +18,7 @@ class FixedFilter:
     def apply(self, x: Tensor) -> Tensor:
         return apply_response(x, self.response.to(x))
 
-    def fit(self, denoised: Tensor, observation: Tensor) -> None:
+    def fit(self, denoised: Tensor, observation: Tensor, noise_level: float) -> None:
         pass
 
 
@@ -42,5 +42,5 @@ class BlindEqualizer:
         return apply_response(x, self.equalizer.response(self.frequencies).to(x))
 
     @torch.no_grad()
-    def fit(self, denoised: Tensor, observation: Tensor) -> None:
-        self.fitter.step(FilterStatistics.from_signals(denoised, observation))
+    def fit(self, denoised: Tensor, observation: Tensor, noise_level: float) -> None:
+        self.fitter.step(FilterStatistics.from_signals(denoised, observation), noise_level)

@@ -36,7 +36,7 @@ def _guided_score(prior, operator, observation: Tensor, x: Tensor, sigma: float,
         x = x.detach().requires_grad_(xi > 0)
         denoised = prior.band_limit(prior.denoise(x, torch.tensor(sigma)))
         estimate = denoised.detach()
-        operator.fit(estimate, observation)
+        operator.fit(estimate, observation, sigma)
         score = (estimate - x.detach()) / sigma ** 2
         if xi == 0:
             return score, estimate

@@ -1,0 +1,141 @@
+"""The breakpoint EQ fitted anew at every step, in decibels over log frequency.
+
+The paper's optimiser follows the loudest bands and starts from wherever the step before left it. With sufficient
+statistics the nine numbers can instead be fitted as a whole: what is compared is the level of each twelfth of an
+octave, so that a band counts by its width and not by its power, and a few starts guard against bad local optima.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ..spectra import filter_frequencies
+from .breakpoints import LOWEST_HZ, MAX_SLOPE_DB, OUTER_SLOPE_DB, BreakpointEQ
+from .statistics import FilterStatistics
+
+BANDS_PER_OCTAVE = 12
+MIN_SPACING = 1 / 4  # octaves between breakpoints: the medium's response is smooth (Sec. 3.1)
+FLOOR_DB = 40.0  # what lies this far below the loudest response is noise, and its level says little
+EVEN = 1e-2  # pull of each inner slope towards zero, so that what no band decides is flat
+
+
+def _curve(parameters: np.ndarray, octave: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Eq. 18 in dB and its derivatives by log2 of the breakpoints and the slopes: (bands,), (9, bands)."""
+    knots = parameters[:5]
+    slopes = np.concatenate([[OUTER_SLOPE_DB], parameters[5:], [-OUTER_SLOPE_DB]])
+    edges = np.concatenate([[-np.inf], knots, [np.inf]])
+    # Octaves of each stretch between the reference and the frequency, negative below the reference.
+    reach = np.clip(octave, edges[:-1, None], edges[1:, None]) - np.clip(knots[2], edges[:-1], edges[1:])[:, None]
+    above, below = octave[None] > knots[:, None], octave[None] < knots[:, None]
+    by_knot = np.empty((5, len(octave)))  # beyond a breakpoint: the difference of the slopes that meet there
+    for i in (3, 4):
+        by_knot[i] = (slopes[i] - slopes[i + 1]) * above[i]
+    for i in (0, 1):
+        by_knot[i] = (slopes[i + 1] - slopes[i]) * below[i]
+    by_knot[2] = -np.where(above[2], slopes[3], slopes[2])
+    return slopes @ reach, np.concatenate([by_knot, reach[1:5]])
+
+
+class GlobalFit:
+    """Fits the breakpoint EQ to levels by bands; keeps it as one of the starts of the next fit.
+
+    Args:
+        sample_rate: Hz.
+        lowest_hz: below it the prior knows nothing, and bands do not count.
+        expected_db: response in dB (2049,) to believe where the estimate is still below the noise; typically the
+            ratio of long-term spectra. None: such bands do not count.
+    """
+
+    def __init__(self, sample_rate: float, lowest_hz: float, expected_db: np.ndarray | None = None):
+        self.sample_rate = sample_rate
+        hz = filter_frequencies(sample_rate).numpy()
+        nyquist = sample_rate / 2
+        edges = lowest_hz * 2 ** (np.arange(int(np.log2(nyquist / lowest_hz) * BANDS_PER_OCTAVE) + 1)
+                                  / BANDS_PER_OCTAVE)
+        self.octave = np.log2(edges[:-1]) + 0.5 / BANDS_PER_OCTAVE
+        # Each bin goes to its band; a band narrower than a bin borrows from its neighbours by linear weights.
+        centre, width = 2 ** self.octave, edges[1:] - edges[:-1]
+        reach = np.maximum(width, hz[1])
+        weights = np.clip(1 - np.abs(hz[None] - centre[:, None]) / reach[:, None], 0, None)
+        self.to_bands = weights / weights.sum(axis=1, keepdims=True)
+        self.limits = np.log2(LOWEST_HZ), np.log2(nyquist)
+        self.expected_db = None if expected_db is None else self.to_bands @ expected_db
+        low, high = np.log2(lowest_hz), np.log2(nyquist)
+        self.starts = [np.concatenate([low + (high - low) * np.array(spread), np.zeros(4)])
+                       for spread in ((0.05, 0.25, 0.5, 0.6, 0.75), (0.2, 0.35, 0.5, 0.75, 0.95),
+                                      (0.1, 0.2, 0.35, 0.45, 0.6), (0.05, 0.4, 0.6, 0.75, 0.85))]
+        self.parameters = None
+
+    @property
+    def equalizer(self) -> BreakpointEQ:
+        if self.parameters is None:
+            return BreakpointEQ.initial(self.sample_rate)
+        return BreakpointEQ(tuple(map(float, 2 ** self.parameters[:5])), tuple(map(float, self.parameters[5:])),
+                            float(self.sample_rate))
+
+    def step(self, statistics: FilterStatistics, noise_level: float = 0.0) -> None:
+        """One fit. `noise_level`: standard deviation of the noise that the estimate was denoised from."""
+        sxx, syy, noise = (self.to_bands @ s for s in (statistics.sxx, statistics.syy,
+                                                       np.full_like(statistics.sxx, statistics.noise_power)))
+        if not (sxx.max() > 0 and syy.max() > 0):
+            return
+        level_db = 10 * np.log10((syy + 1e-12 * syy.max()) / (sxx + 1e-12 * sxx.max()))
+        noise = noise * noise_level ** 2
+        trust = sxx / (sxx + noise) if noise_level else np.ones_like(sxx)
+        weight = trust
+        if self.expected_db is not None:
+            level_db = trust * level_db + (1 - trust) * self.expected_db
+            weight = 0.2 + 0.8 * trust
+        self._solve(level_db, weight)
+
+    def _solve(self, level_db: np.ndarray, weight: np.ndarray) -> None:
+        starts = [self._polish(start, level_db, weight, 8) for start in self.starts]
+        if self.parameters is not None:
+            starts.append(self._polish(self.parameters, level_db, weight, 8))
+        _, best = min(starts, key=lambda result: result[0])
+        self.parameters = self._polish(best, level_db, weight, 30)[1]
+
+    def _project(self, parameters: np.ndarray) -> np.ndarray:
+        low, high = self.limits
+        knots = np.sort(parameters[:5])
+        for i in range(5):
+            knots[i] = max(knots[i], low if i == 0 else knots[i - 1] + MIN_SPACING)
+        for i in reversed(range(5)):
+            knots[i] = min(knots[i], high if i == 4 else knots[i + 1] - MIN_SPACING)
+        return np.concatenate([knots, np.clip(parameters[5:], -MAX_SLOPE_DB, MAX_SLOPE_DB)])
+
+    @staticmethod
+    def _counting(curve: np.ndarray, level_db: np.ndarray, weight: np.ndarray) -> np.ndarray:
+        """Weights without the bands at the floor, where noise and leakage hide how far the response really falls."""
+        hidden = (level_db < level_db.max() - FLOOR_DB) & (curve < level_db)
+        return np.where(hidden, 0.0, weight)
+
+    def _cost(self, parameters: np.ndarray, level_db: np.ndarray, weight: np.ndarray) -> float:
+        curve = _curve(parameters, self.octave)[0]
+        return float((self._counting(curve, level_db, weight) * (curve - level_db) ** 2).sum()
+                     + EVEN * (parameters[5:] ** 2).sum())
+
+    def _polish(self, parameters: np.ndarray, level_db: np.ndarray, weight: np.ndarray,
+                iterations: int) -> tuple[float, np.ndarray]:
+        """Levenberg-Marquardt with projection."""
+        parameters, damping = self._project(parameters), 1.0
+        cost = self._cost(parameters, level_db, weight)
+        even = np.concatenate([np.zeros(5), np.full(4, EVEN)])
+        for _ in range(iterations):
+            curve, by_parameters = _curve(parameters, self.octave)
+            weighted = by_parameters * self._counting(curve, level_db, weight)
+            normal = weighted @ by_parameters.T + np.diag(even)
+            downhill = -(weighted @ (curve - level_db) + even * parameters)
+            step = np.linalg.solve(normal + damping * np.diag(np.diag(normal) + 1e-3), downhill)
+            moved = self._project(parameters + step)
+            new_cost = self._cost(moved, level_db, weight)
+            if new_cost < cost:
+                done = cost - new_cost < 1e-5 * cost
+                parameters, cost, damping = moved, new_cost, damping / 4
+                if done:
+                    break
+            else:
+                damping *= 4
+                if damping > 1e6:
+                    break
+        return cost, parameters

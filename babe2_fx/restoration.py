@@ -1,0 +1,345 @@
+"""Restores whole recordings: levels, blocks, LTAS-EQ, sampling, and back to the rate and length that came in."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Generator
+from dataclasses import dataclass, field
+
+import numpy as np
+import torch
+import torchaudio.functional as AF
+from torch import Tensor
+
+from .equalizer import BreakpointEQ, FilterFit, GlobalFit
+from .operators import BlindEqualizer, FixedFilter, WithOverlap
+from .priors import Prior
+from .sampling import sample_posterior
+from .settings import Settings
+from .spectra import (TargetProfile, apply_response, filter_frequencies, ltas, ltas_fft_size, ltas_response,
+                      resample_spectrum, smooth_octave)
+
+SILENCE = 1e-7  # -140 dBFS: nothing that a recording holds
+DUAL_MONO_DB = -10.0  # side below mid: two channels of one groove
+BATCH = 4  # blocks sampled at once in time-invariant processing; bounds memory
+MAX_EQ_HZ_POINTS = 400
+
+
+@dataclass(frozen=True)
+class Progress:
+    """Where a run is: block and step (from 1), their totals, noise level, the current EQ, the share done (0 to 1)."""
+
+    block: int
+    blocks: int
+    step: int
+    steps: int
+    sigma: float
+    equalizer: BreakpointEQ | None
+    share_done: float
+    denoised: Tensor | None = field(default=None, repr=False, compare=False)
+
+
+@dataclass(frozen=True)
+class RestorationResult:
+    """A restored recording and what was learned of it.
+
+    audio: (channels, samples) float32, at the input's rate and length · equalizer: the breakpoint EQ, or None ·
+    frequencies_hz, response_db: the whole learned response of the degradation, LTAS-EQ included, 0 dB at the
+    reference · ltas_hz with input_, restored_, reference_ltas_db: third-octave spectra, aligned between 300 Hz and
+    3 kHz · notes: what was decided about this recording, as sentences.
+    """
+
+    audio: np.ndarray
+    sample_rate: float
+    equalizer: BreakpointEQ | None
+    frequencies_hz: np.ndarray
+    response_db: np.ndarray
+    reference_hz: float
+    ltas_hz: np.ndarray
+    input_ltas_db: np.ndarray
+    restored_ltas_db: np.ndarray
+    reference_ltas_db: np.ndarray
+    settings: Settings
+    notes: tuple[str, ...]
+
+    def eq_export(self) -> dict:
+        """The learned EQ as plain values for JSON."""
+        eq = self.equalizer
+        return {"freqs_hz": [round(float(f), 3) for f in self.frequencies_hz],
+                "response_db": [round(float(v), 3) for v in self.response_db],
+                "breakpoints_hz": list(eq.breakpoints_hz) if eq else None,
+                "slopes_db_per_octave": list(eq.slopes_db_per_octave) if eq else None,
+                "reference_hz": self.reference_hz}
+
+    def eq_json(self) -> str:
+        return json.dumps(self.eq_export(), indent=1)
+
+
+class Restorer:
+    """Restores recordings with one prior and one set of settings.
+
+    Args:
+        prior: from `load_prior`; one prior may serve many restorers and threads.
+        settings: all hyper-parameters.
+        target: the spectrum to use in the place of the prior's own as reference of the LTAS steps.
+    """
+
+    def __init__(self, prior: Prior, settings: Settings = Settings(), target: TargetProfile | None = None):
+        self.prior, self.settings, self.target = prior, settings, target
+
+    def run(self, audio: np.ndarray, sample_rate: float) -> Generator[Progress, None, RestorationResult]:
+        """Restores `audio` (channels, samples), ±1, at `sample_rate` Hz, step by step.
+
+        Yields `Progress`; returns, as the generator's value, a `RestorationResult`. Closing the generator cancels.
+
+        Raises:
+            ValueError: audio that is empty, not two-dimensional or not finite.
+        """
+        audio = np.asarray(audio, dtype=np.float32)
+        if audio.ndim != 2 or audio.size == 0:
+            raise ValueError(f"The audio must have the shape (channels, samples), not {audio.shape}, and some of both.")
+        if not np.isfinite(audio).all():
+            raise ValueError("The audio has samples that are not finite numbers.")
+        return self._run(audio, sample_rate)
+
+    def restore(self, audio: np.ndarray, sample_rate: float) -> RestorationResult:
+        """`run` to its end."""
+        run = self.run(audio, sample_rate)
+        while True:
+            try:
+                next(run)
+            except StopIteration as end:
+                return end.value
+
+    def _run(self, audio: np.ndarray, sample_rate: float) -> Generator[Progress, None, RestorationResult]:
+        prior, settings, notes = self.prior, self.settings, []
+        signal, spread = _channels_to_restore(torch.from_numpy(audio), notes)
+        if sample_rate != prior.sample_rate:
+            notes.append(f"Worked at {prior.sample_rate} Hz (the recording has {sample_rate:g} Hz); nothing is made "
+                         f"above {prior.sample_rate / 2:g} Hz.")
+        working = _resample(signal, sample_rate, prior.sample_rate)
+        offset = working.mean(dim=-1, keepdim=True)
+        working = working - offset
+        reference = self._reference_ltas()
+        if float(working.abs().max()) < SILENCE:
+            notes.append("The recording is silent and stays so.")
+            return self._result(audio, audio, sample_rate, None, None, reference, notes)
+
+        flat = prior.emphasis.apply(working) if prior.emphasis else working
+        gain = prior.level / _median_block_level(flat, prior.block_length)
+        flat = flat * gain
+        observed = ltas(flat, ltas_fft_size(prior.sample_rate))
+        observed_unit = observed / flat.var(unbiased=False).double()
+        equalizing = ltas_response(observed_unit, reference, settings.ltas_floor_db)
+        initial = flat
+        if settings.ltas != "off":
+            initial = apply_response(flat, 1 / equalizing)
+            initial = initial * (flat.std() / initial.std().clamp(min=1e-12))
+        equalizer = None
+        if settings.ltas == "only":
+            restored, response = initial, equalizing
+        else:
+            observation = initial if settings.ltas == "objective" else flat
+            fitter = self._fitter(observation, reference)
+            restored = yield from self._sample(observation, initial, fitter)
+            equalizer = fitter.equalizer if fitter else None
+            response = equalizing if settings.ltas == "objective" else torch.ones_like(equalizing)
+        restored = restored / gain
+        if prior.emphasis:
+            restored = prior.emphasis.undo(restored)
+        restored = _resample(restored, prior.sample_rate, sample_rate)
+        length = audio.shape[-1]
+        restored = torch.nn.functional.pad(restored, (0, max(length - restored.shape[-1], 0)))[..., :length]
+        return self._result(audio, spread(restored).numpy(), sample_rate, equalizer, response, reference, notes)
+
+    # ------------------------------------------------------------------------------------------------- pieces
+
+    def _reference_ltas(self) -> Tensor:
+        """The reference of the LTAS steps: power spectrum of a signal of unit variance in the prior's domain."""
+        prior = self.prior
+        if self.target is None:
+            power = prior.ltas.double()
+            # Stored spectra may be of any level; a signal of unit variance under a Hann window has a mean of 3/4.
+            return power / power.mean() * 0.75
+        bins = ltas_fft_size(prior.sample_rate) // 2 + 1
+        power = self.target.to_ltas(prior.sample_rate, bins)
+        if prior.emphasis:
+            power = power * _emphasis_power(prior, bins)
+        return power / power.mean() * 0.75
+
+    def _fitter(self, observation: Tensor, reference: Tensor):
+        s, rate = self.settings, self.prior.sample_rate
+        if s.filter_fit == "none":
+            return None
+        if s.filter_fit == "global":
+            observed = smooth_octave(ltas(observation, ltas_fft_size(rate)))
+            expected = smooth_octave(reference) * self.prior.level ** 2
+            ratio_db = 10 * torch.log10(resample_spectrum(observed, 2049) / resample_spectrum(expected, 2049))
+            return GlobalFit(rate, self.prior.lowest_hz, ratio_db.numpy())
+        return FilterFit(rate, s.filter_learning_rate, s.filter_iterations, s.collapse_weight, s.collapse_decay,
+                         s.filter_fit, lowpass_only=s.filter_shape == "lowpass")
+
+    def _operator(self, fitter):
+        if fitter is None:
+            return FixedFilter(torch.ones_like(filter_frequencies(self.prior.sample_rate)))
+        return BlindEqualizer(fitter, self.prior.sample_rate)
+
+    def _sample(self, observation: Tensor, initial: Tensor, fitter) -> Generator[Progress, None, Tensor]:
+        """The whole recording (channels, samples), in the prior's domain, block by block."""
+        cut = _Blocks(observation.shape[-1], self.prior.block_length, self.settings.overlap)
+        if self.settings.blocks == "time-invariant" and fitter is not None and cut.count > 1:
+            return (yield from self._time_invariant(observation, initial, fitter, cut))
+        return (yield from self._autoregressive(observation, initial, fitter, cut))
+
+    def _autoregressive(self, observation: Tensor, initial: Tensor, fitter, cut) -> Generator[Progress, None, Tensor]:
+        """Block after block; each begins with the restored end of the one before (Eq. 20)."""
+        done = None
+        for index in range(cut.count):
+            observed, start = cut.take(observation, index), cut.take(initial, index)
+            operator = self._operator(fitter)
+            if index:
+                previous = done[..., -cut.overlap:]
+                observed = torch.cat([previous, observed[..., cut.overlap:]], dim=-1)
+                start = torch.cat([previous, start[..., cut.overlap:]], dim=-1)
+                operator = WithOverlap(operator, cut.overlap)
+            block = yield from self._block(operator, observed, start, [index] * len(observed), fitter,
+                                           index, cut.count)
+            done = block if done is None else cut.join(done, block)
+        return done[..., :observation.shape[-1]]
+
+    def _time_invariant(self, observation: Tensor, initial: Tensor, fitter, cut) -> Generator[Progress, None, Tensor]:
+        """The filter from a batch of blocks in the middle, then every block with it, in batches."""
+        count = min(self.settings.estimation_blocks, cut.count)
+        first = (cut.count - count) // 2
+        chosen = range(first, first + count)
+        rounds = 1 + -(-cut.count // BATCH)
+        stack = [torch.cat([cut.take(source, i) for i in chosen]) for source in (observation, initial)]
+        rows = [i for i in chosen for _ in range(len(observation))]
+        yield from self._block(self._operator(fitter), *stack, rows, fitter, 0, rounds)
+        known = FixedFilter(fitter.equalizer.response(filter_frequencies(self.prior.sample_rate)))
+        done = None
+        for number, begin in enumerate(range(0, cut.count, BATCH), 1):
+            batch = range(begin, min(begin + BATCH, cut.count))
+            stack = [torch.cat([cut.take(source, i) for i in batch]) for source in (observation, initial)]
+            rows = [i for i in batch for _ in range(len(observation))]
+            blocks = yield from self._block(known, *stack, rows, fitter, number, rounds)
+            for block in blocks.split(len(observation)):
+                done = block if done is None else cut.join(done, block)
+        return done[..., :observation.shape[-1]]
+
+    def _block(self, operator, observed: Tensor, start: Tensor, rows: list[int], fitter, index: int,
+               total: int) -> Generator[Progress, None, Tensor]:
+        """One batch of blocks, (batch, block). `rows`: the number of each row's block, which seeds its noise."""
+        prior, settings = self.prior, self.settings
+        generators = [torch.Generator().manual_seed(_seed(settings.seed, block, row)) for row, block in enumerate(rows)]
+        device = prior.device
+        if float(observed.abs().max()) < SILENCE:
+            return observed  # a silent stretch needs no inventing
+        run = sample_posterior(prior, operator, observed.to(device), start.to(device), settings, generators)
+        while True:
+            try:
+                step = next(run)
+            except StopIteration as end:
+                restored = end.value.cpu()
+                break
+            yield Progress(index + 1, total, step.step, settings.steps, step.sigma,
+                           fitter.equalizer if fitter else None,
+                           (index + step.step / settings.steps) / total, step.denoised)
+        # What lies below the prior's lowest octave is the recording's own.
+        return restored + (observed - prior.band_limit(observed.to(device)).cpu())
+
+    def _result(self, audio: np.ndarray, restored: np.ndarray, sample_rate: float, equalizer: BreakpointEQ | None,
+                response: Tensor | None, reference: Tensor, notes: list[str]) -> RestorationResult:
+        prior = self.prior
+        hz = np.geomspace(20, prior.sample_rate / 2, MAX_EQ_HZ_POINTS)
+        level_db = np.zeros_like(hz)
+        if response is not None:
+            bins_hz = filter_frequencies(prior.sample_rate).numpy()
+            level_db = np.interp(hz, bins_hz, 20 * np.log10(np.maximum(response.numpy(), 1e-6)))
+        reference_hz = equalizer.reference_hz if equalizer else 1000.0
+        if equalizer:
+            level_db = level_db + equalizer.response_db(hz)
+        level_db = np.maximum(level_db - np.interp(reference_hz, hz, level_db), -120.0)
+        size = ltas_fft_size(prior.sample_rate)
+        bins_hz = np.linspace(0, prior.sample_rate / 2, size // 2 + 1)
+        power = [smooth_octave(ltas(_resample(torch.from_numpy(x), sample_rate, prior.sample_rate), size))
+                 for x in (audio, restored)]
+        plain = resample_spectrum(reference.double(), len(bins_hz))
+        if prior.emphasis:
+            plain = plain / _emphasis_power(prior, len(bins_hz))
+        curves = [_aligned_db(p.numpy(), bins_hz) for p in (*power, smooth_octave(plain))]
+        return RestorationResult(restored, sample_rate, equalizer, hz, level_db, float(reference_hz), bins_hz[1:],
+                                 *curves, self.settings, tuple(notes))
+
+
+class _Blocks:
+    """How a recording is cut: blocks of one length, each overlapping the one before; the last is zero-padded."""
+
+    def __init__(self, samples: int, block_length: int, overlap: float):
+        self.length, self.overlap = block_length, int(block_length * overlap)
+        # A recording that fits into half a block, or a quarter, is sampled in one of that size.
+        while samples <= self.length // 2 and self.length % 4 == 0 and self.length // 2 > 32768:
+            self.length //= 2
+        self.hop = self.length - self.overlap
+        self.count = max(1, -(-(samples - self.overlap) // self.hop))
+
+    def take(self, x: Tensor, index: int) -> Tensor:
+        piece = x[..., index * self.hop:index * self.hop + self.length]
+        return torch.nn.functional.pad(piece, (0, self.length - piece.shape[-1]))
+
+    def join(self, done: Tensor, block: Tensor) -> Tensor:
+        """Appends a block, cross-fading over the overlap with a Hann slope."""
+        if not self.overlap:
+            return torch.cat([done, block], dim=-1)
+        rise = torch.hann_window(2 * self.overlap)[:self.overlap]
+        seam = done[..., -self.overlap:] * (1 - rise) + block[..., :self.overlap] * rise
+        return torch.cat([done[..., :-self.overlap], seam, block[..., self.overlap:]], dim=-1)
+
+
+def _seed(seed: int, block: int, row: int) -> int:
+    """One seed for each block and row, from the user's, so that noise does not depend on how work is batched."""
+    return int(np.random.SeedSequence([seed, block, row]).generate_state(1, np.uint64)[0] >> 1)
+
+
+def _emphasis_power(prior: Prior, bins: int) -> Tensor:
+    gain_db = prior.emphasis.gain_db
+    return 10 ** (torch.from_numpy(np.interp(np.linspace(0, 1, bins), np.linspace(0, 1, len(gain_db)),
+                                             gain_db.numpy())) / 10)
+
+
+def _aligned_db(power: np.ndarray, hz: np.ndarray) -> np.ndarray:
+    level_db = 10 * np.log10(np.maximum(power, 1e-16))
+    return (level_db - level_db[(hz >= 300) & (hz <= 3000)].mean())[1:]
+
+
+def _resample(x: Tensor, source_hz: float, target_hz: float) -> Tensor:
+    if source_hz == target_hz or x.shape[-1] == 0:
+        return x
+    return AF.resample(x, int(source_hz), int(target_hz), lowpass_filter_width=64, rolloff=0.97,
+                       resampling_method="sinc_interp_kaiser", beta=14.77)
+
+
+def _median_block_level(x: Tensor, block_length: int) -> Tensor:
+    """Median of the blocks' standard deviations over (channels, samples); silent blocks do not count."""
+    blocks = x.split(block_length, dim=-1)
+    if len(blocks) > 1 and blocks[-1].shape[-1] < block_length // 2:
+        blocks = blocks[:-1]
+    levels = torch.stack([block.square().mean().sqrt() for block in blocks])
+    audible = levels[levels > SILENCE]
+    return (audible if len(audible) else levels.clamp(min=SILENCE)).median()
+
+
+def _channels_to_restore(audio: Tensor, notes: list[str]):
+    """The signals to restore (rows, samples), and a function that turns them back into the input's channels.
+
+    Two channels that hold one groove are summed, which also lowers the noise; true stereo shares one filter.
+    """
+    if len(audio) == 1:
+        return audio, lambda x: x
+    mid = audio.mean(dim=0, keepdim=True)
+    side = (audio - mid).square().mean()
+    if float(10 * torch.log10((side + 1e-20) / (mid.square().mean() + 1e-20))) < DUAL_MONO_DB:
+        notes.append(f"The {len(audio)} channels hold the same signal; it was restored from their mean.")
+        return mid, lambda x: x.expand(len(audio), -1).clone()
+    notes.append(f"The {len(audio)} channels differ; each was restored, with one common filter.")
+    return audio, lambda x: x

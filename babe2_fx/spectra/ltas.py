@@ -1,0 +1,76 @@
+"""Long-term average spectra, and the equalizer made from them (Sec. 3.4)."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from .stft import FILTER_BINS
+
+CHUNK_FRAMES = 2048  # keeps memory constant in the length of a recording
+
+
+def ltas_fft_size(sample_rate: float) -> int:
+    """The paper's window: 2048 samples at 22.05 kHz, 4096 at 44.1 kHz."""
+    return 2048 if sample_rate <= 32000 else 4096
+
+
+def ltas(audio: Tensor, fft_size: int) -> Tensor:
+    """Power spectrum averaged over frames and all leading dimensions: (..., samples) -> (fft_size // 2 + 1,) float64.
+
+    Hann window, centred frames (the ends are mirrored), hop a quarter, scaled by 1 / sqrt(sum of the window). Audio
+    shorter than one window is zero-padded.
+    """
+    audio = audio.reshape(-1, audio.shape[-1])
+    audio = F.pad(audio, (0, max(fft_size - audio.shape[-1], 0)))
+    audio = F.pad(audio, (fft_size // 2, fft_size // 2), mode="reflect")
+    window = torch.hann_window(fft_size, dtype=audio.dtype, device=audio.device)
+    hop = fft_size // 4
+    frames = (audio.shape[-1] - fft_size) // hop + 1
+    total = torch.zeros(fft_size // 2 + 1, dtype=torch.float64)
+    for start in range(0, frames, CHUNK_FRAMES):
+        count = min(CHUNK_FRAMES, frames - start)
+        piece = audio[:, start * hop:(start + count - 1) * hop + fft_size]
+        spectrum = torch.stft(piece, fft_size, hop, window=window, center=False, return_complex=True)
+        total += spectrum.abs().square().double().sum(dim=(0, 2)).cpu()
+    return total / (frames * audio.shape[0]) / window.double().sum().cpu()
+
+
+@lru_cache(maxsize=8)
+def _octave_weights(bins: int, fraction: int) -> Tensor:
+    bin = torch.arange(bins, dtype=torch.float64)
+    width = (bin / (fraction * torch.pi)).clamp(min=1e-6)
+    weights = torch.exp(-0.5 * ((bin[None] - bin[:, None]) / width[:, None]) ** 2)
+    return weights / weights.sum(dim=1, keepdim=True)
+
+
+def smooth_octave(power: Tensor, fraction: int = 3) -> Tensor:
+    """A power spectrum (bins,) from 0 Hz to Nyquist, smoothed by a Gaussian of 1/`fraction` octave. Same shape."""
+    return (_octave_weights(len(power), fraction) @ power.double().cpu()).to(power)
+
+
+def resample_spectrum(power: Tensor, bins: int) -> Tensor:
+    """A power spectrum (n,) from 0 Hz to Nyquist on another number of bins, interpolated in dB: (bins,)."""
+    if len(power) == bins:
+        return power
+    level = power.double().clamp(min=1e-30).log()[None, None]
+    return F.interpolate(level, size=bins, mode="linear", align_corners=True)[0, 0].exp()
+
+
+def ltas_response(observed: Tensor, reference: Tensor, floor_db: float = -20.0) -> Tensor:
+    """H_LTAS (Eq. 9) as linear magnitude on the filters' bins: (2049,) float64.
+
+    observed, reference: power spectra (any number of bins each) of signals of unit variance. Both are smoothed to
+    third octaves; the ratio is limited below at `floor_db`, so that its inverse does not lift what is not there.
+    """
+    observed, reference = (resample_spectrum(smooth_octave(p.double()), FILTER_BINS) for p in (observed, reference))
+    ratio_db = 10 * torch.log10(observed.clamp(min=1e-30) / reference.clamp(min=1e-30))
+    return 10 ** (ratio_db.clamp(min=floor_db) / 20)
+
+
+def ltas_distance_db(restored: Tensor, reference: Tensor) -> float:
+    """Eq. 14: distance in dB of two power spectra (bins,) of the same kind."""
+    return float(10 * torch.log10(((restored - reference).abs() / reference.clamp(min=1e-30)).mean() + 1e-30))
