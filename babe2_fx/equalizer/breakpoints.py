@@ -83,11 +83,13 @@ def project(parameters: np.ndarray, nyquist_hz: float, lowpass_only: bool = Fals
     below it the response is flat.
     """
     f = parameters[FREQUENCIES]
-    f[2] = min(max(f[2], LOWEST_HZ), nyquist_hz)
+    # The ends leave room for those behind, so that the order is strict even where all are pushed to one end.
+    room = MIN_SPACING_HZ * np.arange(5)
+    f[2] = min(max(f[2], LOWEST_HZ + room[2]), nyquist_hz - room[2])
     for i in (3, 4):
-        f[i] = min(max(f[i], f[i - 1] + MIN_SPACING_HZ), nyquist_hz)
+        f[i] = min(max(f[i], f[i - 1] + MIN_SPACING_HZ), nyquist_hz - room[4 - i])
     for i in (1, 0):
-        f[i] = max(min(f[i], f[i + 1] - MIN_SPACING_HZ), LOWEST_HZ)
+        f[i] = max(min(f[i], f[i + 1] - MIN_SPACING_HZ), LOWEST_HZ + room[i])
     a = parameters[SLOPES]
     np.clip(a, -MAX_SLOPE_DB, MAX_SLOPE_DB, out=a)
     if lowpass_only:

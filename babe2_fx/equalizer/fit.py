@@ -51,6 +51,8 @@ class FilterFit:
         lowpass_only: BABE's strictly decaying lowpass.
     """
 
+    window = "hamming"  # of the statistics, as published
+
     def __init__(self, sample_rate: float, learning_rate: float = 10.0, iterations: int = 100,
                  collapse_weight: float = 10.0, collapse_decay: float = 0.1, optimizer: str = "adam",
                  lowpass_only: bool = False, tolerance: float = 0.1):

@@ -7,6 +7,8 @@ octave, so that a band counts by its width and not by its power, and a few start
 
 from __future__ import annotations
 
+from itertools import combinations
+
 import numpy as np
 
 from ..spectra import filter_frequencies
@@ -15,7 +17,9 @@ from .statistics import FilterStatistics
 
 BANDS_PER_OCTAVE = 12
 MIN_SPACING = 1 / 4  # octaves between breakpoints: the medium's response is smooth (Sec. 3.1)
+MAX_TRUST = 0.7  # share of the estimate in what is fitted, the rest being the expected response
 FLOOR_DB = 40.0  # what lies this far below the loudest response is noise, and its level says little
+GRID, STARTS = 10, 12  # where breakpoints are first tried, and how many of the best combinations are polished
 EVEN = 1e-2  # pull of each inner slope towards zero, so that what no band decides is flat
 
 
@@ -46,6 +50,8 @@ class GlobalFit:
             ratio of long-term spectra. None: such bands do not count.
     """
 
+    window = "hann"  # of the statistics: levels far apart must not leak into each other
+
     def __init__(self, sample_rate: float, lowest_hz: float, expected_db: np.ndarray | None = None):
         self.sample_rate = sample_rate
         hz = filter_frequencies(sample_rate).numpy()
@@ -60,10 +66,8 @@ class GlobalFit:
         self.to_bands = weights / weights.sum(axis=1, keepdims=True)
         self.limits = np.log2(LOWEST_HZ), np.log2(nyquist)
         self.expected_db = None if expected_db is None else self.to_bands @ expected_db
-        low, high = np.log2(lowest_hz), np.log2(nyquist)
-        self.starts = [np.concatenate([low + (high - low) * np.array(spread), np.zeros(4)])
-                       for spread in ((0.05, 0.25, 0.5, 0.6, 0.75), (0.2, 0.35, 0.5, 0.75, 0.95),
-                                      (0.1, 0.2, 0.35, 0.45, 0.6), (0.05, 0.4, 0.6, 0.75, 0.85))]
+        grid = np.linspace(np.log2(lowest_hz), np.log2(nyquist), GRID + 1)[:-1]
+        self.grid = [np.array(knots) for knots in combinations(grid, 5)]
         self.parameters = None
 
     @property
@@ -84,16 +88,29 @@ class GlobalFit:
         trust = sxx / (sxx + noise) if noise_level else np.ones_like(sxx)
         weight = trust
         if self.expected_db is not None:
+            # Estimate and EQ feed each other: what the EQ takes away the prior may add without being seen. A share of
+            # the long-term spectra in every band holds the pair where the recording is.
+            trust = MAX_TRUST * trust
             level_db = trust * level_db + (1 - trust) * self.expected_db
-            weight = 0.2 + 0.8 * trust
+            weight = np.ones_like(trust)
         self._solve(level_db, weight)
 
     def _solve(self, level_db: np.ndarray, weight: np.ndarray) -> None:
-        starts = [self._polish(start, level_db, weight, 8) for start in self.starts]
+        heard = np.where(level_db < level_db.max() - FLOOR_DB, 0.0, weight)
+        starts = [self._slopes_for(knots, level_db, heard) for knots in self.grid]
+        starts = sorted(starts, key=lambda start: self._cost(start, level_db, weight))[:STARTS]
         if self.parameters is not None:
-            starts.append(self._polish(self.parameters, level_db, weight, 8))
-        _, best = min(starts, key=lambda result: result[0])
-        self.parameters = self._polish(best, level_db, weight, 30)[1]
+            starts.append(self.parameters)
+        self.parameters = min((self._polish(start, level_db, weight, 25) for start in starts),
+                              key=lambda result: result[0])[1]
+
+    def _slopes_for(self, knots: np.ndarray, level_db: np.ndarray, weight: np.ndarray) -> np.ndarray:
+        """The best slopes for given breakpoints: with these fixed the curve is linear in them."""
+        fixed, by_parameters = _curve(np.concatenate([knots, np.zeros(4)]), self.octave)
+        design = by_parameters[5:]
+        weighted = design * weight
+        slopes = np.linalg.solve(weighted @ design.T + EVEN * np.eye(4), weighted @ (level_db - fixed))
+        return self._project(np.concatenate([knots, slopes]))
 
     def _project(self, parameters: np.ndarray) -> np.ndarray:
         low, high = self.limits

@@ -9,10 +9,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-import torch
 from torch import Tensor
 
-from ..spectra.stft import FILTER_FFT, FILTER_HOP, analyse
+from ..spectra.stft import FILTER_FFT, FILTER_HOP, analyse, filter_window
 
 
 @dataclass(frozen=True)
@@ -28,11 +27,11 @@ class FilterStatistics:
     noise_power: float = 0.0
 
     @classmethod
-    def from_signals(cls, x: Tensor, y: Tensor) -> "FilterStatistics":
-        """x, y: (..., samples). All leading dimensions share one filter and add up."""
+    def from_signals(cls, x: Tensor, y: Tensor, window: str = "hamming") -> "FilterStatistics":
+        """x, y: (..., samples); `window` as in `analyse`. All leading dimensions share one filter and add up."""
         # White noise in a frame: its variance times the window's power.
-        noise_power = float(torch.hamming_window(FILTER_FFT).square().sum()) * x.numel() / FILTER_HOP
-        x, y = analyse(x).abs(), analyse(y).abs()
+        noise_power = float(filter_window(x, window).square().sum()) * x.numel() / FILTER_HOP
+        x, y = analyse(x, window).abs(), analyse(y, window).abs()
         other = tuple(d for d in range(x.ndim) if d != x.ndim - 2)
         return cls(*(product.sum(dim=other).double().cpu().numpy() for product in (x * x, x * y, y * y)), noise_power)
 

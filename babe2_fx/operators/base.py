@@ -16,3 +16,9 @@ class Operator(Protocol):
 
         `noise_level` is that at which the estimate was made: what lies below it is a guess. Does nothing where there is nothing to fit.
         """
+
+    def invert(self, residual: Tensor, ratio: float) -> Tensor:
+        """The regularised inverse: the least change of a clean signal that explains `residual` (batch, samples).
+
+        `ratio` is the variance of the observation's noise over that of the clean signal, both white.
+        """

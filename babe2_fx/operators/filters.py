@@ -9,6 +9,10 @@ from ..equalizer import BreakpointEQ, FilterStatistics
 from ..spectra import apply_response, filter_frequencies
 
 
+def _regularised_inverse(response: Tensor, residual: Tensor, ratio: float) -> Tensor:
+    return apply_response(residual, response / (response ** 2 + ratio))
+
+
 class FixedFilter:
     """A known zero-phase filter. `response`: linear magnitude (2049,) at `filter_frequencies`."""
 
@@ -16,7 +20,10 @@ class FixedFilter:
         self.response = response
 
     def apply(self, x: Tensor) -> Tensor:
-        return apply_response(x, self.response.to(x))
+        return apply_response(x, self.response)
+
+    def invert(self, residual: Tensor, ratio: float) -> Tensor:
+        return _regularised_inverse(self.response, residual, ratio)
 
     def fit(self, denoised: Tensor, observation: Tensor, noise_level: float) -> None:
         pass
@@ -38,9 +45,17 @@ class BlindEqualizer:
     def equalizer(self) -> BreakpointEQ:
         return self.fitter.equalizer
 
+    @property
+    def response(self) -> Tensor:
+        return self.equalizer.response(self.frequencies)
+
     def apply(self, x: Tensor) -> Tensor:
-        return apply_response(x, self.equalizer.response(self.frequencies).to(x))
+        return apply_response(x, self.response)
+
+    def invert(self, residual: Tensor, ratio: float) -> Tensor:
+        return _regularised_inverse(self.response, residual, ratio)
 
     @torch.no_grad()
     def fit(self, denoised: Tensor, observation: Tensor, noise_level: float) -> None:
-        self.fitter.step(FilterStatistics.from_signals(denoised, observation), noise_level)
+        self.fitter.step(FilterStatistics.from_signals(denoised, observation, self.fitter.window),
+                         noise_level)

@@ -1,0 +1,1 @@
+"""The desktop app of BABE-2 FX."""

@@ -1,0 +1,119 @@
+"""The sampler on a prior whose posterior is known: white Gaussian signals, for which the best denoiser is a factor."""
+
+import numpy as np
+import pytest
+import torch
+
+from babe2_fx.operators import FixedFilter, WithOverlap
+from babe2_fx.sampling import draw_noise, sample_posterior
+from babe2_fx.settings import Settings
+from babe2_fx.spectra import FILTER_BINS, apply_response, filter_frequencies
+
+LENGTH, LEVEL = 40000, 0.063
+
+
+class WhitePrior:
+    """A stand-in for a trained prior: D(x, sigma) of white Gaussian signals, in closed form."""
+
+    sigma_data = level = LEVEL
+
+    def denoise(self, x, sigma):
+        return x * LEVEL ** 2 / (LEVEL ** 2 + sigma ** 2)
+
+    def band_limit(self, x):
+        return x
+
+
+def drain(run):
+    steps = []
+    while True:
+        try:
+            steps.append(next(run))
+        except StopIteration as end:
+            return steps, end.value
+
+
+def generators(*seeds):
+    return [torch.Generator().manual_seed(s) for s in seeds]
+
+
+@pytest.fixture(scope="module")
+def clean():
+    return LEVEL * torch.randn(1, LENGTH, generator=torch.Generator().manual_seed(3))
+
+
+def lowpass(cutoff_hz=3000.0):
+    return (1 / (1 + (filter_frequencies(22050) / cutoff_hz) ** 16)).float()
+
+
+def band_power(x, low_hz, high_hz):
+    spectrum = torch.fft.rfft(x).abs().square()
+    hz = torch.fft.rfftfreq(x.shape[-1], 1 / 22050)
+    return float(spectrum[..., (hz >= low_hz) & (hz < high_hz)].mean() / x.shape[-1])
+
+
+@pytest.mark.parametrize("guidance,changes", [("direct", {}), ("gradient", {"noise_regularization": 0.0, "xi": 1.0})])
+def test_samples_keep_what_was_observed_and_make_what_was_not(clean, guidance, changes):
+    operator = FixedFilter(lowpass())
+    observed = operator.apply(clean)
+    settings = Settings(guidance=guidance, observation_noise_db=-50, steps=30, **changes)
+    _, sample = drain(sample_posterior(WhitePrior(), operator, observed, observed, settings, generators(1)))
+    kept = (operator.apply(sample) - observed).norm() / observed.norm()
+    assert kept < 0.1
+    # Above the cutoff nothing was seen: there the sample has the prior's own power, and not the clean signal's phase.
+    assert 10 * np.log10(band_power(sample, 5000, 10000) / LEVEL ** 2) == pytest.approx(0, abs=1.5)
+    assert band_power(sample - clean, 5000, 10000) > 1.2 * LEVEL ** 2
+
+
+def test_without_guidance_samples_have_the_priors_power(clean):
+    settings = Settings(xi=0.0, noise_regularization=0.0, steps=30)
+    _, sample = drain(sample_posterior(WhitePrior(), FixedFilter(torch.ones(FILTER_BINS)), clean, 0 * clean, settings,
+                                       generators(1)))
+    assert 10 * np.log10(float(sample.square().mean()) / LEVEL ** 2) == pytest.approx(0, abs=1.0)
+
+
+def test_a_row_does_not_depend_on_its_batch(clean):
+    operator, settings = FixedFilter(lowpass()), Settings(steps=4)
+    pair = torch.cat([clean, clean.flip(-1)])
+    observed = operator.apply(pair)
+    _, both = drain(sample_posterior(WhitePrior(), operator, observed, observed, settings, generators(1, 2)))
+    _, second = drain(sample_posterior(WhitePrior(), operator, observed[1:], observed[1:], settings, generators(2)))
+    assert torch.allclose(both[1:], second, atol=1e-5)
+
+
+def test_steps_are_reported_one_by_one_and_can_be_cancelled(clean):
+    settings = Settings(steps=5, guidance="direct")
+    run = sample_posterior(WhitePrior(), FixedFilter(lowpass()), clean, clean, settings, generators(1))
+    first = next(run)
+    assert first.step == 1 and first.sigma == pytest.approx(0.5) and first.denoised.shape == clean.shape
+    run.close()
+    steps, _ = drain(sample_posterior(WhitePrior(), FixedFilter(lowpass()), clean, clean, settings, generators(1)))
+    assert [s.step for s in steps] == [1, 2, 3, 4, 5]
+    assert np.all(np.diff([s.sigma for s in steps]) < 0)
+
+
+def test_noise_is_each_rows_own():
+    rows = draw_noise(torch.zeros(2, 100), generators(1, 2))
+    assert torch.equal(rows[1:], draw_noise(torch.zeros(1, 100), generators(2)))
+
+
+def test_overlap_is_observed_as_it_is_and_the_rest_through_the_filter(clean):
+    inner, overlap = FixedFilter(lowpass()), 8000
+    operator = WithOverlap(inner, overlap)
+    observed = operator.apply(clean)
+    assert torch.equal(observed[..., :overlap], clean[..., :overlap])
+    assert torch.equal(observed[..., overlap:], inner.apply(clean)[..., overlap:])
+    settings = Settings(guidance="direct", observation_noise_db=-50, steps=30)
+    _, sample = drain(sample_posterior(WhitePrior(), operator, observed, observed, settings, generators(1)))
+    error = (sample - clean)[..., :overlap - 3000].norm() / clean[..., :overlap - 3000].norm()
+    assert error < 0.1
+
+
+def test_direct_inverse_is_the_posterior_mean_of_white_signals(clean):
+    response = lowpass()
+    noise, variance = 0.01 ** 2, LEVEL ** 2
+    observed = apply_response(clean, response) + noise ** 0.5 * torch.randn(clean.shape)
+    mean = FixedFilter(response).invert(observed, noise / variance)
+    gain = torch.fft.rfft(mean).abs().mean() / torch.fft.rfft(clean).abs().mean()
+    assert 0.2 < gain < 0.5  # about the share of the band that is seen
+    assert band_power(mean, 6000, 11000) < 1e-3 * variance

@@ -1,0 +1,169 @@
+"""Whole recordings through the engine; the stand-in prior where only the plumbing is at stake."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+import torch
+
+from babe2_fx.presets import QUALITIES, PresetError, list_presets, load_preset
+from babe2_fx.priors import load_prior
+from babe2_fx.restoration import Restorer
+from babe2_fx.settings import BASELINES, Settings, baseline
+from babe2_fx.spectra import TargetProfile
+from tests.standin import tiny_prior
+
+QUICK = Settings(steps=2, order=1, guidance="direct", filter_fit="global", s_churn=0.0)
+
+
+@pytest.mark.parametrize("rate", [8000, 22050, 44100, 96000])
+@pytest.mark.parametrize("channels", [1, 2, 6])
+def test_length_rate_and_channels_come_back(make_notes, rate, channels):
+    audio = make_notes(rate, 0.7, channels)
+    result = Restorer(tiny_prior(), QUICK).restore(audio, rate)
+    assert result.audio.shape == audio.shape and result.audio.dtype == np.float32 and result.sample_rate == rate
+    assert np.isfinite(result.audio).all()
+
+
+@pytest.mark.parametrize("samples", [1, 2, 100, 40000, 70001])
+def test_any_number_of_samples_is_taken(samples):
+    audio = np.random.default_rng(0).normal(0, 0.1, (1, samples)).astype(np.float32)
+    assert Restorer(tiny_prior(), QUICK).restore(audio, 22050).audio.shape == audio.shape
+
+
+@pytest.mark.parametrize("settings", [
+    QUICK, QUICK.replace(guidance="gradient"), QUICK.replace(filter_fit="adam"), QUICK.replace(filter_fit="sgd"),
+    QUICK.replace(filter_fit="none"), QUICK.replace(ltas="off"), QUICK.replace(ltas="initial"),
+    QUICK.replace(blocks="time-invariant"), QUICK.replace(order=2, steps=5), QUICK.replace(overlap=0.0),
+    baseline("ltas-eq", QUICK), baseline("babe", QUICK)], ids=str)
+def test_every_way_of_working_runs_and_is_repeatable(make_notes, settings):
+    audio = make_notes(22050, 3.2)
+    first, again = (Restorer(tiny_prior(), settings).restore(audio, 22050) for _ in range(2))
+    assert np.isfinite(first.audio).all() and first.audio.std() > 0
+    assert np.array_equal(first.audio, again.audio)
+    assert np.array_equal(first.response_db, again.response_db)
+
+
+def test_another_seed_gives_other_audio(make_notes):
+    audio = make_notes(22050, 1.0)
+    results = [Restorer(tiny_prior(), QUICK.replace(seed=s)).restore(audio, 22050).audio for s in (1, 2)]
+    assert not np.array_equal(*results)
+
+
+def test_silence_comes_back_as_silence():
+    result = Restorer(tiny_prior(), QUICK).restore(np.zeros((2, 30000), np.float32), 44100)
+    assert not result.audio.any()
+
+
+def test_a_silent_stretch_within_a_recording_stays_silent(make_notes):
+    audio = make_notes(22050, 6.0)
+    audio[:, 44100:120000] = 0
+    restored = Restorer(tiny_prior(), QUICK).restore(audio, 22050).audio
+    assert np.abs(restored[:, 75000:90000]).max() < 3e-3 * np.abs(restored).max()
+
+
+def test_a_dc_offset_is_taken_out(make_notes):
+    audio = make_notes(22050, 1.0)
+    plain, shifted = (Restorer(tiny_prior(), QUICK).restore(a, 22050).audio for a in (audio, audio + 0.25))
+    assert abs(float(shifted.mean())) < 0.01
+    assert np.abs(plain - shifted).max() < 0.02
+
+
+def test_level_of_the_input_does_not_change_what_is_done(make_notes):
+    audio = make_notes(22050, 1.5)
+    loud, soft = (Restorer(tiny_prior(), QUICK).restore(a, 22050).audio for a in (audio, audio / 64))
+    assert np.allclose(loud / 64, soft, atol=1e-5)
+
+
+def test_two_channels_of_one_groove_become_one_and_true_stereo_does_not(make_notes):
+    mono = make_notes(22050, 1.0)
+    dual = Restorer(tiny_prior(), QUICK).restore(np.concatenate([mono, mono]), 22050)
+    assert np.array_equal(dual.audio[0], dual.audio[1]) and "same signal" in " ".join(dual.notes)
+    stereo = Restorer(tiny_prior(), QUICK).restore(np.concatenate([mono, make_notes(22050, 1.0, seed=5)]), 22050)
+    assert not np.array_equal(stereo.audio[0], stereo.audio[1])
+
+
+def test_progress_counts_blocks_and_steps_and_can_be_cancelled(make_notes):
+    audio = make_notes(22050, 4.0)
+    seen = list(Restorer(tiny_prior(), QUICK).run(audio, 22050))
+    assert seen[-1].block == seen[-1].blocks and seen[-1].share_done == pytest.approx(1)
+    assert all(a.share_done < b.share_done for a, b in zip(seen, seen[1:]))
+    run = Restorer(tiny_prior(), QUICK).run(audio, 22050)
+    next(run)
+    run.close()
+
+
+@pytest.mark.parametrize("audio", [np.zeros((1, 0)), np.zeros(10), np.full((1, 10), np.nan), np.full((1, 9), np.inf)])
+def test_unusable_audio_is_refused_at_once(audio):
+    with pytest.raises(ValueError, match="audio"):
+        Restorer(tiny_prior(), QUICK).run(audio, 22050)
+
+
+def test_target_takes_the_place_of_the_reference(make_notes):
+    audio = make_notes(22050, 2.0)
+    dark = TargetProfile((50, 500, 11000), (0, 0, -60))
+    bright = TargetProfile((50, 500, 11000), (0, 0, 0))
+    level = []
+    for target in (dark, bright):
+        result = Restorer(tiny_prior(), baseline("ltas-eq", QUICK), target).restore(audio, 22050)
+        level.append(np.interp(3000, result.ltas_hz, result.restored_ltas_db))
+    assert level[1] > level[0] + 5
+
+
+def test_export_holds_what_the_interfaces_name(make_notes):
+    export = Restorer(tiny_prior(), QUICK).restore(make_notes(22050, 1.0), 22050).eq_export()
+    assert set(export) == {"freqs_hz", "response_db", "breakpoints_hz", "slopes_db_per_octave", "reference_hz"}
+    assert len(export["breakpoints_hz"]) == 5 and len(export["slopes_db_per_octave"]) == 4
+    at_reference = np.interp(export["reference_hz"], export["freqs_hz"], export["response_db"])
+    assert at_reference == pytest.approx(0, abs=0.05)
+
+
+@pytest.mark.parametrize("name,value,says", [("steps", 1, "from 2 to 1000"), ("steps", 2.5, "whole"), ("xi", -1, "xi"),
+                                             ("xi", float("nan"), "xi"), ("filter_fit", "magic", "adam"),
+                                             ("sigma_min", 0.5, "below sigma_start"), ("seed", True, "number"),
+                                             ("nothing", 1, "no setting called 'nothing'")])
+def test_bad_settings_are_refused_by_name(name, value, says):
+    with pytest.raises(ValueError, match=says):
+        Settings().replace(**{name: value})
+
+
+def test_paper_settings_are_those_of_table_3():
+    s = load_preset("piano").settings("paper")
+    assert (s.steps, s.sigma_start, s.sigma_min, s.rho, s.s_churn) == (51, 0.5, 4e-5, 13, 10)
+    assert (s.xi, s.noise_regularization, s.filter_learning_rate, s.filter_iterations) == (1.0, 0.25, 10, 100)
+    assert (s.collapse_decay, s.collapse_weight, s.guidance, s.filter_fit, s.order) == (0.1, 10, "gradient", "adam", 2)
+
+
+def test_every_preset_has_every_quality_and_a_prior_that_loads():
+    for name in list_presets():
+        preset = load_preset(name)
+        for quality in QUALITIES:
+            assert preset.settings(quality, seed=3).seed == 3
+        prior = load_prior(name)
+        assert prior.ltas is not None and prior.info["steps"] > 0
+        assert preset.prior_path.stat().st_size <= 10e6 and (preset.folder / "CARD.md").is_file()
+
+
+def test_unknown_names_are_refused_with_what_there_is():
+    with pytest.raises(PresetError, match="piano"):
+        load_preset("kazoo")
+    with pytest.raises(ValueError, match="standard"):
+        load_preset("piano").settings("perfect")
+    with pytest.raises(ValueError, match="babe"):
+        baseline("kazoo", Settings())
+    assert set(BASELINES) == {"ltas-eq", "babe"}
+
+
+def test_settings_say_what_they_are():
+    assert all(item.metadata["help"] for item in dataclasses.fields(Settings))
+
+
+def test_real_prior_takes_noise_from_real_notes(make_notes):
+    prior = load_prior("piano")
+    clean = torch.from_numpy(make_notes(22050, 46046 / 22050))[..., :46046]
+    flat = prior.emphasis.apply(clean) if prior.emphasis else clean
+    flat = prior.band_limit(flat * (prior.level / flat.std()))
+    noisy = flat + 0.03 * torch.randn(flat.shape, generator=torch.Generator().manual_seed(0))
+    with torch.no_grad():
+        denoised = prior.denoise(noisy, torch.tensor(0.03))
+    assert (denoised - flat).norm() < 0.6 * (noisy - flat).norm()
