@@ -16,7 +16,7 @@ from .operators import BlindEqualizer, FixedFilter, WithOverlap
 from .priors import Prior
 from .sampling import sample_posterior
 from .settings import Settings
-from .spectra import (TargetProfile, apply_response, filter_frequencies, ltas, ltas_fft_size, ltas_response,
+from .spectra import (FILTER_BINS, TargetProfile, apply_response, filter_frequencies, ltas, ltas_fft_size, ltas_response,
                       resample_spectrum, smooth_octave)
 
 SILENCE = 1e-7  # -140 dBFS: nothing that a recording holds
@@ -174,7 +174,12 @@ class Restorer:
         if s.filter_fit == "global":
             observed = smooth_octave(ltas(observation, ltas_fft_size(rate)))
             expected = smooth_octave(reference) * self.prior.level ** 2
-            ratio_db = 10 * torch.log10(resample_spectrum(observed, 2049) / resample_spectrum(expected, 2049))
+            ratio_db = 10 * torch.log10(resample_spectrum(observed, FILTER_BINS)
+                                        / resample_spectrum(expected, FILTER_BINS))
+            # A recording without low notes looks as if it had lost them, so there no more is expected to be missing
+            # than LTAS-EQ would give back. A band limit at the top is another matter: it is what is to be undone.
+            low = filter_frequencies(rate) < 1000
+            ratio_db[low] = ratio_db[low].clamp(min=0.0 if s.ltas == "objective" else s.ltas_floor_db)
             return GlobalFit(rate, self.prior.lowest_hz, ratio_db.numpy())
         return FilterFit(rate, s.filter_learning_rate, s.filter_iterations, s.collapse_weight, s.collapse_decay,
                          s.filter_fit, lowpass_only=s.filter_shape == "lowpass")

@@ -83,7 +83,7 @@ class Settings:
 # The paper's baselines (Sec. 4), as changes of any settings.
 BASELINES = {
     "ltas-eq": {"ltas": "only"},
-    "babe": {"ltas": "off", "filter_fit": "sgd", "filter_shape": "lowpass", "collapse_weight": 0.0,
+    "babe": {"ltas": "off", "guidance": "gradient", "order": 2, "filter_fit": "sgd", "filter_shape": "lowpass", "collapse_weight": 0.0,
              "noise_regularization": 0.0, "sigma_start": 0.2, "sigma_min": 1e-4, "rho": 8.0, "s_churn": 20.0,
              "xi": 0.2},
 }

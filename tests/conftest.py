@@ -4,11 +4,21 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
+
+
+@pytest.fixture(scope="session", autouse=True)
+def one_thread():
+    """Tests are of small tensors, which threads only slow down: twentyfold where the cores are busy."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
 
 
 @pytest.fixture(scope="session")
 def shared() -> Path:
-    """The folder of reference data and recordings beside the repository; tests that need it skip without it."""
+    """The folder of reference data beside the repository; tests that need it skip without it."""
     folder = Path(__file__).resolve().parents[2] / "shared"
     if not (folder / "reference").is_dir():
         pytest.skip(f"needs the reference data in {folder}")
@@ -19,9 +29,9 @@ def shared() -> Path:
 def make_notes():
     """make_notes(sample_rate=22050, duration_s=2.0, channels=1, seed=0): struck notes with falling partials.
 
-    Returns (channels, samples) float32 with a peak of 0.5; the channels differ a little, as a stereo transfer's do.
+    Returns (channels, samples) float32 with a peak of 0.5; the channels differ in their noise alone.
     """
-    def make(sample_rate: int = 22050, duration_s: float = 2.0, channels: int = 1, seed: int = 0) -> np.ndarray:
+    def make(sample_rate: int = 22050, duration_s: float = 2.0, channels: int = 1, seed: int = 0):
         rng = np.random.default_rng(seed)
         samples = max(1, round(sample_rate * duration_s))
         time_s = np.arange(samples) / sample_rate

@@ -70,7 +70,8 @@ class FilterFit:
 
     def _update(self, gradient: np.ndarray) -> np.ndarray:
         if self.optimizer == "sgd":
-            return self.learning_rate * gradient
+            # BABE's step sizes: a breakpoint's gradient, per Hz, is smaller than a slope's by about this much.
+            return self.learning_rate * gradient * np.repeat([100.0, 1.0], [5, 4])
         self.count += 1
         self.momentum += 0.1 * (gradient - self.momentum)
         self.power += 0.001 * (gradient ** 2 - self.power)

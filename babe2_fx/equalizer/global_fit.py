@@ -19,6 +19,9 @@ BANDS_PER_OCTAVE = 12
 MIN_SPACING = 1 / 4  # octaves between breakpoints: the medium's response is smooth (Sec. 3.1)
 MAX_TRUST = 0.7  # share of the estimate in what is fitted, the rest being the expected response
 FLOOR_DB = 40.0  # what lies this far below the loudest response is noise, and its level says little
+ALIKE = 0.6, 0.85  # likeness of magnitudes from chance (independent noise has 0.62) to certainty
+LEAK_COHERENCE, LEAK_DB = 0.5, 20.0  # less alike than this and this far down, a band holds its neighbours' leakage
+FALL_OCTAVE, FALL_DB = np.log2(2000.0), 12.0  # from here on, a fall by this much is the band limit
 GRID, STARTS = 10, 12  # where breakpoints are first tried, and how many of the best combinations are polished
 EVEN = 1e-2  # pull of each inner slope towards zero, so that what no band decides is flat
 
@@ -69,6 +72,7 @@ class GlobalFit:
         grid = np.linspace(np.log2(lowest_hz), np.log2(nyquist), GRID + 1)[:-1]
         self.grid = [np.array(knots) for knots in combinations(grid, 5)]
         self.parameters = None
+        self.leaked = np.zeros(len(self.octave), bool)
 
     @property
     def equalizer(self) -> BreakpointEQ:
@@ -79,24 +83,33 @@ class GlobalFit:
 
     def step(self, statistics: FilterStatistics, noise_level: float = 0.0) -> None:
         """One fit. `noise_level`: standard deviation of the noise that the estimate was denoised from."""
-        sxx, syy, noise = (self.to_bands @ s for s in (statistics.sxx, statistics.syy,
-                                                       np.full_like(statistics.sxx, statistics.noise_power)))
+        sxx, sxy, syy, noise = (self.to_bands @ s for s in (statistics.sxx, statistics.sxy, statistics.syy,
+                                                            np.full_like(statistics.sxx, statistics.noise_power)))
         if not (sxx.max() > 0 and syy.max() > 0):
             return
         level_db = 10 * np.log10((syy + 1e-12 * syy.max()) / (sxx + 1e-12 * sxx.max()))
+        # Magnitudes that do not follow each other: what is left there is leakage, an upper bound of the response.
+        # Only where the level is low as well, for elsewhere it is the estimate that is not yet like the recording.
+        unlike = sxy ** 2 < LEAK_COHERENCE * sxx * syy
+        self.leaked = unlike & (level_db < level_db.max() - LEAK_DB)
         noise = noise * noise_level ** 2
         trust = sxx / (sxx + noise) if noise_level else np.ones_like(sxx)
         weight = trust
         if self.expected_db is not None:
             # Estimate and EQ feed each other: what the EQ takes away the prior may add without being seen. A share of
             # the long-term spectra in every band holds the pair where the recording is.
-            trust = MAX_TRUST * trust
+            # Where the magnitudes do not follow each other the estimate is invented, and says nothing.
+            alike = (sxy ** 2 / np.maximum(sxx * syy, 1e-300) - ALIKE[0]) / (ALIKE[1] - ALIKE[0])
+            trust = MAX_TRUST * trust * np.clip(alike, 0, 1)
             level_db = trust * level_db + (1 - trust) * self.expected_db
             weight = np.ones_like(trust)
+        # A medium that has lost the highs does not bring them back further up: what rises again is its noise.
+        lowest = np.minimum.accumulate(np.where(self.octave > FALL_OCTAVE, level_db, np.inf))
+        self.leaked = self.leaked | ((lowest < level_db.max() - FALL_DB) & (level_db > lowest + 0.5))
         self._solve(level_db, weight)
 
     def _solve(self, level_db: np.ndarray, weight: np.ndarray) -> None:
-        heard = np.where(level_db < level_db.max() - FLOOR_DB, 0.0, weight)
+        heard = np.where(self.leaked | (level_db < level_db.max() - FLOOR_DB), 0.0, weight)
         starts = [self._slopes_for(knots, level_db, heard) for knots in self.grid]
         starts = sorted(starts, key=lambda start: self._cost(start, level_db, weight))[:STARTS]
         if self.parameters is not None:
@@ -121,10 +134,9 @@ class GlobalFit:
             knots[i] = min(knots[i], high if i == 4 else knots[i + 1] - MIN_SPACING)
         return np.concatenate([knots, np.clip(parameters[5:], -MAX_SLOPE_DB, MAX_SLOPE_DB)])
 
-    @staticmethod
-    def _counting(curve: np.ndarray, level_db: np.ndarray, weight: np.ndarray) -> np.ndarray:
+    def _counting(self, curve: np.ndarray, level_db: np.ndarray, weight: np.ndarray) -> np.ndarray:
         """Weights without the bands at the floor, where noise and leakage hide how far the response really falls."""
-        hidden = (level_db < level_db.max() - FLOOR_DB) & (curve < level_db)
+        hidden = (self.leaked | (level_db < level_db.max() - FLOOR_DB)) & (curve < level_db)
         return np.where(hidden, 0.0, weight)
 
     def _cost(self, parameters: np.ndarray, level_db: np.ndarray, weight: np.ndarray) -> float:

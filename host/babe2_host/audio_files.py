@@ -19,16 +19,16 @@ CHUNK_FRAMES = 1 << 16  # a large Vorbis file written in one call overflows libs
 WRITABLE = {".wav": "WAV", ".flac": "FLAC", ".aiff": "AIFF", ".aif": "AIFF", ".ogg": "OGG", ".mp3": "MP3",
             ".w64": "W64", ".rf64": "RF64", ".caf": "CAF", ".au": "AU"}
 FLOATS = ("FLOAT", "DOUBLE")
-# Subtypes to try when the format lacks the input's own, best match first. Eight-bit and companded recordings get 16
-# bits: their own noise would bury what was restored. What has no bit depth (MP3, Vorbis) gets 24.
-INSTEAD = {"DOUBLE": ("FLOAT", "PCM_24", "PCM_16"), "FLOAT": ("PCM_24", "PCM_16"), "PCM_32": ("PCM_24", "PCM_16"),
-           "PCM_24": ("PCM_32", "PCM_16"), "PCM_16": ("PCM_24",), "PCM_S8": ("PCM_16",), "PCM_U8": ("PCM_16",),
-           "ULAW": ("PCM_16",), "ALAW": ("PCM_16",)}
+# Subtypes to try when the format lacks the input's own, best match first. Eight-bit and companded recordings
+# get 16 bits: their own noise would bury what was restored. What has no bit depth (MP3, Vorbis) gets 24.
+INSTEAD = {"DOUBLE": ("FLOAT", "PCM_24", "PCM_16"), "FLOAT": ("PCM_24", "PCM_16"),
+           "PCM_32": ("PCM_24", "PCM_16"), "PCM_24": ("PCM_32", "PCM_16"), "PCM_16": ("PCM_24",),
+           "PCM_S8": ("PCM_16",), "PCM_U8": ("PCM_16",), "ULAW": ("PCM_16",), "ALAW": ("PCM_16",)}
 NARROW = ("PCM_S8", "PCM_U8", "ULAW", "ALAW")
 # Programs that write to a pipe cannot know the length and put the largest number there (or near it).
 UNKNOWN_LENGTH = 0x7FFF0000
 # libsndfile takes a chunk that is shorter than it says for what is there, and only notes it in its log.
-SHORT_CHUNK = re.compile(r"^\s*(?:data|SSND|Data Size|riff|Riff size)\s*: (\d+) \(should be (\d+)\)", re.MULTILINE)
+SHORT_CHUNK = re.compile(r"^\s*(?:data|SSND|Data Size|riff|Riff size)\s*: (\d+) \(should be (\d+)\)", re.M)
 MP3_SLACK = 4 * 1152  # frames by which the length in an MP3's header may differ from what is decoded
 
 
@@ -38,7 +38,8 @@ class AudioFileError(ValueError):
 
 @dataclass(frozen=True)
 class AudioFile:
-    """A recording as read: audio (channels, samples) float32, ±1 · sample_rate in Hz · libsndfile's format, subtype."""
+    """A recording as read: audio (channels, samples) float32, ±1 · sample_rate in Hz · format and subtype, in
+    libsndfile's names."""
 
     path: Path
     audio: np.ndarray
@@ -61,8 +62,8 @@ def read_audio(path: str | os.PathLike) -> AudioFile:
     """Reads a whole recording: what libsndfile reads, else what Pedalboard reads.
 
     Raises:
-        AudioFileError: there is no such file, or it is empty, truncated, not audio, without samples, with samples
-            that are not finite, or at a sample rate outside 8 to 192 kHz.
+        AudioFileError: there is no such file, or it is empty, truncated, not audio, without samples, with
+            samples that are not finite, or at a sample rate outside 8 to 192 kHz.
     """
     path = Path(path)
     _check_readable(path)
@@ -99,7 +100,7 @@ def _read_with_libsndfile(path: Path, file: soundfile.SoundFile) -> AudioFile:
     _check_rate(path, file.samplerate)
     for stated, there in SHORT_CHUNK.findall(file.extra_info):
         if int(there) < int(stated) < UNKNOWN_LENGTH:
-            raise _truncated(path, f"its header promises {int(stated)} bytes of audio and {int(there)} are there")
+            raise _truncated(path, f"its header promises {stated} bytes of audio and {there} are there")
     if file.format == "OGG" and not _ogg_is_whole(path):
         raise _truncated(path, "its last page is not the end of a stream")
     frames, done = file.frames, 0
@@ -155,15 +156,16 @@ def _check_samples(recording: AudioFile) -> None:
         bad = ~finite
         first = int(bad.any(axis=0).argmax())
         channel = int(bad[:, first].argmax())
-        raise AudioFileError(f"{path} has {int(bad.sum())} of {audio.size} samples that are not finite numbers (NaN "
-                             f"or infinite), the first at {first / recording.sample_rate:.3f} s (sample {first}, "
-                             f"channel {channel + 1}). Repair it in an audio editor first.")
+        raise AudioFileError(f"{path} has {int(bad.sum())} of {audio.size} samples that are not finite "
+                             f"numbers (NaN or infinite), the first at {first / recording.sample_rate:.3f} s "
+                             f"(sample {first}, channel {channel + 1}). Repair it in an audio editor first.")
 
 
 def _ogg_is_whole(path: Path) -> bool:
     """Whether an Ogg file ends with a complete page that is marked as its stream's last."""
     with open(path, "rb") as file:
-        file.seek(-min(1 << 17, path.stat().st_size), os.SEEK_END)  # two pages of the largest size, 65 307 bytes
+        # Two pages of the largest size, 65 307 bytes, at least one of which begins here.
+        file.seek(-min(1 << 17, path.stat().st_size), os.SEEK_END)
         end = file.read()
     at = end.rfind(b"OggS")
     if at < 0:
@@ -175,27 +177,29 @@ def _ogg_is_whole(path: Path) -> bool:
 
 
 def _truncated(path: Path, how: str) -> AudioFileError:
-    return AudioFileError(f"{path} is truncated: {how}. Copy it again, or save what is there from an audio editor.")
+    return AudioFileError(f"{path} is truncated: {how}. Copy it again, or save what is there from an audio "
+                          "editor.")
 
 
 # ---------------------------------------------------------------------------------------------------- writing
 
 def check_destination(path: str | os.PathLike, *sources: str | os.PathLike) -> Path:
-    """The file that writing to `path` would make or replace (links followed), checked as far as the disk goes.
+    """The file that writing to `path` would make or replace (links followed), known to be writable.
 
     Args:
         sources: the user's own files, which must never be written to.
 
     Raises:
-        AudioFileError: the folder is missing or cannot be written to, or the path is one of `sources`, a folder, a
-            device or a pipe.
+        AudioFileError: the folder is missing or cannot be written to, or the path is one of `sources`, a
+            folder, a device or a pipe.
     """
     path = Path(path)
     try:
         real = Path(os.path.realpath(path))
         for source in sources:
             if real.exists() and Path(source).exists() and os.path.samefile(real, source):
-                raise AudioFileError(f"{path} is the input itself; give the output another name.")
+                raise AudioFileError(f"{path} is an input and is not written over; give the output another "
+                                     "name.")
         if real.is_dir():
             raise AudioFileError(f"{path} is a folder; give a file name in it.")
         if real.exists() and not real.is_file():
@@ -221,7 +225,7 @@ class _Rehearsed(Exception):
 
 @contextlib.contextmanager
 def whole_file(path: Path) -> Iterator[Path]:
-    """A temporary file beside `path` that takes its place when the block ends well and vanishes when it does not.
+    """A temporary file beside `path` that takes its place when the block ends well, and else vanishes.
 
     Raises OSError as the file system does.
     """
@@ -239,22 +243,21 @@ def whole_file(path: Path) -> Iterator[Path]:
 
 
 def write_whole(path: str | os.PathLike, write: Callable[[Path], object]) -> None:
-    """Has `write(temporary path)` make a file, then puts it at `path`. Raises AudioFileError as a sentence."""
+    """Has `write(temporary path)` make a file, then puts it at `path`. Raises AudioFileError."""
     try:
         with whole_file(Path(os.path.realpath(path))) as temporary:
             write(temporary)
     except OSError as error:
-        raise AudioFileError(f"{path} could not be written: {_reason(error)}. Nothing was left in its place.") \
-            from error
+        raise AudioFileError(f"{path} could not be written: {_reason(error)}.") from error
 
 
 def check_audio_output(path: str | os.PathLike, like: AudioFile, *sources: str | os.PathLike) -> None:
     """Finds out before a long render whether its result can be written to `path`, by writing the input once.
 
-    That tells of everything at once (folder, format, channels, rate, room on the disk); nothing is left behind.
+    That tells of all at once (folder, format, channels, rate, room on the disk). Nothing is left behind.
 
     Raises:
-        AudioFileError: as `check_destination`, and for formats that cannot be written or cannot hold the recording.
+        AudioFileError: as `check_destination`, and for formats that cannot be written or cannot hold this.
     """
     real = check_destination(path, like.path, *sources)
     file_format, subtype = _format_for(path, like)
@@ -287,7 +290,7 @@ def write_audio(path: str | os.PathLike, audio: np.ndarray, sample_rate: int, li
         ValueError: the audio has samples that are not finite.
     """
     if not np.isfinite(audio).all():
-        raise ValueError(f"The audio for {path} has samples that are not finite numbers; nothing was written.")
+        raise ValueError(f"The audio for {path} has samples that are not finite; nothing was written.")
     check_destination(path, like.path)
     file_format, subtype = _format_for(path, like)
     peak, lowered_db = float(np.abs(audio).max(initial=0.0)), 0.0
@@ -295,7 +298,7 @@ def write_audio(path: str | os.PathLike, audio: np.ndarray, sample_rate: int, li
         lowered_db = 20 * np.log10(peak)
         audio = audio / np.float32(peak)
     try:
-        write_whole(path, lambda temporary: _write_samples(temporary, audio, sample_rate, file_format, subtype))
+        write_whole(path, lambda part: _write_samples(part, audio, sample_rate, file_format, subtype))
     except soundfile.LibsndfileError as error:
         raise _unfit(path, like, file_format, error) from error
     return float(lowered_db)
@@ -325,7 +328,8 @@ def _write_samples(path: Path, audio: np.ndarray, sample_rate: int, file_format:
                                      format=file_format) as file:
                 for start in range(0, audio.shape[1], CHUNK_FRAMES):
                     file.write(np.ascontiguousarray(audio[:, start:start + CHUNK_FRAMES].T))
-        except (soundfile.SoundFileError, AssertionError):  # short writes: libsndfile says so or soundfile asserts
+        # Of a short write either libsndfile tells or soundfile asserts that there was none.
+        except (soundfile.SoundFileError, AssertionError):
             if target.error is None:
                 raise
         if target.error is not None:
@@ -351,8 +355,8 @@ class _Remembering:
 
 def _unfit(path, like: AudioFile, file_format: str, error: soundfile.LibsndfileError) -> AudioFileError:
     channels = f"{like.channels} channel{'s' if like.channels > 1 else ''}"
-    return AudioFileError(f"{path} cannot be written: {file_format} does not take {channels} at {like.sample_rate} Hz "
-                          f"({_plain(error.error_string)}). WAV does.")
+    return AudioFileError(f"{path} cannot be written: {file_format} does not take {channels} at "
+                          f"{like.sample_rate} Hz ({_plain(error.error_string)}). WAV does.")
 
 
 def _reason(error: Exception) -> str:

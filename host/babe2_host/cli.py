@@ -1,4 +1,4 @@
-"""The command `babe2`. Heavy imports wait until they are needed, so that help and mistakes are answered at once."""
+"""The command `babe2`. Heavy imports wait until they are needed, so that help and mistakes come at once."""
 
 from __future__ import annotations
 
@@ -12,14 +12,13 @@ import sys
 import time
 from dataclasses import fields
 from importlib import metadata
-from pathlib import Path
 
 from babe2_fx.presets import QUALITIES, PresetError, list_presets, load_preset
 from babe2_fx.settings import BASELINES, Settings, baseline
 
 OK, FAILED, MISTAKE, INTERRUPTED = 0, 1, 2, 130
-USER_ERRNOS = (errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOENT, errno.ENOTDIR,
-               errno.EISDIR, errno.ENAMETOOLONG, errno.EFBIG)
+USER_ERRNOS = (errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOENT,
+               errno.ENOTDIR, errno.EISDIR, errno.ENAMETOOLONG, errno.EFBIG)
 
 
 class UsageError(ValueError):
@@ -27,7 +26,10 @@ class UsageError(ValueError):
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Runs the command. Returns its exit code: 0 done, 2 a mistake in what was asked for, 1 another failure, 130 ^C."""
+    """Runs the command; returns its exit code.
+
+    0: done · 2: a mistake in what was asked for · 1: another failure · 130: stopped with Ctrl-C.
+    """
     try:
         args = build_parser().parse_args(argv)
         return args.run(args) or OK
@@ -56,18 +58,18 @@ def build_parser() -> argparse.ArgumentParser:
 
     restore = commands.add_parser(
         "restore", allow_abbrev=False, help="restore a recording",
-        description="Restores a recording: estimates what the medium did to its spectrum and synthesises what it "
-                    "lost. The result has the input's sample rate, length and channels.",
+        description="Restores a recording: estimates what the medium did to its spectrum and synthesises "
+                    "what it lost. The result has the input's sample rate, length and channels.",
         epilog="Expert settings: `babe2 settings` lists them; change one with --set NAME=VALUE.")
     restore.add_argument("input", metavar="IN", help="the recording: WAV, FLAC, AIFF, OGG, MP3, ...")
     restore.add_argument("-o", "--output", metavar="OUT", required=True,
-                         help="the restored recording; its extension chooses the format. Replaced if it exists")
+                         help="the restored recording; its extension chooses the format. Replaced if there")
     _add_preset_options(restore)
     restore.add_argument("--eq-out", metavar="EQ.json", help="write the learned equalizer as JSON")
-    restore.add_argument("--report", metavar="DIR", help="write pictures of the equalizer and of before and after, "
-                                                         "and a record of the run, into this folder")
-    restore.add_argument("--target", metavar="FILE", help="the spectrum to come to, in place of the preset's: a curve "
-                         "(two columns, Hz and dB) or a recording that sounds as this one should")
+    restore.add_argument("--report", metavar="DIR", help="write pictures of the equalizer and of before and "
+                                                         "after, and a record of the run, into this folder")
+    restore.add_argument("--target", metavar="FILE", help="the spectrum to come to, in place of the "
+                         "preset's: a curve (two columns, Hz and dB) or a recording that sounds as it should")
     restore.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto",
                          help="where to compute (default: auto, the GPU if there is one)")
     restore.add_argument("-q", "--quiet", action="store_true", help="say nothing but errors")
@@ -89,10 +91,10 @@ def _add_preset_options(parser: argparse.ArgumentParser, required: bool = True) 
                         help="what kind of music it is; `babe2 presets` lists them")
     parser.add_argument("--quality", choices=QUALITIES, default="standard",
                         help="draft is fast, paper is slow (default: standard)")
-    parser.add_argument("--baseline", choices=tuple(BASELINES), help="use an older method, for comparison: a plain equalizer "
-                        "from long-term spectra, or BABE")
-    parser.add_argument("--seed", type=int, metavar="N", help="seed of the random numbers; the same seed gives the "
-                                                              "same result on the same machine")
+    parser.add_argument("--baseline", choices=tuple(BASELINES), help="use an older method, for comparison: a "
+                        "plain equalizer from long-term spectra, or BABE")
+    parser.add_argument("--seed", type=int, metavar="N", help="seed of the random numbers; the same seed "
+                                                              "gives the same result on the same machine")
     parser.add_argument("--set", dest="overrides", metavar="NAME=VALUE", action="append", default=[],
                         help="change an expert setting; may be repeated")
 
@@ -111,6 +113,8 @@ def run_restore(args: argparse.Namespace) -> None:
     for (one, path), (other, same) in itertools.combinations(outputs.items(), 2):
         if os.path.realpath(path) == os.path.realpath(same):
             raise UsageError(f"{path} is given as {one} and as {other}; each needs a name of its own.")
+    preset = load_preset(args.preset)
+    settings = _settings(preset, args.quality, args.baseline, overrides)
     recording = read_audio(args.input)
     check_audio_output(args.output, recording, *sources)
     if args.eq_out:
@@ -119,8 +123,6 @@ def run_restore(args: argparse.Namespace) -> None:
         from .report import check_report_folder
         check_report_folder(args.report, *sources, *list(outputs.values())[:-1])
 
-    preset = load_preset(args.preset)
-    settings = _settings(preset, args.quality, args.baseline, overrides)
     device = choose_device(args.device)
     # These import torch, which takes seconds; hence only here.
     from babe2_fx.priors import load_prior
@@ -130,8 +132,9 @@ def run_restore(args: argparse.Namespace) -> None:
     target = TargetProfile.from_file(args.target) if args.target else None
     say = (lambda line: None) if args.quiet else (lambda line: print(line, file=sys.stderr))
     prior = load_prior(preset.prior_path, device)
-    say(f"{args.input}: {recording.duration_s:.1f} s, {recording.sample_rate} Hz, {_channels(recording.channels)}; "
-        f"preset {preset.name}, {args.baseline or args.quality}, on {device}")
+    say(f"{args.input}: {recording.duration_s:.1f} s, {recording.sample_rate} Hz, "
+        f"{_channels(recording.channels)}; preset {preset.name}, "
+        f"{args.baseline or args.quality}, on {device}")
     started = time.monotonic()
     result = _render(Restorer(prior, settings, target=target), recording, args.quiet)
     taken_s = time.monotonic() - started
@@ -139,19 +142,21 @@ def run_restore(args: argparse.Namespace) -> None:
     notes = list(result.notes)
     lowered_db = write_audio(args.output, result.audio, recording.sample_rate, recording)
     if lowered_db:
-        notes.append(f"The restored peaks did not fit the file's integer samples; the level of the whole recording "
-                     f"was lowered by {lowered_db:.2f} dB.")
+        notes.append(f"The restored peaks did not fit the file's integer samples; the level of the whole "
+                     f"recording was lowered by {lowered_db:.2f} dB.")
     for note in notes:
         say(note)
     say(f"Wrote {args.output} ({taken_s:.0f} s).")
     if args.eq_out:
-        write_whole(args.eq_out, lambda path: path.write_text(json.dumps(result.eq_export(), indent=1) + "\n"))
+        text = json.dumps(result.eq_export(), indent=1) + "\n"
+        write_whole(args.eq_out, lambda part: part.write_text(text))
         say(f"Wrote {args.eq_out}.")
     if args.report:
         from .report import write_report
-        record = {"versions": versions(), "preset": preset.name, "quality": args.quality, "baseline": args.baseline, "target": args.target,
-                  "prior_file": Path(preset.prior_path).name, "seed": settings.seed, "output": str(args.output), "time_taken_s": round(taken_s, 3),
-                  "level_lowered_db": round(lowered_db, 3), "notes": notes}
+        record = {"preset": preset.name, "quality": args.quality, "baseline": args.baseline,
+                  "target": args.target, "seed": settings.seed, "output": args.output,
+                  "time_taken_s": round(taken_s, 3), "level_lowered_db": round(lowered_db, 3), "notes": notes,
+                  "versions": versions()}
         write_report(args.report, recording, result, prior, record)
         say(f"Wrote {args.report}: equalizer.png, spectrograms.png, report.json.")
 
@@ -220,14 +225,14 @@ def _checked(make):
 
 
 def choose_device(name: str) -> str:
-    """"cpu" or "cuda" for "auto", "cpu" or "cuda". Raises UsageError where there is no usable GPU but one is asked for."""
+    """"cpu" or "cuda", for those or "auto". Raises UsageError for a GPU that is not there."""
     if name == "cpu":
         return name
     import torch
     if torch.cuda.is_available():
         return "cuda"
     if name == "cuda":
-        raise UsageError("There is no CUDA GPU that PyTorch can use here; take --device cpu or --device auto.")
+        raise UsageError("There is no CUDA GPU that PyTorch can use here; take --device cpu or auto.")
     return "cpu"
 
 
@@ -271,7 +276,7 @@ def _channels(count: int) -> str:
 
 
 def _exit_code(error: Exception) -> int | None:
-    """The exit code for errors that a sentence can answer; None for those that are mistakes of this program."""
+    """The exit code for errors that a sentence can answer; None for those that are faults of this program."""
     from .audio_files import AudioFileError
     if isinstance(error, (UsageError, AudioFileError, PresetError)):
         return MISTAKE

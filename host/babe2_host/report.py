@@ -44,7 +44,7 @@ def check_report_folder(folder: str | os.PathLike, *sources: str | os.PathLike) 
         check_destination(folder / name, *sources)
     for source in sources:
         if os.path.realpath(source) in {os.path.realpath(folder / name) for name in FILES}:
-            raise AudioFileError(f"{source} has the name of one of the report's files; choose another folder.")
+            raise AudioFileError(f"{source} has the name of a file of the report; choose another folder.")
 
 
 def write_report(folder: str | os.PathLike, recording: AudioFile, result, prior, record: dict) -> None:
@@ -75,7 +75,8 @@ def write_report(folder: str | os.PathLike, recording: AudioFile, result, prior,
         else:
             os.rename(temporary, folder)
     except OSError as error:
-        raise AudioFileError(f"The report {folder} could not be written: {error.strerror or error}.") from error
+        reason = error.strerror or error
+        raise AudioFileError(f"The report {folder} could not be written: {reason}.") from error
     finally:
         with contextlib.suppress(OSError):
             shutil.rmtree(temporary)
@@ -96,8 +97,8 @@ def run_record(recording: AudioFile, result, prior, record: dict) -> dict:
         "device": _device_name(prior),
         **record,
         "settings": asdict(result.settings),
-        "equalizer": {"breakpoints_hz": list(eq.breakpoints_hz), "slopes_db_per_octave": list(eq.slopes_db_per_octave),
-                      "reference_hz": eq.reference_hz} if eq else None,
+        "equalizer": {"breakpoints_hz": list(eq.breakpoints_hz), "reference_hz": eq.reference_hz,
+                      "slopes_db_per_octave": list(eq.slopes_db_per_octave)} if eq else None,
         "prior": {"sample_rate": prior.sample_rate, "block_length": prior.block_length,
                   "parameters": sum(p.numel() for p in network.parameters()) if network is not None else None,
                   "info": getattr(prior, "info", {})},
@@ -115,7 +116,7 @@ def _device_name(prior) -> str:
 # --------------------------------------------------------------------------------------------------- pictures
 
 def equalizer_picture(path: Path, result, title: str) -> None:
-    """The long-term spectra above, the learned response of the degradation below, on one axis of frequency."""
+    """The long-term spectra above the learned response of the degradation, on one axis of frequency."""
     top_hz = float(np.max(result.ltas_hz))
     with _figure(path, (9, 7)) as figure:
         spectra, learned = figure.subplots(2, 1, sharex=True, height_ratios=(1.15, 1))
@@ -126,9 +127,11 @@ def equalizer_picture(path: Path, result, title: str) -> None:
                          linestyle=(0, (5, 2)) if label == "reference" else "-")
         heard = np.asarray(result.ltas_hz) >= 40  # below, rumble would set the scale
         seen = np.concatenate([_drawable(level_db)[heard] for level_db, *_ in curves])
-        spectra.set_ylim(*_limits(seen, 100.0))
+        low, high = _limits(seen, 100.0)
+        spectra.set_ylim(low - 0.1 * (high - low), high)  # room for the legend
         spectra.set_ylabel("level, dB")
-        spectra.set_title(f"{title}: long-term spectra (third octaves, aligned from 300 Hz to 3 kHz)", loc="left")
+        spectra.set_title(f"{title}: long-term spectra (third octaves, aligned from 300 Hz to 3 kHz)",
+                          loc="left")
         spectra.legend(loc="lower left", ncols=3)
 
         hz, response_db = np.asarray(result.frequencies_hz), _drawable(result.response_db)
@@ -138,14 +141,17 @@ def equalizer_picture(path: Path, result, title: str) -> None:
         if eq is not None:
             learned.plot(hz, _drawable(eq.response_db(hz)), color=BREAKPOINTS, linewidth=1.2,
                          label="its breakpoint EQ (the rest is from the LTAS)")
-            learned.plot(eq.breakpoints_hz, eq.response_db(eq.breakpoints_hz), "o", color=BREAKPOINTS, markersize=5)
-            learned.plot([eq.reference_hz], [0], "o", color="white", markeredgecolor=BREAKPOINTS, markersize=9,
-                         markeredgewidth=1.8, label=f"reference, {_hz_text(eq.reference_hz)}")
-        learned.legend(loc="lower center")
+            learned.plot(eq.breakpoints_hz, eq.response_db(eq.breakpoints_hz), "o", color=BREAKPOINTS,
+                         markersize=5)
+            learned.plot([eq.reference_hz], [0], "o", color="white", markeredgecolor=BREAKPOINTS,
+                         markersize=9, markeredgewidth=1.8, label=f"reference, {_hz_text(eq.reference_hz)}")
+            # Below the axes: the curve may run anywhere within.
+            learned.legend(loc="upper center", bbox_to_anchor=(0.5, -0.17), ncols=3)
         low, high = _limits(response_db, 60.0)
         learned.set_ylim(low, max(high, 6.0))
         learned.set_ylabel("response, dB")
-        learned.set_title("learned EQ: what the medium did to the music (the restoration undoes it)", loc="left")
+        learned.set_title("learned EQ: what the medium did to the music (the restoration undoes it)",
+                          loc="left")
         learned.set_xscale("log")
         learned.set_xlim(LOWEST_HZ, top_hz)
         ticks = [f for f in (20, 50, 100, 200, 500, 1000, 2000, 5000, 10000, 20000) if f <= top_hz]
@@ -168,8 +174,9 @@ def spectrograms_picture(path: Path, before: np.ndarray, after: np.ndarray, samp
     with _figure(path, (10, 7)) as figure:
         panels = figure.subplots(2, 1, sharex=True, sharey=True)
         for axes, image, name in zip(panels, images, ("before", "after")):
-            drawn = axes.imshow(image, origin="lower", aspect="auto", extent=(0, duration_s, 0, top_hz / 1000),
-                                vmin=loudest - RANGE_DB, vmax=loudest, cmap=colours, interpolation="antialiased")
+            drawn = axes.imshow(image, origin="lower", aspect="auto",
+                                extent=(0, duration_s, 0, top_hz / 1000), vmin=loudest - RANGE_DB,
+                                vmax=loudest, cmap=colours, interpolation="antialiased")
             axes.grid(False)
             axes.set_ylabel("frequency, kHz")
             axes.set_title(f"{title}: {name}" if name == "before" else name, loc="left")
@@ -181,7 +188,7 @@ def spectrograms_picture(path: Path, before: np.ndarray, after: np.ndarray, samp
 
 @contextlib.contextmanager
 def _figure(path: Path, size_inches: tuple[float, float]):
-    """A figure that is saved when the block ends; made without pyplot, which keeps global state and may open windows."""
+    """A figure, saved when the block ends. Made without pyplot, which has state and may open windows."""
     import matplotlib
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
@@ -196,11 +203,12 @@ def _colours_on_white():
     """Magma from black for the loudest, its palest end made white, as paper is."""
     from matplotlib import colormaps
     from matplotlib.colors import LinearSegmentedColormap
-    return LinearSegmentedColormap.from_list("magma_on_white", ["white", *colormaps["magma_r"](np.linspace(0.04, 1, 10))])
+    colours = colormaps["magma_r"](np.linspace(0.04, 1, 10))
+    return LinearSegmentedColormap.from_list("magma_on_white", ["white", *colours])
 
 
 def _spectrogram_db(audio: np.ndarray, sample_rate: float, top_hz: float) -> np.ndarray:
-    """(bins up to top_hz, columns) in dB of a full-scale sine, of the mean of the channels (channels, samples)."""
+    """Of the mean of (channels, samples), in dB of a full-scale sine: (bins to top_hz, columns)."""
     # Shorter windows at low rates, so that time is shown as finely.
     frame = 1 << max(8, round(np.log2(FRAME * sample_rate / 44100)))
     mono = np.pad(audio.mean(axis=0), (frame // 2, frame // 2 + 1))

@@ -11,7 +11,7 @@ from babe2_fx.priors import load_prior
 from babe2_fx.restoration import Restorer
 from babe2_fx.settings import BASELINES, Settings, baseline
 from babe2_fx.spectra import TargetProfile
-from tests.standin import tiny_prior
+from standin import tiny_prior
 
 QUICK = Settings(steps=2, order=1, guidance="direct", filter_fit="global", s_churn=0.0)
 

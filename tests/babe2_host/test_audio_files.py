@@ -11,9 +11,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
+
 from babe2_host import audio_files
 from babe2_host.audio_files import (
-    AudioFileError, check_audio_output, check_destination, read_audio, whole_file, write_audio,
+    AudioFileError,
+    check_audio_output,
+    check_destination,
+    read_audio,
+    whole_file,
+    write_audio,
 )
 
 RATE = 22050
@@ -34,8 +40,9 @@ def names(folder: Path) -> list[str]:
 # ---------------------------------------------------------------------------------------------------- reading
 
 @pytest.mark.parametrize("ending, subtype, tolerance", [
-    (".wav", "PCM_16", 2 ** -15), (".wav", "PCM_24", 2 ** -23), (".wav", "FLOAT", 0), (".wav", "PCM_U8", 2 ** -7),
-    (".flac", "PCM_24", 2 ** -23), (".aiff", "PCM_16", 2 ** -15), (".w64", "PCM_24", 2 ** -23),
+    (".wav", "PCM_16", 2 ** -15), (".wav", "PCM_24", 2 ** -23), (".wav", "FLOAT", 0),
+    (".wav", "PCM_U8", 2 ** -7), (".flac", "PCM_24", 2 ** -23), (".aiff", "PCM_16", 2 ** -15),
+    (".w64", "PCM_24", 2 ** -23),
     (".caf", "FLOAT", 0), (".au", "PCM_16", 2 ** -15), (".rf64", "PCM_24", 2 ** -23)])
 @pytest.mark.parametrize("channels", [1, 2, 6])
 def test_what_is_read_is_what_the_file_holds(tmp_path, make_notes, ending, subtype, tolerance, channels):
@@ -110,7 +117,8 @@ def test_missing_files_and_folders_are_named(tmp_path):
 @pytest.mark.parametrize("share", [0.99, 0.6, 0.1])
 def test_truncated_files_are_told_from_whole_ones(tmp_path, make_notes, ending, subtype, share):
     whole, cut = tmp_path / f"whole{ending}", tmp_path / f"cut{ending}"
-    soundfile.write(whole, make_notes(48000, 1.0, 2).T, 48000, subtype=subtype, format=audio_files.WRITABLE[ending])
+    audio = make_notes(48000, 1.0, 2)
+    soundfile.write(whole, audio.T, 48000, subtype=subtype, format=audio_files.WRITABLE[ending])
     assert read_audio(whole).audio.size
     content = whole.read_bytes()
     cut.write_bytes(content[:int(share * len(content))])
@@ -138,7 +146,8 @@ def test_samples_that_are_not_numbers_are_counted_and_located(tmp_path, make_not
     audio[1, 2500:2503] = value
     audio[0, 9000] = value
     soundfile.write(tmp_path / "a.wav", audio.T, 10000, subtype="FLOAT")
-    with pytest.raises(AudioFileError, match=r"4 of 20000 samples .* first at 0\.250 s \(sample 2500, channel 2\)"):
+    where = r"4 of 20000 samples .* first at 0\.250 s \(sample 2500, channel 2\)"
+    with pytest.raises(AudioFileError, match=where):
         read_audio(tmp_path / "a.wav")
 
 
@@ -188,7 +197,7 @@ def test_float_files_keep_peaks_and_integer_files_get_them_lowered(tmp_path, rec
 
 @pytest.mark.parametrize("name, sentence", [
     ("out.xyz", r"\.xyz is not a known format\. These work: \.wav, \.flac"), ("out", "without an extension"),
-    ("nofolder/out.wav", "there is no folder .*nofolder"), ("input.wav", "is the input itself"),
+    ("nofolder/out.wav", "there is no folder .*nofolder"), ("input.wav", "is an input and is not"),
     ("input.wav/out.wav", "is a file, not a folder"), (".", "is a folder"), ("a\0b.wav", "cannot be written"),
     ("x" * 300 + ".wav", "too long")])
 def test_outputs_that_cannot_be_are_refused_before_the_render(tmp_path, recording, name, sentence):
@@ -225,7 +234,7 @@ def test_folders_without_permission_are_refused(tmp_path, recording):
 def test_the_input_is_known_by_any_name(tmp_path, recording, link):
     link(recording.path, tmp_path / "other.wav")
     before = recording.path.read_bytes()
-    with pytest.raises(AudioFileError, match="is the input itself"):
+    with pytest.raises(AudioFileError, match="is an input and is not written over"):
         write_audio(tmp_path / "other.wav", recording.audio, RATE, recording)
     assert recording.path.read_bytes() == before
 
@@ -238,7 +247,8 @@ def test_a_link_is_followed_and_stays_a_link(tmp_path, recording):
     assert names(tmp_path / "real") == ["out.wav"]
 
 
-@pytest.mark.parametrize("name, channels, rate", [("a.mp3", 6, 44100), ("a.mp3", 1, 96000), ("a.flac", 9, 44100)])
+@pytest.mark.parametrize("name, channels, rate", [
+    ("a.mp3", 6, 44100), ("a.mp3", 1, 96000), ("a.flac", 9, 44100)])
 def test_formats_that_cannot_hold_the_recording_are_refused_before_the_render(tmp_path, name, channels, rate):
     audio = np.zeros((channels, 100), np.float32)
     like = audio_files.AudioFile(tmp_path / "input.wav", audio, rate, "WAV", "PCM_16")
@@ -301,12 +311,13 @@ def test_a_write_that_the_system_stops_half_way_leaves_nothing(tmp_path, ending)
         from babe2_host.audio_files import AudioFile, AudioFileError, write_audio
         audio = np.random.default_rng(0).normal(0, 0.1, (2, 200000)).astype(np.float32)
         resource.setrlimit(resource.RLIMIT_FSIZE, (20000, 20000))
+        like = AudioFile(Path("input.wav"), audio, 44100, "WAV", "PCM_16")
         try:
-            write_audio(sys.argv[1], audio, 44100, AudioFile(Path("input.wav"), audio, 44100, "WAV", "PCM_16"))
+            write_audio(sys.argv[1], audio, 44100, like)
         except AudioFileError as error:
             print(error)
     """
-    done = subprocess.run([sys.executable, "-c", script, tmp_path / f"out{ending}"], capture_output=True, text=True,
-                          env=os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)})
+    done = subprocess.run([sys.executable, "-c", script, tmp_path / f"out{ending}"], capture_output=True,
+                          text=True, env=os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)})
     assert f"out{ending} could not be written: file too large." in done.stdout, done.stderr
     assert done.stderr == "" and names(tmp_path) == []

@@ -1,4 +1,4 @@
-"""The command, from arguments to files. Most tests sample with a stand-in prior of random weights (tests/standin.py)."""
+"""The command, from arguments to files. Most tests sample with a stand-in prior of random weights."""
 
 import errno
 import json
@@ -7,11 +7,12 @@ import subprocess
 import sys
 from dataclasses import fields
 
-import babe2_fx.priors
-import babe2_fx.restoration
 import numpy as np
 import pytest
 import soundfile
+
+import babe2_fx.priors
+import babe2_fx.restoration
 from babe2_fx.presets import load_preset
 from babe2_fx.settings import BASELINES, Settings
 from babe2_gui import app
@@ -20,7 +21,7 @@ from standin import tiny_prior
 
 RATE = 22050
 DRAFT = ("--preset", "piano", "--quality", "draft", "--set", "steps=2")
-FAST = (*DRAFT, "--set", "filter_fit=adam", "--set", "filter_iterations=5")
+FAST = (*DRAFT, "--set", "filter_iterations=5")
 
 
 @pytest.fixture
@@ -46,7 +47,7 @@ def names(folder):
     return sorted(path.name for path in folder.iterdir())
 
 
-# ----------------------------------------------------------------------------------- what a user may get wrong
+# ------------------------------------------------------------------------------- what a user may get wrong
 
 def write_bad_files(make_notes):
     """A folder's worth of files that cannot be restored, by name."""
@@ -76,29 +77,29 @@ MISTAKES = [
     (["empty.wav", "-o", "out.wav"], "empty.wav is empty (0 bytes)."),
     (["text.wav", "-o", "out.wav"], "text.wav is not an audio file that can be read"),
     (["nosamples.wav", "-o", "out.wav"], "nosamples.wav has a header but no samples."),
-    (["slow.wav", "-o", "out.wav"], "slow.wav has a sample rate of 4000 Hz; it must lie from 8000 to 192000 Hz."),
+    (["slow.wav", "-o", "out.wav"], "slow.wav has a sample rate of 4000 Hz; it must lie from 8000 to 192000"),
     (["cut.flac", "-o", "out.wav"], "cut.flac is damaged or truncated: after"),
     (["cut.wav", "-o", "out.wav"], "cut.wav is truncated: its header promises"),
     (["nan.wav", "-o", "out.wav"], "nan.wav has 1 of 11025 samples that are not finite numbers"),
     (["inf.wav", "-o", "out.wav"], "inf.wav has 1 of 11025 samples that are not finite numbers"),
-    (["in.wav", "-o", "in.wav"], "in.wav is the input itself; give the output another name."),
-    (["in.wav", "-o", "./folder/../in.wav"], "is the input itself"),
-    (["in.wav", "-o", "out.xyz"], "out.xyz cannot be written: a file that ends in .xyz is not a known format."),
+    (["in.wav", "-o", "in.wav"], "in.wav is an input and is not written over; give the output another"),
+    (["in.wav", "-o", "./folder/../in.wav"], "is an input and is not written over"),
+    (["in.wav", "-o", "out.xyz"], "out.xyz cannot be written: a file that ends in .xyz is not a known"),
     (["in.wav", "-o", "nowhere/out.wav"], "nowhere/out.wav cannot be written: there is no folder nowhere."),
-    (["in.wav", "-o", "whole.wav/out.wav"], "whole.wav/out.wav cannot be written: whole.wav is a file, not a folder."),
+    (["in.wav", "-o", "whole.wav/out.wav"], "out.wav cannot be written: whole.wav is a file, not a folder."),
     (["in.wav", "-o", "folder"], "folder is a folder; give a file name in it."),
     (["in.wav", "-o", "out.wav", "--eq-out", "out.wav"], "out.wav is given as --output and as --eq-out"),
-    (["in.wav", "-o", "out.wav", "--eq-out", "in.wav"], "in.wav is the input itself"),
+    (["in.wav", "-o", "out.wav", "--eq-out", "in.wav"], "in.wav is an input and is not written over"),
     (["in.wav", "-o", "out.wav", "--eq-out", "nowhere/eq.json"], "there is no folder nowhere"),
-    (["in.wav", "-o", "out.wav", "--report", "whole.wav"], "whole.wav is a file; --report needs the name of a folder."),
+    (["in.wav", "-o", "out.wav", "--report", "whole.wav"], "whole.wav is a file; --report needs the name"),
     (["in.wav", "-o", "out.wav", "--report", "nowhere/report"], "there is no folder nowhere"),
     (["in.wav", "-o", "out.wav", "--report", "out.wav"], "out.wav is given as --output and as --report"),
     (["in.wav", "-o", "out.wav", "--target", "missing.txt"], "missing.txt"),
     (["in.wav", "-o", "out.wav", "--target", "curve.txt"], "curve.txt cannot be used as a target: line 2"),
-    (["in.wav", "-o", "out.wav", "--target", "curve.txt", "--eq-out", "curve.txt"], "curve.txt is the input itself"),
+    (["in.wav", "-o", "out.wav", "--target", "curve.txt", "--eq-out", "curve.txt"], "curve.txt is an input"),
     (["in.wav", "-o", "out.wav", "--preset", "kazoo"], "There is no preset called 'kazoo'; there are: "),
-    (["in.wav", "-o", "out.wav", "--set", "stepz=3"], "There is no setting called 'stepz'; `babe2 settings` lists them."),
-    (["in.wav", "-o", "out.wav", "--set", "steps"], "--set needs NAME=VALUE, as in --set steps=20, not 'steps'."),
+    (["in.wav", "-o", "out.wav", "--set", "stepz=3"], "There is no setting called 'stepz'; `babe2 settings`"),
+    (["in.wav", "-o", "out.wav", "--set", "steps"], "--set needs NAME=VALUE, as in --set steps=20, not"),
     (["in.wav", "-o", "out.wav", "--set", "steps=many"], "steps must be a whole number, not 'many'."),
     (["in.wav", "-o", "out.wav", "--set", "xi=-1"], "xi must lie from 0 to 100, not -1."),
     (["in.wav", "-o", "out.wav", "--set", "ltas=loud"], "ltas must be one of off,"),
@@ -112,7 +113,7 @@ MISTAKES = [
 
 
 @pytest.mark.parametrize("args, sentence", MISTAKES, ids=[" ".join(args) for args, _ in MISTAKES])
-def test_a_mistake_is_answered_by_one_sentence_and_changes_nothing(folder, make_notes, capsys, args, sentence):
+def test_a_mistake_is_answered_by_a_sentence_and_changes_nothing(folder, make_notes, capsys, args, sentence):
     write_bad_files(make_notes)
     before = {path.name: path.read_bytes() for path in folder.iterdir() if path.is_file()}
     assert cli.main(["restore", *DRAFT[:4], *args]) == cli.MISTAKE
@@ -134,15 +135,15 @@ def test_a_gpu_that_is_not_there_is_said_so(notes_wav, monkeypatch, capsys):
     import torch
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     assert restore(notes_wav, "-o", "out.wav") == cli.OK
-    assert cli.main(["restore", notes_wav, "-o", "gpu.wav", "--preset", "piano", "--device", "cuda"]) == cli.MISTAKE
+    assert restore(notes_wav, "-o", "gpu.wav", "--device", "cuda") == cli.MISTAKE
     assert "There is no CUDA GPU" in capsys.readouterr().err
 
 
-# --------------------------------------------------------------------------- recordings that are odd but welcome
+# ---------------------------------------------------------------------- recordings that are odd but welcome
 
 @pytest.mark.parametrize("rate, channels, subtype", [
-    (8000, 1, "PCM_16"), (22050, 2, "PCM_24"), (44100, 1, "FLOAT"), (48000, 6, "PCM_16"), (96000, 2, "PCM_24"),
-    (192000, 1, "PCM_16"), (11025, 1, "PCM_U8")])
+    (8000, 1, "PCM_16"), (22050, 2, "PCM_24"), (44100, 1, "FLOAT"), (48000, 6, "PCM_16"),
+    (96000, 2, "PCM_24"), (192000, 1, "PCM_16"), (11025, 1, "PCM_U8")])
 def test_rate_length_and_channels_come_back_as_they_were(folder, make_notes, rate, channels, subtype):
     audio = make_notes(rate, 0.7301, channels)
     soundfile.write("in.wav", audio.T, rate, subtype=subtype)
@@ -158,9 +159,10 @@ def odd_recordings(make_notes):
     notes = make_notes(RATE, 1.0)
     half_silent = np.concatenate([notes, np.zeros((1, 8 * RATE), np.float32)], axis=1)
     return {"one sample": notes[:, 4000:4001], "two samples": notes[:, 4000:4002], "short": notes[:, :100],
-            "clipped": np.clip(20 * notes, -1, 1), "offset": notes * 0.3 + 0.6, "only offset": notes * 0 + 0.5,
-            "beyond full scale": 40 * notes, "faint": 1e-5 * notes, "mostly silent": half_silent,
-            "one silent channel": np.concatenate([notes, 0 * notes]), "out of phase": np.concatenate([notes, -notes])}
+            "clipped": np.clip(20 * notes, -1, 1), "offset": notes * 0.3 + 0.6,
+            "only offset": notes * 0 + 0.5, "beyond full scale": 40 * notes, "faint": 1e-5 * notes,
+            "mostly silent": half_silent, "one silent channel": np.concatenate([notes, 0 * notes]),
+            "out of phase": np.concatenate([notes, -notes])}
 
 
 @pytest.mark.parametrize("name", [
@@ -184,10 +186,11 @@ def test_silence_comes_back_as_silence(folder, channels, rate):
     assert {"equalizer.png", "report.json", "spectrograms.png"} == set(names(folder / "report"))
 
 
-# ------------------------------------------------------------------------------------------------------ results
+# -------------------------------------------------------------------------------------------------- results
 
 def test_the_learned_eq_and_the_report_are_written(notes_wav, folder, capsys):
-    assert restore(notes_wav, "-o", "out.flac", "--eq-out", "eq.json", "--report", "report", "--seed", 7) == cli.OK
+    outputs = ("-o", "out.flac", "--eq-out", "eq.json", "--report", "report")
+    assert restore(notes_wav, *outputs, "--seed", 7) == cli.OK
     assert names(folder) == ["eq.json", "in.wav", "out.flac", "report"]
     assert names(folder / "report") == ["equalizer.png", "report.json", "spectrograms.png"]
     eq = json.loads((folder / "eq.json").read_text())
@@ -195,7 +198,8 @@ def test_the_learned_eq_and_the_report_are_written(notes_wav, folder, capsys):
     assert len(eq["freqs_hz"]) == len(eq["response_db"]) > 100
     record = json.loads((folder / "report" / "report.json").read_text())
     assert record["seed"] == record["settings"]["seed"] == 7
-    assert record["settings"]["steps"] == 2 and set(record["settings"]) == {item.name for item in fields(Settings)}
+    assert record["settings"]["steps"] == 2
+    assert set(record["settings"]) == {item.name for item in fields(Settings)}
     assert record["input"]["path"] == "in.wav" and record["input"]["sample_rate"] == RATE
     assert record["duration_s"] == 1.0 and record["time_taken_s"] > 0 and record["device"] == "cpu"
     assert {"babe2-fx", "torch", "numpy", "python"} <= set(record["versions"])
@@ -218,7 +222,8 @@ def test_a_seed_repeats_a_run_to_the_bit_and_another_does_not(notes_wav, folder)
 
 @pytest.mark.parametrize("name", BASELINES)
 def test_baselines_run_and_what_the_user_sets_goes_over_them(notes_wav, folder, name):
-    assert restore(notes_wav, "-o", "out.wav", "--baseline", name, "--set", "xi=0.375", "--report", "report") == cli.OK
+    options = ("--baseline", name, "--set", "xi=0.375", "--report", "report")
+    assert restore(notes_wav, "-o", "out.wav", *options) == cli.OK
     record = json.loads((folder / "report" / "report.json").read_text())
     expected = BASELINES[name] | {"xi": 0.375, "steps": 2}
     assert {key: record["settings"][key] for key in expected} == expected and record["baseline"] == name
@@ -238,21 +243,21 @@ def test_an_existing_output_is_replaced(notes_wav, folder):
     assert soundfile.info("out.wav").frames == RATE
 
 
-# ---------------------------------------------------------------------------------------------------- failures
+# ------------------------------------------------------------------------------------------------- failures
 
 STOPS = [
     (KeyboardInterrupt(), cli.INTERRUPTED, "Stopped"),
     (MemoryError(), cli.FAILED, "not enough memory"),
     (RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory: you tried to allocate 1 byte"),
      cli.FAILED, "not enough memory"),
-    (OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), "/cache/x"), cli.MISTAKE, "/cache/x: No space left on device."),
-    (PermissionError(errno.EACCES, os.strerror(errno.EACCES), "/cache/x"), cli.MISTAKE, "/cache/x: Permission denied."),
+    (OSError(errno.ENOSPC, "No space left on device", "/a/b"), cli.MISTAKE, "/a/b: No space left on device."),
+    (PermissionError(errno.EACCES, "Permission denied", "/a/b"), cli.MISTAKE, "/a/b: Permission denied."),
 ]
 
 
 @pytest.mark.parametrize("error, code, sentence", STOPS, ids=[type(error).__name__ for error, *_ in STOPS])
-def test_a_run_that_stops_half_way_says_why_in_a_line_and_leaves_nothing(notes_wav, folder, monkeypatch, capsys,
-                                                                         error, code, sentence):
+def test_a_run_that_stops_half_way_says_why_in_a_line_and_leaves_nothing(
+        notes_wav, folder, monkeypatch, capsys, error, code, sentence):
     real = babe2_fx.restoration.Restorer.run
 
     def stops(self, audio, sample_rate):
@@ -265,8 +270,8 @@ def test_a_run_that_stops_half_way_says_why_in_a_line_and_leaves_nothing(notes_w
     assert names(folder) == ["in.wav", "out.wav"] and (folder / "out.wav").read_text() == "an earlier result"
 
 
-def test_a_disk_that_fills_while_the_result_is_written_simulated_by_a_failing_write(notes_wav, folder, monkeypatch,
-                                                                                    capsys):
+def test_a_disk_that_fills_while_the_result_is_written_simulated_by_a_failing_write(
+        notes_wav, folder, monkeypatch, capsys):
     from babe2_host import audio_files
     calls = []
 
@@ -280,7 +285,7 @@ def test_a_disk_that_fills_while_the_result_is_written_simulated_by_a_failing_wr
     assert names(folder) == ["in.wav"]
 
 
-# ------------------------------------------------------------------------------------------- the other commands
+# --------------------------------------------------------------------------------------- the other commands
 
 def test_settings_are_listed_with_what_they_do(capsys):
     assert cli.main(["settings"]) == cli.OK
@@ -303,7 +308,8 @@ def test_presets_are_listed(capsys):
 
 def test_help_does_not_wait_for_torch():
     script = ("import sys\nfrom babe2_host.cli import main\n"
-              "assert main(['restore', '--help']) == 0 and main(['settings']) == 0\nassert 'torch' not in sys.modules")
+              "assert main(['restore', '--help']) == 0 and main(['settings']) == 0\n"
+              "assert 'torch' not in sys.modules")
     done = run_python("-c", script)
     assert done.returncode == 0, done.stderr
     assert "--preset" in done.stdout and "babe2 settings" in done.stdout
@@ -314,11 +320,12 @@ def test_the_desktop_app_says_that_it_is_not_there_yet(capsys):
     assert "not in this version yet" in capsys.readouterr().err
 
 
-# ------------------------------------------------------------------------------------- the real thing, in a process
+# ------------------------------------------------------------------------------- the real thing, in a process
 
 def run_python(*args, **kwargs):
-    return subprocess.run([sys.executable, *map(str, args)], capture_output=True, text=True,
-                          env=os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}, **kwargs)
+    env = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path), "OMP_NUM_THREADS": "1"}
+    command = [sys.executable, *map(str, args)]
+    return subprocess.run(command, capture_output=True, text=True, env=env, **kwargs)
 
 
 @pytest.mark.parametrize("args, code, sentence", [
@@ -327,15 +334,16 @@ def run_python(*args, **kwargs):
     (["--version"], 0, "babe2-fx ")])
 def test_the_command_in_a_process_of_its_own(notes_wav, folder, args, code, sentence):
     done = run_python("-m", "babe2_host.cli", *args, cwd=folder)
-    assert done.returncode == code and sentence in done.stdout + done.stderr and "Traceback" not in done.stderr
+    assert done.returncode == code
+    assert sentence in done.stdout + done.stderr and "Traceback" not in done.stderr
     assert names(folder) == ["in.wav"]
 
 
 def test_the_embedded_prior_restores_two_seconds(tmp_path, make_notes):
     audio = make_notes(44100, 2.0)
     soundfile.write(tmp_path / "in.flac", audio.T, 44100)
-    done = run_python("-m", "babe2_host.cli", "restore", "in.flac", "-o", "out.flac", *DRAFT, "--eq-out", "eq.json",
-                      cwd=tmp_path)
+    done = run_python("-m", "babe2_host.cli", "restore", "in.flac", "-o", "out.flac", "--eq-out", "eq.json",
+                      *DRAFT, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     restored, rate = soundfile.read(tmp_path / "out.flac")
     assert rate == 44100 and restored.shape == audio[0].shape and np.isfinite(restored).all()

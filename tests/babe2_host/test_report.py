@@ -7,13 +7,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from matplotlib.image import imread
+
 from babe2_fx.equalizer import BreakpointEQ
 from babe2_fx.restoration import RestorationResult
 from babe2_fx.settings import Settings
 from babe2_host import report
 from babe2_host.audio_files import AudioFile, AudioFileError
 from babe2_host.report import FILES, check_report_folder, write_report
-from matplotlib.image import imread
 from standin import tiny_prior
 
 RATE = 44100
@@ -51,8 +52,8 @@ def test_the_report_holds_two_pictures_and_a_record(tmp_path, case, prior):
         assert (picture[:4, :4, :3] == 1).all()  # dark on light
         assert picture[..., :3].min() < 0.2  # and something is drawn
     record = json.loads((tmp_path / "report" / "report.json").read_text())
-    assert record["input"] == {"path": "recording.wav", "format": "WAV", "subtype": "PCM_24", "sample_rate": RATE,
-                               "channels": 2, "samples": RATE}
+    assert record["input"] == {"path": "recording.wav", "format": "WAV", "subtype": "PCM_24",
+                               "sample_rate": RATE, "channels": 2, "samples": RATE}
     assert record["times_real_time"] == 12 and record["notes"] == ["One note."]
     assert record["settings"]["steps"] == Settings().steps
     assert record["equalizer"]["breakpoints_hz"][2] == record["equalizer"]["reference_hz"] == 1000
@@ -118,7 +119,7 @@ def test_folders_that_cannot_be_are_refused_before_the_render(tmp_path):
                              ("file/report", "is a file, not a folder")):
         with pytest.raises(AudioFileError, match=sentence):
             check_report_folder(tmp_path / folder)
-    with pytest.raises(AudioFileError, match="name of one of the report's files"):
+    with pytest.raises(AudioFileError, match="name of a file of the report"):
         check_report_folder(tmp_path / "folder", tmp_path / "folder" / "report.json")
     check_report_folder(tmp_path / "new")
     assert names(tmp_path) == ["file", "folder"]

@@ -135,7 +135,7 @@ def test_global_fit_recovers_a_known_response(hz, slopes):
     fit.step(FilterStatistics.from_signals(x, apply_response(x, true.response(HZ)), fit.window))
     expected, found = true.response_db(THIRD_OCTAVES), fit.equalizer.response_db(THIRD_OCTAVES)
     heard = expected > -38
-    assert np.sqrt(np.mean((expected - found)[heard] ** 2)) < 2.0
+    assert np.sqrt(np.mean((expected - found)[heard] ** 2)) < 1.0
 
 
 @pytest.mark.parametrize("hz,slopes", RESPONSES[:1])

@@ -6,7 +6,7 @@ import torch
 
 from babe2_fx.priors import CQTDiff, Emphasis, NetworkConfig, PriorError, load_prior, save_prior
 from babe2_fx.priors.cqt import OctaveCQT
-from tests.standin import TINY, tiny_prior
+from standin import TINY, tiny_prior
 
 
 @pytest.mark.parametrize("octaves,bins,rate,length", [(7, 64, 22050, 184184), (7, 64, 22050, 65536), (8, 32, 44100, 262144),

@@ -8,7 +8,7 @@ import torch
 from babe2_fx.priors import Emphasis, load_prior
 from babe2_fx.training.material import Material, flattening, power_spectrum
 from babe2_fx.training.train import Trainer, TrainingConfig, train
-from tests.standin import TINY
+from standin import TINY
 
 CONFIG = TrainingConfig(batch=2, crop=32768, warmup_steps=1, learning_rate=3e-3)
 
