@@ -16,10 +16,20 @@ from .operators import BlindEqualizer, FixedFilter, WithOverlap
 from .priors import Prior
 from .sampling import sample_posterior
 from .settings import Settings
-from .spectra import (FILTER_BINS, TargetProfile, apply_response, filter_frequencies, ltas, ltas_fft_size, ltas_response,
-                      resample_spectrum, smooth_octave)
+from .spectra import (
+    FILTER_BINS,
+    TargetProfile,
+    apply_response,
+    filter_frequencies,
+    ltas,
+    ltas_fft_size,
+    ltas_response,
+    resample_spectrum,
+    smooth_octave,
+)
 
 SILENCE = 1e-7  # -140 dBFS: nothing that a recording holds
+SILENT_SHARE = 1e-4  # a block 80 dB under the loudest is a pause, and nothing is made of it
 DUAL_MONO_DB = -10.0  # side below mid: two channels of one groove
 BATCH = 4  # blocks sampled at once in time-invariant processing; bounds memory
 MAX_EQ_HZ_POINTS = 400
@@ -238,8 +248,8 @@ class Restorer:
         prior, settings = self.prior, self.settings
         generators = [torch.Generator().manual_seed(_seed(settings.seed, block, row)) for row, block in enumerate(rows)]
         device = prior.device
-        if float(observed.abs().max()) < SILENCE:
-            return observed  # a silent stretch needs no inventing
+        if float(observed.std()) < SILENT_SHARE * prior.level:
+            return observed
         run = sample_posterior(prior, operator, observed.to(device), start.to(device), settings, generators)
         while True:
             try:
@@ -329,9 +339,8 @@ def _median_block_level(x: Tensor, block_length: int) -> Tensor:
     blocks = x.split(block_length, dim=-1)
     if len(blocks) > 1 and blocks[-1].shape[-1] < block_length // 2:
         blocks = blocks[:-1]
-    levels = torch.stack([block.square().mean().sqrt() for block in blocks])
-    audible = levels[levels > SILENCE]
-    return (audible if len(audible) else levels.clamp(min=SILENCE)).median()
+    levels = torch.stack([block.std(unbiased=False) for block in blocks])
+    return levels[levels >= SILENT_SHARE * levels.max()].median().clamp(min=SILENCE)
 
 
 def _channels_to_restore(audio: Tensor, notes: list[str]):

@@ -27,8 +27,8 @@ class Settings:
     s_churn: float = _setting(10.0, "stochasticity of the sampler", 0.0, 1000.0)
     order: int = _setting(2, "1: Euler, 2: Heun with correction", 1, 2)
     # Guidance (Eqs. 5, 12, 17; Sec. 3.3)
-    guidance: str = _setting("gradient", "gradient: the paper's, through the network; direct: the estimate is corrected "
-                             "in closed form, at less than half the cost", choices=("gradient", "direct"))
+    guidance: str = _setting("gradient", "gradient: the paper's, through the network; direct: the estimate is "
+                             "corrected in closed form, at less than half the cost", choices=("gradient", "direct"))
     observation_noise_db: float = _setting(-30.0, "noise assumed in the recording, against its level, by the direct "
                                            "guidance", -120.0, 20.0)
     xi: float = _setting(1.0, "step size of the guidance, ξ'", 0.0, 100.0)
@@ -83,9 +83,9 @@ class Settings:
 # The paper's baselines (Sec. 4), as changes of any settings.
 BASELINES = {
     "ltas-eq": {"ltas": "only"},
-    "babe": {"ltas": "off", "guidance": "gradient", "order": 2, "filter_fit": "sgd", "filter_shape": "lowpass", "collapse_weight": 0.0,
-             "noise_regularization": 0.0, "sigma_start": 0.2, "sigma_min": 1e-4, "rho": 8.0, "s_churn": 20.0,
-             "xi": 0.2},
+    "babe": {"ltas": "off", "guidance": "gradient", "order": 2, "filter_fit": "sgd", "filter_shape": "lowpass",
+             "collapse_weight": 0.0, "noise_regularization": 0.0, "sigma_start": 0.2, "sigma_min": 1e-4, "rho": 8.0,
+             "s_churn": 20.0, "xi": 0.2},
 }
 
 

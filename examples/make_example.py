@@ -14,7 +14,15 @@ import soundfile
 import soxr
 
 from babe2_fx.training.piano import (
-    HELD_OUT, SAMPLE_RATE, Piano, corpus_paths, fetch_samples, load_samples, parse_score, perform, render,
+    HELD_OUT,
+    SAMPLE_RATE,
+    Piano,
+    corpus_paths,
+    fetch_samples,
+    load_samples,
+    parse_score,
+    perform,
+    render,
 )
 
 DURATION_S = 10.0

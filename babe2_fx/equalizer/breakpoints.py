@@ -95,7 +95,7 @@ def project(parameters: np.ndarray, nyquist_hz: float, lowpass_only: bool = Fals
     if lowpass_only:
         f[:2] = LOWEST_HZ, max(LOWEST_HZ + MIN_SPACING_HZ, min(f[1], f[2] - MIN_SPACING_HZ))
         a[:2] = 0
-        a[2] = min(a[2], 0)
+        a[2] = max(min(a[2], 0), 0.1 - MAX_SLOPE_DB)
         a[3] = min(a[3], a[2] - 0.1)
 
 

@@ -5,8 +5,15 @@ from __future__ import annotations
 import numpy as np
 
 from ..spectra import filter_frequencies
-from .breakpoints import (INITIAL, MAX_SLOPE_DB, OUTER_SLOPE_DB, BreakpointEQ, collapse_cost, project,
-                          response_and_gradient)
+from .breakpoints import (
+    INITIAL,
+    MAX_SLOPE_DB,
+    OUTER_SLOPE_DB,
+    BreakpointEQ,
+    collapse_cost,
+    project,
+    response_and_gradient,
+)
 from .statistics import FilterStatistics
 
 DB = np.log(10) / 20
@@ -70,7 +77,8 @@ class FilterFit:
 
     def _update(self, gradient: np.ndarray) -> np.ndarray:
         if self.optimizer == "sgd":
-            # BABE's step sizes: a breakpoint's gradient, per Hz, is smaller than a slope's by about this much.
+            # Our choice: a gradient per Hz is smaller than one per dB by about this much, and with one step size
+            # for both the breakpoints would not move.
             return self.learning_rate * gradient * np.repeat([100.0, 1.0], [5, 4])
         self.count += 1
         self.momentum += 0.1 * (gradient - self.momentum)

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from torch import Tensor
 
-from ..spectra.stft import FILTER_FFT, FILTER_HOP, analyse, filter_window
+from ..spectra.stft import FILTER_HOP, analyse, filter_window
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,8 @@ class Operator(Protocol):
     def fit(self, denoised: Tensor, observation: Tensor, noise_level: float) -> None:
         """Moves the operator's own parameters towards `observation` ≈ apply(`denoised`), both (batch, samples).
 
-        `noise_level` is that at which the estimate was made: what lies below it is a guess. Does nothing where there is nothing to fit.
+        `noise_level` is that at which the estimate was made: what lies below it is a guess. Does nothing where
+        there is nothing to fit.
         """
 
     def invert(self, residual: Tensor, ratio: float) -> Tensor:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import struct
-import tempfile
 from pathlib import Path
 
 import torch
@@ -36,13 +35,12 @@ def save_prior(path: str | os.PathLike, weights: dict[str, Tensor], config: Netw
         tensors["emphasis_db"] = emphasis_db.float().contiguous()
     metadata = {"format": FORMAT, "network": json.dumps(config.to_dict()), "sigma_data": repr(float(sigma_data)),
                 "level": repr(float(level)), "info": json.dumps(info)}
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=path.name, suffix=".part")
-    os.close(handle)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
         save_file(tensors, temporary, metadata)
         os.replace(temporary, path)
     except BaseException:
-        Path(temporary).unlink(missing_ok=True)
+        temporary.unlink(missing_ok=True)
         raise
 
 
@@ -58,7 +56,9 @@ def load_prior(path_or_id: str | os.PathLike, device: str | torch.device | None 
     """
     path = Path(path_or_id)
     if not path.suffix and not path.exists():
-        from ..presets import load_preset  # presets name their prior; imported here because they use this module
+        from ..presets import (
+            load_preset,  # presets name their prior; imported here because they use this module
+        )
         path = load_preset(str(path_or_id)).prior_path
     if not path.is_file():
         raise PriorError(f"There is no prior file {path}.")

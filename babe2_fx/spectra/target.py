@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import json
 import math
 import os
@@ -75,10 +74,13 @@ class TargetProfile:
             if path.suffix.lower() == ".json":
                 return _from_json(path)
             if path.suffix.lower() in CURVE_ENDINGS:
-                return cls(*zip(*sorted(_read_columns(path))))
+                points = sorted(_read_columns(path))
+                if len(points) < 2:
+                    raise TargetError("it holds fewer than two points")
+                return cls(*zip(*points))
             audio, rate = soundfile.read(path, dtype="float32", always_2d=True)
             return cls.from_audio(audio.T, rate)
-        except (TargetError, soundfile.LibsndfileError, UnicodeDecodeError, TypeError) as error:
+        except (TargetError, soundfile.LibsndfileError, ValueError, TypeError) as error:
             raise TargetError(f"{path} cannot be used as a target: {error}") from error
 
 
@@ -94,13 +96,14 @@ def _from_json(path: Path) -> TargetProfile:
 
 def _read_columns(path: Path) -> list[tuple[float, float]]:
     points = []
-    lines = path.read_text(encoding="utf-8").splitlines()
+    lines = path.read_text(encoding="utf-8-sig").splitlines()
     for number, line in enumerate(lines, 1):
         line = line.split("#")[0].strip()
         if not line:
             continue
-        row = next(csv.reader([line.replace(";", ",").replace("\t", ",")])) if any(c in line for c in ",;\t") \
-            else line.split()
+        # With semicolons or tabs between the columns, a comma is a decimal point.
+        columns = next((c for c in ";\t" if c in line), None)
+        row = line.replace(",", ".").split(columns) if columns else line.replace(",", " ").split()
         try:
             hz, db = float(row[0]), float(row[1])
         except (ValueError, IndexError):

@@ -9,8 +9,8 @@ from babe2_fx.priors.cqt import OctaveCQT
 from standin import TINY, tiny_prior
 
 
-@pytest.mark.parametrize("octaves,bins,rate,length", [(7, 64, 22050, 184184), (7, 64, 22050, 65536), (8, 32, 44100, 262144),
-                                                      (3, 16, 22050, 32768)])
+@pytest.mark.parametrize("octaves,bins,rate,length", [
+    (7, 64, 22050, 184184), (7, 64, 22050, 65536), (8, 32, 44100, 262144), (3, 16, 22050, 32768)])
 @pytest.mark.parametrize("window", ["hann", "kaiser"])
 def test_transform_inverts_to_all_but_dc_and_nyquist_bands(octaves, bins, rate, length, window):
     cqt = OctaveCQT(octaves, bins, rate, length, window)

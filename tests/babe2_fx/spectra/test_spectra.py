@@ -1,14 +1,22 @@
 """Long-term spectra, LTAS-EQ and targets."""
 
-import json
-
 import numpy as np
 import pytest
 import soundfile
 import torch
 
-from babe2_fx.spectra import (TargetError, TargetProfile, analyse, apply_response, filter_frequencies, ltas,
-                              ltas_distance_db, ltas_response, smooth_octave, synthesise)
+from babe2_fx.spectra import (
+    TargetError,
+    TargetProfile,
+    analyse,
+    apply_response,
+    filter_frequencies,
+    ltas,
+    ltas_distance_db,
+    ltas_response,
+    smooth_octave,
+    synthesise,
+)
 
 
 def relative(value, expected) -> float:
@@ -56,10 +64,12 @@ def test_distance_of_equal_spectra_is_least():
 @pytest.mark.parametrize("name,text", [("c.txt", "# Hz dB\n100 -3\n1000 0\n10000 -20\n"),
                                        ("c.csv", "frequency,level\n100,-3\n1000,0\n10000,-20\n"),
                                        ("c.csv", "1000;0\n100;-3\n10000;-20\n"),
-                                       ("c.json", json.dumps({"freqs_hz": [100, 1000, 10000], "level_db": [-3, 0, -20]}))])
+                                       ("bom.csv", "\ufeff100,-3\n1000,0\n10000,-20\n"),
+                                       ("german.csv", "Hz;dB\n100,0;-3,0\n1000,0;0,0\n10000;-20\n"),
+                                       ("c.json", '{"freqs_hz": [100, 1000, 10000], "level_db": [-3, 0, -20]}')])
 def test_targets_are_read_from_curves(tmp_path, name, text):
     path = tmp_path / name
-    path.write_text(text)
+    path.write_text(text, encoding="utf-8")
     target = TargetProfile.from_file(path)
     assert target.at([100, 1000, 10000, 20000]).tolist() == [-3, 0, -20, -20]
     assert target.at([np.sqrt(100 * 1000)])[0] == pytest.approx(-1.5)
@@ -82,7 +92,8 @@ def test_target_as_ltas_has_the_scale_of_unit_variance():
 @pytest.mark.parametrize("name,text,says", [("c.txt", "100 -3\nten 0\n", "line 2"), ("c.txt", "", "c.txt"),
                                             ("c.json", "{", "JSON"), ("c.json", "{}", "freqs_hz"),
                                             ("c.txt", "100 1\n100 2\n", "rising"), ("c.wav", "no sound", "c.wav"),
-                                            ("c.txt", "100 nan\n200 1\n", "finite")])
+                                            ("c.txt", "100 nan\n200 1\n", "finite"),
+                                            ("c.json", '{"freqs_hz": ["a", 2], "level_db": [1, 2]}', "c.json")])
 def test_bad_targets_are_refused_with_the_file_and_the_reason(tmp_path, name, text, says):
     path = tmp_path / name
     path.write_text(text)

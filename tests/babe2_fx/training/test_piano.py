@@ -186,7 +186,7 @@ def split_scores():
 
 def test_corpus_splits_by_score_and_resumes(stand_in_dir, tmp_path):
     scores = split_scores()
-    arguments = dict(seed=0, samples_dir=stand_in_dir, scores=scores, duration_s=10.0)
+    arguments = {"seed": 0, "samples_dir": stand_in_dir, "scores": scores, "duration_s": 10.0}
     index = render_corpus(tmp_path, 21 * 10 / 3600, **arguments)
     sounding = {"train": set(), "heldout": set()}
     for name, entry in index["files"].items():
