@@ -53,7 +53,7 @@ LAYER_VELOCITY = np.array([20, 30, 35.5, 40, 45, 48.5, 53.5, 60.5, 68.5, 76.5, 8
 class Score:
     """Notes of one movement. Times are in quarter notes from its beginning.
 
-    name: "composer/work/movement" · kind: "keyboard", "ensemble", "chorale" or "tune" · onset, duration (notes,)
+    name: "composer/opus/movement" · kind: "keyboard", "ensemble", "chorale" or "tune" · onset, duration (notes,)
     quarters · key (notes,) MIDI · bars (bars,) quarters at which bars begin · tempo_bpm quarters a minute or None.
     """
 
