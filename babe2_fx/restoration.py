@@ -17,13 +17,12 @@ from .priors import Prior
 from .sampling import sample_posterior
 from .settings import Settings
 from .spectra import (
-    FILTER_BINS,
+    Medium,
     TargetProfile,
     apply_response,
     filter_frequencies,
     ltas,
     ltas_fft_size,
-    ltas_response,
     resample_spectrum,
     smooth_octave,
 )
@@ -31,6 +30,8 @@ from .spectra import (
 SILENCE = 1e-7  # -140 dBFS: nothing that a recording holds
 SILENT_SHARE = 1e-4  # a block 80 dB under the loudest is a pause, and nothing is made of it
 DUAL_MONO_DB = -10.0  # side below mid: two channels of one groove
+LOW_HZ = 1000.0  # what may be missing below is a matter of the music played
+OTHER_SPREAD_DB = 4.0  # by which recordings differ that were made with other instruments than the prior's
 BATCH = 4  # blocks sampled at once in time-invariant processing; bounds memory
 MAX_EQ_HZ_POINTS = 400
 
@@ -138,22 +139,30 @@ class Restorer:
         flat = prior.emphasis.apply(working) if prior.emphasis else working
         gain = prior.level / _median_block_level(flat, prior.block_length)
         flat = flat * gain
-        observed = ltas(flat, ltas_fft_size(prior.sample_rate))
-        observed_unit = observed / flat.var(unbiased=False).double()
-        equalizing = ltas_response(observed_unit, reference, settings.ltas_floor_db)
-        initial = flat
+        medium = Medium.of(flat, reference, prior.sample_rate, prior.lowest_hz,
+                           settings.recording_noise == "measured", self._margin_db())
+        if not medium.heard.all():
+            hz = filter_frequencies(prior.sample_rate)[medium.heard]
+            notes.append(f"Music stands out of the recording's noise from {float(hz.min()):.0f} to "
+                         f"{float(hz.max()):.0f} Hz.")
+        equalizing = 10 ** (medium.response_db.clamp(min=settings.ltas_floor_db) / 20)
+        initial, lift = flat, torch.ones_like(equalizing)
         if settings.ltas != "off":
             initial = apply_response(flat, 1 / equalizing)
-            initial = initial * (flat.std() / initial.std().clamp(min=1e-12))
+            scale = flat.std() / initial.std().clamp(min=1e-12)
+            initial, lift = initial * scale, scale / equalizing
         equalizer = None
         if settings.ltas == "only":
             restored, response = initial, equalizing
         else:
             observation = initial if settings.ltas == "objective" else flat
-            fitter = self._fitter(observation, reference)
-            restored = yield from self._sample(observation, initial, fitter)
+            removed = equalizing if settings.ltas == "objective" else torch.ones_like(equalizing)
+            noise = medium.noise * lift ** 2 if settings.ltas == "objective" else medium.noise
+            noise = noise + prior.level ** 2 * 10 ** (settings.observation_noise_db / 10)
+            fitter = self._fitter(medium, removed)
+            restored = yield from self._sample(observation, initial, noise, fitter)
             equalizer = fitter.equalizer if fitter else None
-            response = equalizing if settings.ltas == "objective" else torch.ones_like(equalizing)
+            response = removed
         restored = restored / gain
         if prior.emphasis:
             restored = prior.emphasis.undo(restored)
@@ -177,41 +186,53 @@ class Restorer:
             power = power * _emphasis_power(prior, bins)
         return power / power.mean() * 0.75
 
-    def _fitter(self, observation: Tensor, reference: Tensor):
+    def _margin_db(self) -> Tensor | None:
+        """How far from the reference music's own spectrum may be, in dB, (bins,); None: not at all."""
+        margin = self.settings.ltas_margin
+        if not margin or self.target is not None:  # a user who draws a target means it
+            return None
+        spread_db = self.prior.ltas_spread_db
+        spread_db = torch.zeros(1025) if spread_db is None else spread_db
+        return margin * (spread_db.double() ** 2 + OTHER_SPREAD_DB ** 2).sqrt()
+
+    def _fitter(self, medium: Medium, removed: Tensor):
+        """What fits the EQ. removed: the response that LTAS-EQ has undone already, linear (2049,)."""
         s, rate = self.settings, self.prior.sample_rate
         if s.filter_fit == "none":
             return None
         if s.filter_fit == "global":
-            observed = smooth_octave(ltas(observation, ltas_fft_size(rate)))
-            expected = smooth_octave(reference) * self.prior.level ** 2
-            ratio_db = 10 * torch.log10(resample_spectrum(observed, FILTER_BINS)
-                                        / resample_spectrum(expected, FILTER_BINS))
+            expected_db = torch.where(medium.heard, medium.response_db, medium.most_db) - 20 * removed.log10()
             # A recording without low notes looks as if it had lost them, so there no more is expected to be missing
             # than LTAS-EQ would give back. A band limit at the top is another matter: it is what is to be undone.
-            low = filter_frequencies(rate) < 1000
-            ratio_db[low] = ratio_db[low].clamp(min=0.0 if s.ltas == "objective" else s.ltas_floor_db)
-            return GlobalFit(rate, self.prior.lowest_hz, ratio_db.numpy())
+            low = filter_frequencies(rate) < LOW_HZ
+            expected_db[low] = expected_db[low].clamp(min=0.0 if s.ltas == "objective" else s.ltas_floor_db)
+            return GlobalFit(rate, self.prior.lowest_hz, expected_db.numpy(), medium.heard.numpy())
         return FilterFit(rate, s.filter_learning_rate, s.filter_iterations, s.collapse_weight, s.collapse_decay,
                          s.filter_fit, lowpass_only=s.filter_shape == "lowpass")
 
-    def _operator(self, fitter):
+    def _operator(self, fitter, noise: Tensor):
         if fitter is None:
-            return FixedFilter(torch.ones_like(filter_frequencies(self.prior.sample_rate)))
-        return BlindEqualizer(fitter, self.prior.sample_rate)
+            return FixedFilter(torch.ones_like(filter_frequencies(self.prior.sample_rate)), noise)
+        return BlindEqualizer(fitter, self.prior.sample_rate, noise)
 
-    def _sample(self, observation: Tensor, initial: Tensor, fitter) -> Generator[Progress, None, Tensor]:
-        """The whole recording (channels, samples), in the prior's domain, block by block."""
+    def _sample(self, observation: Tensor, initial: Tensor, noise: Tensor,
+                fitter) -> Generator[Progress, None, Tensor]:
+        """The whole recording (channels, samples), in the prior's domain, block by block.
+
+        noise: variance of the observation's noise at the filters' bins, (2049,).
+        """
         cut = _Blocks(observation.shape[-1], self.prior.block_length, self.settings.overlap)
         if self.settings.blocks == "time-invariant" and fitter is not None and cut.count > 1:
-            return (yield from self._time_invariant(observation, initial, fitter, cut))
-        return (yield from self._autoregressive(observation, initial, fitter, cut))
+            return (yield from self._time_invariant(observation, initial, noise, fitter, cut))
+        return (yield from self._autoregressive(observation, initial, noise, fitter, cut))
 
-    def _autoregressive(self, observation: Tensor, initial: Tensor, fitter, cut) -> Generator[Progress, None, Tensor]:
+    def _autoregressive(self, observation: Tensor, initial: Tensor, noise: Tensor, fitter,
+                        cut) -> Generator[Progress, None, Tensor]:
         """Block after block; each begins with the restored end of the one before (Eq. 20)."""
         done = None
         for index in range(cut.count):
             observed, start = cut.take(observation, index), cut.take(initial, index)
-            operator = self._operator(fitter)
+            operator = self._operator(fitter, noise)
             if index:
                 previous = done[..., -cut.overlap:]
                 observed = torch.cat([previous, observed[..., cut.overlap:]], dim=-1)
@@ -222,7 +243,8 @@ class Restorer:
             done = block if done is None else cut.join(done, block)
         return done[..., :observation.shape[-1]]
 
-    def _time_invariant(self, observation: Tensor, initial: Tensor, fitter, cut) -> Generator[Progress, None, Tensor]:
+    def _time_invariant(self, observation: Tensor, initial: Tensor, noise: Tensor, fitter,
+                        cut) -> Generator[Progress, None, Tensor]:
         """The filter from a batch of blocks in the middle, then every block with it, in batches."""
         count = min(self.settings.estimation_blocks, cut.count)
         first = (cut.count - count) // 2
@@ -230,8 +252,8 @@ class Restorer:
         rounds = 1 + -(-cut.count // BATCH)
         stack = [torch.cat([cut.take(source, i) for i in chosen]) for source in (observation, initial)]
         rows = [i for i in chosen for _ in range(len(observation))]
-        yield from self._block(self._operator(fitter), *stack, rows, fitter, 0, rounds)
-        known = FixedFilter(fitter.equalizer.response(filter_frequencies(self.prior.sample_rate)))
+        yield from self._block(self._operator(fitter, noise), *stack, rows, fitter, 0, rounds)
+        known = FixedFilter(fitter.equalizer.response(filter_frequencies(self.prior.sample_rate)), noise)
         done = None
         for number, begin in enumerate(range(0, cut.count, BATCH), 1):
             batch = range(begin, min(begin + BATCH, cut.count))

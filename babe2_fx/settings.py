@@ -31,6 +31,9 @@ class Settings:
                              "corrected in closed form, at less than half the cost", choices=("gradient", "direct"))
     observation_noise_db: float = _setting(-30.0, "noise assumed in the recording, against its level, by the direct "
                                            "guidance", -120.0, 20.0)
+    recording_noise: str = _setting("ignored", "measured: what stays in the pauses of the recording is not taken for "
+                                    "music by LTAS-EQ, the filter fit and the direct guidance",
+                                    choices=("ignored", "measured"))
     xi: float = _setting(1.0, "step size of the guidance, ξ'", 0.0, 100.0)
     noise_regularization: float = _setting(0.25, "noise added to the observation, γ", 0.0, 1e3)
     # The filter (Secs. 3.1, 3.2, App. A.4)
@@ -46,6 +49,9 @@ class Settings:
     ltas: str = _setting("objective", "what LTAS-EQ is used for: off, the initial signal, initial signal and "
                          "objective, or alone as a plain equalizer", choices=("off", "initial", "objective", "only"))
     ltas_floor_db: float = _setting(-20.0, "lowest LTAS response that is inverted", -120.0, 0.0)
+    ltas_margin: float = _setting(0.0, "how much of a deviation from the reference is taken for the music's own and "
+                                  "left alone, in standard deviations of the spectra of recordings; nothing is where "
+                                  "the user gives a target", 0.0, 10.0)
     # Whole recordings (App. A.5)
     blocks: str = _setting("autoregressive", "autoregressive: block after block, the filter carried on; "
                            "time-invariant: one filter estimated first, then all blocks with it",

@@ -21,7 +21,6 @@ MAX_TRUST = 0.7  # share of the estimate in what is fitted, the rest being the e
 FLOOR_DB = 40.0  # what lies this far below the loudest response is noise, and its level says little
 ALIKE = 0.6, 0.85  # likeness of magnitudes from chance (independent noise has 0.62) to certainty
 LEAK_COHERENCE, LEAK_DB = 0.5, 20.0  # less alike than this and this far down, a band holds its neighbours' leakage
-FALL_OCTAVE, FALL_DB = np.log2(2000.0), 12.0  # from here on, a fall by this much is the band limit
 GRID, STARTS = 10, 12  # where breakpoints are first tried, and how many of the best combinations are polished
 EVEN = 1e-2  # pull of each inner slope towards zero, so that what no band decides is flat
 
@@ -51,11 +50,14 @@ class GlobalFit:
         lowest_hz: below it the prior knows nothing, and bands do not count.
         expected_db: response in dB (2049,) to believe where the estimate is still below the noise; typically the
             ratio of long-term spectra. None: such bands do not count.
+        heard: bool (2049,), where the recording holds more than noise; elsewhere `expected_db` is only the most that
+            the response can be. None: everywhere.
     """
 
     window = "hann"  # of the statistics: levels far apart must not leak into each other
 
-    def __init__(self, sample_rate: float, lowest_hz: float, expected_db: np.ndarray | None = None):
+    def __init__(self, sample_rate: float, lowest_hz: float, expected_db: np.ndarray | None = None,
+                 heard: np.ndarray | None = None):
         self.sample_rate = sample_rate
         hz = filter_frequencies(sample_rate).numpy()
         nyquist = sample_rate / 2
@@ -69,6 +71,7 @@ class GlobalFit:
         self.to_bands = weights / weights.sum(axis=1, keepdims=True)
         self.limits = np.log2(LOWEST_HZ), np.log2(nyquist)
         self.expected_db = None if expected_db is None else self.to_bands @ expected_db
+        self.unheard = np.zeros(len(self.octave), bool) if heard is None else self.to_bands @ heard < 0.5
         grid = np.linspace(np.log2(lowest_hz), np.log2(nyquist), GRID + 1)[:-1]
         self.grid = [np.array(knots) for knots in combinations(grid, 5)]
         self.parameters = None
@@ -101,11 +104,14 @@ class GlobalFit:
             # Where the magnitudes do not follow each other the estimate is invented, and says nothing.
             alike = (sxy ** 2 / np.maximum(sxx * syy, 1e-300) - ALIKE[0]) / (ALIKE[1] - ALIKE[0])
             trust = MAX_TRUST * trust * np.clip(alike, 0, 1)
+            # How loud the music was is unknown, so what is expected decides the level and both decide the shape.
+            seen = trust * ~self.unheard
+            if seen.sum() > 0:
+                level_db = level_db + (seen * (self.expected_db - level_db)).sum() / seen.sum()
             level_db = trust * level_db + (1 - trust) * self.expected_db
             weight = np.ones_like(trust)
-        # A medium that has lost the highs does not bring them back further up: what rises again is its noise.
-        lowest = np.minimum.accumulate(np.where(self.octave > FALL_OCTAVE, level_db, np.inf))
-        self.leaked = self.leaked | ((lowest < level_db.max() - FALL_DB) & (level_db > lowest + 0.5))
+            level_db = np.where(self.unheard, self.expected_db, level_db)
+        self.leaked |= self.unheard
         self._solve(level_db, weight)
 
     def _solve(self, level_db: np.ndarray, weight: np.ndarray) -> None:

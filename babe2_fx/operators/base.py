@@ -18,8 +18,8 @@ class Operator(Protocol):
         there is nothing to fit.
         """
 
-    def invert(self, residual: Tensor, ratio: float) -> Tensor:
+    def invert(self, residual: Tensor, variance: float) -> Tensor:
         """The regularised inverse: the least change of a clean signal that explains `residual` (batch, samples).
 
-        `ratio` is the variance of the observation's noise over that of the clean signal, both white.
+        `variance` is that of the clean signal's uncertainty, white; the operator knows the observation's noise.
         """

@@ -9,27 +9,36 @@ from ..equalizer import BreakpointEQ, FilterStatistics
 from ..spectra import apply_response, filter_frequencies
 
 
-def _regularised_inverse(response: Tensor, residual: Tensor, ratio: float) -> Tensor:
-    return apply_response(residual, response / (response ** 2 + ratio))
+class _Filter:
+    """A zero-phase filter, and what is known of the noise behind it.
 
+    `response`: linear magnitude (2049,) at `filter_frequencies`. `noise`: variance of the observation's noise, one
+    number for white noise or (2049,).
+    """
 
-class FixedFilter:
-    """A known zero-phase filter. `response`: linear magnitude (2049,) at `filter_frequencies`."""
-
-    def __init__(self, response: Tensor):
-        self.response = response
+    response: Tensor
+    noise: Tensor | float
 
     def apply(self, x: Tensor) -> Tensor:
         return apply_response(x, self.response)
 
-    def invert(self, residual: Tensor, ratio: float) -> Tensor:
-        return _regularised_inverse(self.response, residual, ratio)
+    def invert(self, residual: Tensor, variance: float) -> Tensor:
+        response = self.response
+        # Where the response is nothing and no noise is known, nothing can be inverted: not 0 / 0.
+        return apply_response(residual, response / (response ** 2 + self.noise / variance + 1e-12))
+
+
+class FixedFilter(_Filter):
+    """A known zero-phase filter."""
+
+    def __init__(self, response: Tensor, noise: Tensor | float = 0.0):
+        self.response, self.noise = response, noise
 
     def fit(self, denoised: Tensor, observation: Tensor, noise_level: float) -> None:
         pass
 
 
-class BlindEqualizer:
+class BlindEqualizer(_Filter):
     """The breakpoint EQ of Sec. 3.1, fitted at every step to the denoised estimate (Eq. 13).
 
     Args:
@@ -37,8 +46,8 @@ class BlindEqualizer:
             `GlobalFit`.
     """
 
-    def __init__(self, fitter, sample_rate: float):
-        self.fitter = fitter
+    def __init__(self, fitter, sample_rate: float, noise: Tensor | float = 0.0):
+        self.fitter, self.noise = fitter, noise
         self.frequencies = filter_frequencies(sample_rate)
 
     @property
@@ -48,12 +57,6 @@ class BlindEqualizer:
     @property
     def response(self) -> Tensor:
         return self.equalizer.response(self.frequencies)
-
-    def apply(self, x: Tensor) -> Tensor:
-        return apply_response(x, self.response)
-
-    def invert(self, residual: Tensor, ratio: float) -> Tensor:
-        return _regularised_inverse(self.response, residual, ratio)
 
     @torch.no_grad()
     def fit(self, denoised: Tensor, observation: Tensor, noise_level: float) -> None:

@@ -23,9 +23,9 @@ class WithOverlap:
         observed = self.inner.apply(x)
         return observed.slice_scatter(x[..., :self.overlap], dim=-1, end=self.overlap)
 
-    def invert(self, residual: Tensor, ratio: float) -> Tensor:
-        change = self.inner.invert(self._outside(residual), ratio)
-        return change.slice_scatter(residual[..., :self.overlap] / (1 + ratio), dim=-1, end=self.overlap)
+    def invert(self, residual: Tensor, variance: float) -> Tensor:
+        change = self.inner.invert(self._outside(residual), variance)
+        return change.slice_scatter(residual[..., :self.overlap], dim=-1, end=self.overlap)
 
     def fit(self, denoised: Tensor, observation: Tensor, noise_level: float) -> None:
         # What is already restored says nothing of the filter.

@@ -24,15 +24,16 @@ class PriorError(ValueError):
 
 def save_prior(path: str | os.PathLike, weights: dict[str, Tensor], config: NetworkConfig, sigma_data: float,
                level: float, ltas: Tensor, emphasis_db: Tensor | None, info: dict,
-               dtype: torch.dtype = torch.float16) -> None:
+               dtype: torch.dtype = torch.float16, ltas_spread_db: Tensor | None = None) -> None:
     """Writes a prior file, whole or not at all. `weights` is a `CQTDiff` state dict; the rest as in `Prior`."""
     path = Path(path)
     # The resampling kernels are constants and the noise frequencies need their precision.
     tensors = {f"network.{name}": value.contiguous().to(torch.float32 if "RFF" in name else dtype)
                for name, value in weights.items() if not name.endswith("kernel")}
     tensors["ltas"] = ltas.float().contiguous()
-    if emphasis_db is not None:
-        tensors["emphasis_db"] = emphasis_db.float().contiguous()
+    for name, curve in (("emphasis_db", emphasis_db), ("ltas_spread_db", ltas_spread_db)):
+        if curve is not None:
+            tensors[name] = curve.float().contiguous()
     metadata = {"format": FORMAT, "network": json.dumps(config.to_dict()), "sigma_data": repr(float(sigma_data)),
                 "level": repr(float(level)), "info": json.dumps(info)}
     temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
@@ -78,7 +79,7 @@ def load_prior(path_or_id: str | os.PathLike, device: str | torch.device | None 
         network.load_state_dict(weights | reference, assign=True)
         prior = Prior(network, float(metadata["sigma_data"]), float(metadata["level"]), tensors["ltas"],
                       Emphasis(tensors["emphasis_db"]) if "emphasis_db" in tensors else None,
-                      json.loads(metadata["info"]))
+                      json.loads(metadata["info"]), tensors.get("ltas_spread_db"))
     except (SafetensorError, KeyError, TypeError, ValueError, RuntimeError, struct.error) as error:
         if isinstance(error, PriorError):
             raise

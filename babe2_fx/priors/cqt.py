@@ -109,10 +109,16 @@ class OctaveCQT(nn.Module):
             self.register_buffer(f"index_{octave}", index.reshape(-1), persistent=False)
             self.register_buffer(f"analysis_{octave}", analysis.float(), persistent=False)
             self.register_buffer(f"synthesis_{octave}", synthesis.float(), persistent=False)
+            white = (block_length * analysis.square().sum(dim=1)).sqrt() / count
+            self.register_buffer(f"white_{octave}", white.float(), persistent=False)
         self.register_buffer("gain", gain.float(), persistent=False)
 
     def _octave(self, name: str, octave: int) -> Tensor:
         return getattr(self, f"{name}_{octave}")
+
+    def white(self, octave: int) -> Tensor:
+        """Standard deviation of an octave's bands (bins_per_octave,) for white noise of unit variance."""
+        return self._octave("white", octave)
 
     def forward(self, x: Tensor) -> list[Tensor]:
         """Audio (batch, block_length) -> a complex (batch, bins_per_octave, frames) per octave, lowest first."""

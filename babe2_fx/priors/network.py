@@ -19,6 +19,7 @@ from torch import Tensor, nn
 from .cqt import OctaveCQT
 
 GROUPS = 8
+PLACES = 6  # channels that tell a companded network where in the spectrum a band lies
 # A half-band low-pass (cubic interpolation, EDM's resampling kernel); used for halving and doubling frames.
 CUBIC = (-0.01171875, -0.03515625, 0.11328125, 0.43359375, 0.43359375, 0.11328125, -0.03515625, -0.01171875)
 
@@ -29,6 +30,11 @@ class NetworkConfig:
 
     `channels` and `layers` go from the highest octave to the lowest; `layers` counts the dilated convolutions of a
     stage (dilations 1, 2, 4 ... along frequency). Defaults are the published piano's.
+
+    `companding` is not in the published networks, where it is 0: the standard deviation of the training data. With
+    it the network sees its planes in units of the noise, their magnitudes compressed by asinh, and the place of each
+    band beside them. The noise between partials, which is most of what a denoiser can remove, is then as large for
+    it as the partials are, and a small network learns in an hour what it does not learn from the plain planes.
     """
 
     sample_rate: int = 22050
@@ -41,6 +47,7 @@ class NetworkConfig:
     layers: tuple[int, ...] = (2, 3, 4, 5, 6, 7, 7)
     bottlenecks: int = 1
     embedding: int = 256
+    companding: float = 0.0
 
     def __post_init__(self):
         object.__setattr__(self, "channels", tuple(int(c) for c in self.channels))
@@ -187,7 +194,7 @@ class CQTDiff(nn.Module):
         for i in range(config.octaves):
             before = channels[max(i - 1, 0)]
             self.downs.append(nn.ModuleList([
-                ResnetBlock(2, before, 1, width, kernel=(1, 1)),
+                ResnetBlock(2 + (PLACES if config.companding else 0), before, 1, width, kernel=(1, 1)),
                 Conv(2, channels[i], (5, 3)),
                 ResnetBlock(before, channels[i], layers[i], width)]))
         self.middle = nn.ModuleList(nn.ModuleList([
@@ -218,11 +225,36 @@ class CQTDiff(nn.Module):
 
     def forward(self, x: Tensor, noise_condition: Tensor) -> Tensor:
         cqt = self.transform(x.shape[-1])
+        octaves = cqt(x)
+        if self.config.companding:
+            octaves = self._compand(octaves, cqt, noise_condition)
         planes = [torch.view_as_real(octave).permute(0, 3, 1, 2).to(self.compute_dtype)
-                  .contiguous(memory_format=torch.channels_last) for octave in cqt(x)]
+                  .contiguous(memory_format=torch.channels_last) for octave in octaves]
         planes = self.unet(planes, self.embedding(noise_condition))
-        return cqt.inverse([torch.view_as_complex(plane.permute(0, 2, 3, 1).float().contiguous())
-                            for plane in planes])
+        octaves = [torch.view_as_complex(plane.permute(0, 2, 3, 1).float().contiguous()) for plane in planes]
+        if self.config.companding:
+            octaves = [octave * cqt.white(i)[:, None] for i, octave in enumerate(octaves)]
+        return cqt.inverse(octaves)
+
+    def _compand(self, octaves: list[Tensor], cqt: OctaveCQT, noise_condition: Tensor) -> list[Tensor]:
+        """Each octave in units of the noise that Eq. 15 leaves in the network's input, magnitudes through asinh."""
+        sigma = (4 * noise_condition).exp()
+        noise = (sigma / (sigma ** 2 + self.config.companding ** 2).sqrt())[..., None]
+        result = []
+        for i, octave in enumerate(octaves):
+            octave = octave / (cqt.white(i)[:, None] * noise)
+            magnitude = torch.view_as_real(octave).square().sum(-1).add(1e-6).sqrt()
+            result.append(octave * (magnitude.asinh() / magnitude))
+        return result
+
+    def _places(self, plane: Tensor, octave: int) -> Tensor:
+        """A plane of an octave with the place of each of its bands in the spectrum, as further channels."""
+        bins, octaves = self.config.bins_per_octave, self.config.octaves
+        place = (torch.arange(bins, device=plane.device) + bins * octave + 0.5) / (bins * octaves)
+        waves = [f(math.pi * n * place) for n in range(1, PLACES // 2 + 1) for f in (torch.sin, torch.cos)]
+        places = torch.stack(waves)[None, :, :, None].to(plane.dtype)
+        return torch.cat([plane, places.expand(plane.shape[0], -1, -1, plane.shape[-1])], dim=1).contiguous(
+            memory_format=torch.channels_last)
 
     def unet(self, planes: list[Tensor], level: Tensor) -> list[Tensor]:
         """Real and imaginary planes (batch, 2, bins, frames), lowest octave first, to the same."""
@@ -231,7 +263,7 @@ class CQTDiff(nn.Module):
         x = pyramid = None
         for i, (first, from_pyramid, block) in enumerate(self.downs):
             plane = planes[last - i]
-            entering = first(plane, level)
+            entering = first(self._places(plane, last - i) if self.config.companding else plane, level)
             x = entering if x is None else torch.cat([entering, x], dim=2)
             if i < last:
                 plane = self.downsamplerT(plane)

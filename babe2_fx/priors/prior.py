@@ -67,18 +67,20 @@ class Prior:
         sigma_data: standard deviation of the training data in the prior's domain.
         level: standard deviation to which the median block of a recording is brought before sampling.
         ltas: power spectrum of the training data in the prior's domain, (bins,), or None.
+        ltas_spread_db: standard deviation in dB of the spectra of the training recordings, (bins,), or None.
         emphasis: the prior's domain, or None where it is plain audio.
         info: what the checkpoint says of its origin, a dict of plain values.
     """
 
     def __init__(self, network: CQTDiff, sigma_data: float, level: float | None = None, ltas: Tensor | None = None,
-                 emphasis: Emphasis | None = None, info: dict | None = None):
+                 emphasis: Emphasis | None = None, info: dict | None = None, ltas_spread_db: Tensor | None = None):
         self.network = network.eval().requires_grad_(False)
         self.sample_rate = network.config.sample_rate
         self.block_length = network.config.block_length
         self.sigma_data = float(sigma_data)
         self.level = float(level or sigma_data)
         self.ltas = ltas
+        self.ltas_spread_db = ltas_spread_db
         self.emphasis = emphasis
         self.info = info or {}
         self.preconditioning = Preconditioning(self.sigma_data)

@@ -50,8 +50,7 @@ def _gradient_score(prior, operator, observation: Tensor, x: Tensor, sigma: floa
 
 
 @torch.no_grad()
-def _direct_score(prior, operator, observation: Tensor, x: Tensor, sigma: float,
-                  settings) -> tuple[Tensor, Tensor]:
+def _direct_score(prior, operator, observation: Tensor, x: Tensor, sigma: float) -> tuple[Tensor, Tensor]:
     """The posterior score with the estimate corrected in closed form, and the corrected estimate; (batch, samples).
 
     As ΠGDM (Song et al. 2023) but without the network's Jacobian: given the estimate's own uncertainty, that of
@@ -62,8 +61,7 @@ def _direct_score(prior, operator, observation: Tensor, x: Tensor, sigma: float,
     estimate = prior.band_limit(prior.denoise(x, torch.tensor(sigma)))
     operator.fit(estimate, observation, sigma)
     uncertainty = sigma ** 2 * prior.sigma_data ** 2 / (sigma ** 2 + prior.sigma_data ** 2)
-    noise = prior.level ** 2 * 10 ** (settings.observation_noise_db / 10)
-    estimate = estimate + operator.invert(observation - operator.apply(estimate), noise / uncertainty)
+    estimate = estimate + operator.invert(observation - operator.apply(estimate), uncertainty)
     estimate = prior.band_limit(estimate)
     return (estimate - x) / sigma ** 2, estimate
 
@@ -84,7 +82,7 @@ def sample_posterior(prior, operator, observation: Tensor, initial: Tensor, sett
     """
     def score(x: Tensor, sigma: float) -> tuple[Tensor, Tensor]:
         if settings.guidance == "direct":
-            return _direct_score(prior, operator, observation, x, sigma, settings)
+            return _direct_score(prior, operator, observation, x, sigma)
         return _gradient_score(prior, operator, observation, x, sigma, settings, generators)
 
     levels = noise_levels(settings.sigma_start, settings.sigma_min, settings.rho, settings.steps).tolist()

@@ -1,8 +1,19 @@
-"""Spectra: the filters' STFT, long-term average spectra, target profiles."""
+"""Spectra: the filters' STFT, long-term average spectra and what they tell of a medium, target profiles."""
 
-from .ltas import ltas, ltas_distance_db, ltas_fft_size, ltas_response, resample_spectrum, smooth_octave
+from .ltas import (
+    deviation_db,
+    ltas,
+    ltas_distance_db,
+    ltas_fft_size,
+    ltas_response,
+    resample_spectrum,
+    smooth_octave,
+)
+from .medium import Medium
+from .noise import heard, noise_floor
 from .stft import FILTER_BINS, analyse, apply_response, filter_frequencies, synthesise
 from .target import TargetError, TargetProfile
 
-__all__ = ["FILTER_BINS", "TargetError", "TargetProfile", "analyse", "apply_response", "filter_frequencies", "ltas",
-           "ltas_distance_db", "ltas_fft_size", "ltas_response", "resample_spectrum", "smooth_octave", "synthesise"]
+__all__ = ["FILTER_BINS", "Medium", "TargetError", "TargetProfile", "analyse", "apply_response", "deviation_db",
+           "filter_frequencies", "heard", "ltas", "ltas_distance_db", "ltas_fft_size", "ltas_response", "noise_floor",
+           "resample_spectrum", "smooth_octave", "synthesise"]

@@ -40,16 +40,19 @@ def ltas(audio: Tensor, fft_size: int) -> Tensor:
 
 
 @lru_cache(maxsize=8)
-def _octave_weights(bins: int, fraction: int) -> Tensor:
+def _octave_weights(bins: int, fraction: int, share: float) -> Tensor:
     bin = torch.arange(bins, dtype=torch.float64)
-    width = (bin / (fraction * torch.pi)).clamp(min=1e-6)
+    width = (bin.clamp(max=share * bins) / (fraction * torch.pi)).clamp(min=1e-6)
     weights = torch.exp(-0.5 * ((bin[None] - bin[:, None]) / width[:, None]) ** 2)
     return weights / weights.sum(dim=1, keepdim=True)
 
 
-def smooth_octave(power: Tensor, fraction: int = 3) -> Tensor:
-    """A power spectrum (bins,) from 0 Hz to Nyquist, smoothed by a Gaussian of 1/`fraction` octave. Same shape."""
-    return (_octave_weights(len(power), fraction) @ power.double().cpu()).to(power)
+def smooth_octave(power: Tensor, fraction: int = 3, share: float = 1.0) -> Tensor:
+    """A power spectrum (bins,) from 0 Hz to Nyquist, smoothed by a Gaussian of 1/`fraction` octave. Same shape.
+
+    Beyond the first `share` (0 to 1) of the bins the Gaussian grows no wider: steep band limits stay steep.
+    """
+    return (_octave_weights(len(power), fraction, share) @ power.double().cpu()).to(power)
 
 
 def resample_spectrum(power: Tensor, bins: int) -> Tensor:
@@ -66,9 +69,17 @@ def ltas_response(observed: Tensor, reference: Tensor, floor_db: float = -20.0) 
     observed, reference: power spectra (any number of bins each) of signals of unit variance. Both are smoothed to
     third octaves; the ratio is limited below at `floor_db`, so that its inverse does not lift what is not there.
     """
-    observed, reference = (resample_spectrum(smooth_octave(p.double()), FILTER_BINS) for p in (observed, reference))
-    ratio_db = 10 * torch.log10(observed.clamp(min=1e-30) / reference.clamp(min=1e-30))
-    return 10 ** (ratio_db.clamp(min=floor_db) / 20)
+    return 10 ** (deviation_db(observed, reference).clamp(min=floor_db) / 20)
+
+
+def deviation_db(observed: Tensor, reference: Tensor, share: float = 1.0) -> Tensor:
+    """Ratio of two smoothed power spectra (any number of bins each), on the filters' bins: (2049,) dB.
+
+    Third octaves; `share` as in `smooth_octave`.
+    """
+    observed, reference = (resample_spectrum(smooth_octave(p.double(), share=share), FILTER_BINS)
+                           for p in (observed, reference))
+    return 10 * torch.log10(observed.clamp(min=1e-30) / reference.clamp(min=1e-30))
 
 
 def ltas_distance_db(restored: Tensor, reference: Tensor) -> float:

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from ..priors import Emphasis
+from ..spectra import smooth_octave
 
 
 def read_mono(path: Path, sample_rate: int) -> Tensor:
@@ -32,6 +33,18 @@ def power_spectrum(recordings: list[Tensor], fft_size: int) -> Tensor:
                               return_complex=True)
         total += spectrum.abs().square().mean(-1).double() / window.sum()
     return (total / len(recordings)).float()
+
+
+def spectral_spread_db(recordings: list[Tensor], fft_size: int) -> Tensor:
+    """Standard deviation in dB of the recordings' third-octave spectra, (fft_size // 2 + 1,).
+
+    Each is first aligned by its mean level over log frequency, for loudness is no property of a recording's spectrum.
+    """
+    levels = torch.stack([10 * smooth_octave(power_spectrum([audio], fft_size)).clamp(min=1e-20).log10()
+                          for audio in recordings]).double()
+    weight = 1 / torch.arange(1, levels.shape[1], dtype=torch.float64)
+    mean = (levels[:, 1:] @ weight) / weight.sum()
+    return (levels - mean[:, None]).std(dim=0, unbiased=False).float()
 
 
 def flattening(power: Tensor, sample_rate: int, share: float, lowest_hz: float) -> Tensor:

@@ -15,17 +15,20 @@ import logging
 import math
 import os
 import time
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
-from ..priors import CQTDiff, Emphasis, NetworkConfig, Preconditioning, save_prior, warped_levels
-from .material import Material, flattening, power_spectrum, read_mono
+from ..priors import CQTDiff, Emphasis, NetworkConfig, Preconditioning, load_prior, save_prior, warped_levels
+from ..spectra import ltas_fft_size
+from .material import Material, flattening, power_spectrum, read_mono, spectral_spread_db
 
 log = logging.getLogger(__name__)
+
+LONGEST_STEP_S = 20.0  # what a step counts at most: while the process is stopped, the run's time stands still
 
 
 @dataclass(frozen=True)
@@ -34,7 +37,8 @@ class TrainingConfig:
 
     batch: int = 2
     crop: int = 65536  # samples; long enough for the lowest octave to see as it does in a whole block
-    learning_rate: float = 1e-3
+    learning_rate: float = 1e-3  # Adam's: embeddings, normalisation, first and last convolutions
+    muon_rate: float = 1.5e-3  # Muon's, scaled to Adam's size of step: the convolutions between
     warmup_steps: int = 100
     ema_rate: float = 0.999
     max_gradient_norm: float = 1.0
@@ -48,7 +52,8 @@ class TrainingConfig:
 
 
 SMALL_PIANO = NetworkConfig(sample_rate=22050, block_length=184184, window="hann",
-                            channels=(16, 32, 32, 32, 32, 48, 48), layers=(2, 2, 3, 3, 3, 4, 5), embedding=64)
+                            channels=(16, 32, 32, 32, 32, 48, 48), layers=(2, 2, 3, 3, 3, 4, 5), embedding=64,
+                            companding=0.063)
 
 
 def denoising_loss(network: CQTDiff, clean: Tensor, sigma: Tensor, noise: Tensor,
@@ -75,15 +80,29 @@ def evaluate(network: CQTDiff, material: Material, config: TrainingConfig, block
 
 
 class Trainer:
-    """One run: network, its moving average, optimiser and clock. `state` is all that a resumed run needs."""
+    """One run: network, its moving average, optimisers and clock. `state` is all that a resumed run needs.
 
-    def __init__(self, config: TrainingConfig, network_config: NetworkConfig, material: Material):
+    Convolutions are trained by Muon (momentum made orthogonal), the rest by Adam. `weights` is a state dict to start
+    from instead of random numbers.
+    """
+
+    def __init__(self, config: TrainingConfig, network_config: NetworkConfig, material: Material,
+                 weights: dict[str, Tensor] | None = None):
         torch.manual_seed(config.seed)
         self.config, self.material = config, material
         self.network = CQTDiff(network_config)
+        if weights:
+            self.network.load_state_dict(weights)
         self.average = copy.deepcopy(self.network).requires_grad_(False)
         self.trained = [p for p in self.network.parameters() if p.requires_grad]
-        self.optimiser = torch.optim.Adam(self.trained, lr=config.learning_rate)
+        # Muon takes matrices only: it is given views of the convolutions' weights, which share their memory.
+        self.convolutions = [p for p in self.trained if p.dim() == 4 and min(p.shape[:2]) > 2]
+        self.matrices = [nn.Parameter(p.detach().view(len(p), -1)) for p in self.convolutions]
+        chosen = {id(p) for p in self.convolutions}
+        self.optimisers = {
+            "muon": (torch.optim.Muon(self.matrices, weight_decay=0.0, adjust_lr_fn="match_rms_adamw"),
+                     config.muon_rate),
+            "adam": (torch.optim.Adam([p for p in self.trained if id(p) not in chosen]), config.learning_rate)}
         self.preconditioning = Preconditioning(config.sigma_data)
         self.step_count, self.seconds = 0, 0.0
         self.rng = np.random.default_rng(config.seed)
@@ -92,20 +111,25 @@ class Trainer:
     def step(self, share_done: float) -> float:
         """One update; `share_done` (0 to 1) of the run is over. Returns the batch's loss."""
         config = self.config
-        rate = config.learning_rate * min(1.0, (self.step_count + 1) / config.warmup_steps)
-        for group in self.optimiser.param_groups:
-            group["lr"] = rate * 0.5 * (1 + math.cos(math.pi * min(share_done, 1.0)))
+        warm = min(1.0, (self.step_count + 1) / config.warmup_steps)
+        share = warm * 0.5 * (1 + math.cos(math.pi * min(share_done, 1.0)))
+        for optimiser, rate in self.optimisers.values():
+            for group in optimiser.param_groups:
+                group["lr"] = rate * share
         clean = self.material.batch(config.batch, config.crop, config.gain_db, self.rng)
         # Stratified levels: a batch sees all of the range, which calms the gradient.
         position = (torch.arange(config.batch) + torch.rand(config.batch, generator=self.generator)) / config.batch
         sigma = warped_levels(position, config.sigma_max, config.sigma_min, config.sigma_rho)[:, None]
         noise = torch.randn(clean.shape, generator=self.generator)
         loss = denoising_loss(self.network, clean, sigma, noise, self.preconditioning).mean()
-        self.optimiser.zero_grad(set_to_none=True)
+        self.network.zero_grad(set_to_none=True)
         loss.backward()
         norm = torch.nn.utils.clip_grad_norm_(self.trained, config.max_gradient_norm)
         if torch.isfinite(norm):
-            self.optimiser.step()
+            for matrix, weight in zip(self.matrices, self.convolutions):
+                matrix.grad = weight.grad.reshape(matrix.shape)
+            for optimiser, _ in self.optimisers.values():
+                optimiser.step()
         keep = min(config.ema_rate, (1 + self.step_count) / (10 + self.step_count))
         with torch.no_grad():
             for average, value in zip(self.average.parameters(), self.network.parameters()):
@@ -115,13 +139,15 @@ class Trainer:
 
     def state(self) -> dict:
         return {"network": self.network.state_dict(), "average": self.average.state_dict(),
-                "optimiser": self.optimiser.state_dict(), "step": self.step_count, "seconds": self.seconds,
-                "generator": self.generator.get_state(), "rng": json.dumps(self.rng.bit_generator.state)}
+                "optimisers": {name: optimiser.state_dict() for name, (optimiser, _) in self.optimisers.items()},
+                "step": self.step_count, "seconds": self.seconds, "generator": self.generator.get_state(),
+                "rng": json.dumps(self.rng.bit_generator.state)}
 
     def restore(self, state: dict) -> None:
         self.network.load_state_dict(state["network"])
         self.average.load_state_dict(state["average"])
-        self.optimiser.load_state_dict(state["optimiser"])
+        for name, (optimiser, _) in self.optimisers.items():
+            optimiser.load_state_dict(state["optimisers"][name])
         self.step_count, self.seconds = state["step"], state["seconds"]
         self.generator.set_state(state["generator"])
         self.rng.bit_generator.state = json.loads(state["rng"])
@@ -133,10 +159,11 @@ def _save_state(path: Path, state: dict) -> None:
     os.replace(temporary, path)
 
 
-def measure_material(files: list[Path], network_config: NetworkConfig, share: float) -> tuple[Tensor, Tensor]:
-    """The emphasis (2049,) in dB that takes `share` of the material's slope, and the LTAS of the emphasised material.
+def measure_material(files: list[Path], network_config: NetworkConfig, share: float) -> dict[str, Tensor]:
+    """The material's curves, from at most 60 of the files, spread over the list.
 
-    Both from at most 60 of the files, spread over the list.
+    emphasis_db: (2049,), takes `share` of the slope of the material's spectrum · ltas: of the emphasised material,
+    (bins,) · ltas_spread_db: how recordings differ from it, (bins,).
     """
     rate = network_config.sample_rate
     recordings = [read_mono(file, rate) for file in files[:: math.ceil(len(files) / 60)]]
@@ -144,13 +171,22 @@ def measure_material(files: list[Path], network_config: NetworkConfig, share: fl
     emphasis_db = flattening(power_spectrum(recordings, 4096), rate, share, lowest_hz)
     if share:
         recordings = [Emphasis(emphasis_db).apply(recording) for recording in recordings]
-    return emphasis_db, power_spectrum(recordings, 2048 if rate <= 22050 else 4096)
+    size = ltas_fft_size(rate)
+    return {"emphasis_db": emphasis_db, "ltas": power_spectrum(recordings, size),
+            "ltas_spread_db": spectral_spread_db(recordings, size)}
 
 
 def train(data: Path, output: Path, minutes: float, config: TrainingConfig = TrainingConfig(),
           network_config: NetworkConfig = SMALL_PIANO, origin: dict | None = None,
-          save_every_s: float = 300.0) -> None:
-    """Trains for `minutes` of running time, resumed runs counted in, and writes the prior to `output`."""
+          save_every_s: float = 300.0, start: Path | None = None) -> None:
+    """Trains for `minutes` of running time, resumed runs counted in, and writes the prior to `output`.
+
+    `start` is a prior to go on from; its sizes and its emphasis are kept.
+    """
+    base = load_prior(start) if start else None
+    if base:
+        network_config = base.network.config
+        config = replace(config, sigma_data=base.sigma_data, flattening=config.flattening if base.emphasis else 0.0)
     rate = network_config.sample_rate
     files = {part: sorted((data / part).glob("*.flac")) for part in ("train", "heldout")}
     if not files["train"] or not files["heldout"]:
@@ -158,16 +194,18 @@ def train(data: Path, output: Path, minutes: float, config: TrainingConfig = Tra
     state_path = output.with_suffix(".state.pt")
     state = torch.load(state_path, weights_only=True) if state_path.exists() else None
     if state:
-        emphasis_db, ltas = state["emphasis_db"], state["ltas"]
+        curves = state["curves"]
     else:
-        emphasis_db, ltas = measure_material(files["train"], network_config, config.flattening)
-    emphasis = Emphasis(emphasis_db) if config.flattening else None
+        curves = measure_material(files["train"], network_config, config.flattening)
+        if base and base.emphasis:  # the domain that the network knows
+            curves["emphasis_db"] = base.emphasis.gain_db
+    emphasis = Emphasis(curves["emphasis_db"]) if config.flattening else None
     log.info("Reading %d recordings.", len(files["train"]))
     material = Material(files["train"], rate, config.sigma_data, emphasis)
     heldout = Material(files["heldout"], rate, config.sigma_data, emphasis)
     hours = material.lengths.sum() / rate / 3600
 
-    trainer = Trainer(config, network_config, material)
+    trainer = Trainer(config, network_config, material, base and base.network.state_dict())
     if state:
         trainer.restore(state)
         log.info("Going on from step %d.", trainer.step_count)
@@ -175,19 +213,21 @@ def train(data: Path, output: Path, minutes: float, config: TrainingConfig = Tra
     log.info("%.2f million parameters, %.1f h of material.", count / 1e6, hours)
 
     def save() -> None:
-        _save_state(state_path, trainer.state() | {"emphasis_db": emphasis_db, "ltas": ltas})
+        _save_state(state_path, trainer.state() | {"curves": curves})
         scores = evaluate(trainer.average, heldout, config)
         log.info("held-out loss by sigma: %s", {k: round(v, 4) for k, v in scores.items()})
         info = {"origin": origin or {}, "training": asdict(config), "steps": trainer.step_count,
                 "minutes": round(trainer.seconds / 60, 1), "material_hours": round(float(hours), 2),
                 "heldout_loss": scores}
-        save_prior(output, trainer.average.state_dict(), network_config, config.sigma_data, config.sigma_data, ltas,
-                   emphasis_db if emphasis else None, info)
+        save_prior(output, trainer.average.state_dict(), network_config, config.sigma_data, config.sigma_data,
+                   curves["ltas"], curves["emphasis_db"] if emphasis else None, info,
+                   ltas_spread_db=curves["ltas_spread_db"])
 
-    started, saved, losses = time.monotonic() - trainer.seconds, time.monotonic(), []
+    saved, losses = time.monotonic(), []
     while trainer.seconds < minutes * 60:
+        started = time.monotonic()
         losses.append(trainer.step(trainer.seconds / (minutes * 60)))
-        trainer.seconds = time.monotonic() - started
+        trainer.seconds += min(time.monotonic() - started, LONGEST_STEP_S)
         if trainer.step_count % 50 == 0:
             log.info("step %d, %.1f min: loss %.4f", trainer.step_count, trainer.seconds / 60, np.mean(losses))
             losses = []
@@ -202,9 +242,10 @@ def main() -> None:
     parser.add_argument("data", type=Path)
     parser.add_argument("-o", "--output", type=Path, required=True)
     parser.add_argument("--minutes", type=float, default=90)
+    parser.add_argument("--start", type=Path, help="a prior to go on from")
     args = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
-    train(args.data, args.output, args.minutes)
+    train(args.data, args.output, args.minutes, start=args.start)
 
 
 if __name__ == "__main__":

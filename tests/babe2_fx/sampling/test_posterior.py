@@ -54,9 +54,9 @@ def band_power(x, low_hz, high_hz):
 
 @pytest.mark.parametrize("guidance,changes", [("direct", {}), ("gradient", {"noise_regularization": 0.0, "xi": 1.0})])
 def test_samples_keep_what_was_observed_and_make_what_was_not(clean, guidance, changes):
-    operator = FixedFilter(lowpass())
+    operator = FixedFilter(lowpass(), noise=1e-5 * LEVEL ** 2)
     observed = operator.apply(clean)
-    settings = Settings(guidance=guidance, observation_noise_db=-50, steps=30, **changes)
+    settings = Settings(guidance=guidance, steps=30, **changes)
     _, sample = drain(sample_posterior(WhitePrior(), operator, observed, observed, settings, generators(1)))
     kept = (operator.apply(sample) - observed).norm() / observed.norm()
     assert kept < 0.1
@@ -98,12 +98,12 @@ def test_noise_is_each_rows_own():
 
 
 def test_overlap_is_observed_as_it_is_and_the_rest_through_the_filter(clean):
-    inner, overlap = FixedFilter(lowpass()), 8000
+    inner, overlap = FixedFilter(lowpass(), noise=1e-5 * LEVEL ** 2), 8000
     operator = WithOverlap(inner, overlap)
     observed = operator.apply(clean)
     assert torch.equal(observed[..., :overlap], clean[..., :overlap])
     assert torch.equal(observed[..., overlap:], inner.apply(clean)[..., overlap:])
-    settings = Settings(guidance="direct", observation_noise_db=-50, steps=30)
+    settings = Settings(guidance="direct", steps=30)
     _, sample = drain(sample_posterior(WhitePrior(), operator, observed, observed, settings, generators(1)))
     error = (sample - clean)[..., :overlap - 3000].norm() / clean[..., :overlap - 3000].norm()
     assert error < 0.1
@@ -113,7 +113,7 @@ def test_direct_inverse_is_the_posterior_mean_of_white_signals(clean):
     response = lowpass()
     noise, variance = 0.01 ** 2, LEVEL ** 2
     observed = apply_response(clean, response) + noise ** 0.5 * torch.randn(clean.shape)
-    mean = FixedFilter(response).invert(observed, noise / variance)
+    mean = FixedFilter(response, noise).invert(observed, variance)
     gain = torch.fft.rfft(mean).abs().mean() / torch.fft.rfft(clean).abs().mean()
     assert 0.2 < gain < 0.5  # about the share of the band that is seen
     assert band_power(mean, 6000, 11000) < 1e-3 * variance

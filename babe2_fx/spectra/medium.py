@@ -1,0 +1,78 @@
+"""What a recording's long-term spectrum tells of its medium, before any sampling."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from .ltas import deviation_db, ltas, ltas_fft_size, resample_spectrum, smooth_octave
+from .noise import heard, noise_floor
+from .stft import FILTER_BINS, filter_frequencies
+
+WINDOW_POWER = 0.75  # mean square of a Hann window: the level of white noise of unit variance on the scale of `ltas`
+WIDEST_HZ = 1000.0  # above it spectra are smoothed no more widely, for band limits are steep
+
+
+@dataclass(frozen=True)
+class Medium:
+    """A recording's medium, at the filters' bins (2049,), float64.
+
+    response_db: the response that the recording's LTAS suggests. Where no music is heard, that of the nearest bins ·
+    heard: bool, where music stands out of the noise · most_db: the most that the response can be, even if all that is
+    there were music · noise: variance of the stationary noise, 0 where it was not measured.
+    """
+
+    response_db: Tensor
+    heard: Tensor
+    most_db: Tensor
+    noise: Tensor
+
+    @classmethod
+    def of(cls, recording: Tensor, reference: Tensor, sample_rate: float, lowest_hz: float = 0.0,
+           measure_noise: bool = False, margin_db: Tensor | None = None) -> "Medium":
+        """From a recording (..., samples) and the LTAS of clean music (bins,), as of signals of unit variance.
+
+        With no noise measured and no margin, the response is that of LTAS-EQ (Eq. 9).
+
+        Args:
+            lowest_hz: below it nothing is known of the music.
+            measure_noise: whether to look for the noise, which says nothing of the response.
+            margin_db: how far the spectra of music differ among themselves, (bins,); so much of any deviation is taken
+                for the music's own. Deviations then count from their median over log frequency, for it is unknown
+                how loud the music was. None: all deviation is the medium's.
+        """
+        size = ltas_fft_size(sample_rate)
+        observed = ltas(recording, size)
+        share = 1.0 if margin_db is None else WIDEST_HZ / (sample_rate / 2)
+        deviation = deviation_db(observed / recording.var(unbiased=False).double().cpu(), reference, share)
+        audible, noise = torch.ones(FILTER_BINS, dtype=torch.bool), torch.zeros(FILTER_BINS, dtype=torch.float64)
+        if measure_noise:
+            floor = noise_floor(recording, size)
+            above = heard(smooth_octave(observed, share=share), floor)
+            audible = torch.from_numpy(_resampled(above.double(), FILTER_BINS) > 0.5)
+            audible &= filter_frequencies(sample_rate) >= lowest_hz
+            noise = resample_spectrum(floor.clamp(min=1e-30), FILTER_BINS) / WINDOW_POWER
+        response = deviation
+        if margin_db is not None:
+            deviation = deviation - _median_over_octaves(deviation, audible)
+            margin = torch.from_numpy(_resampled(margin_db, FILTER_BINS))
+            response = deviation.sign() * (deviation.abs() - margin).clamp(min=0)
+        bins = np.arange(FILTER_BINS)
+        response = torch.from_numpy(np.interp(bins, bins[audible.numpy()], response.numpy()[audible.numpy()]))
+        return cls(response, audible, deviation, noise)
+
+
+def _resampled(curve: Tensor, bins: int) -> np.ndarray:
+    return np.interp(np.linspace(0, 1, bins), np.linspace(0, 1, len(curve)), curve.double().numpy())
+
+
+def _median_over_octaves(level_db: Tensor, among: Tensor) -> Tensor:
+    """The median of levels (bins,) over the bins that are `among` the chosen but DC, each octave counting alike."""
+    bins = torch.arange(len(level_db))
+    bins = bins[among & (bins > 0)]
+    order = bins[level_db[bins].argsort()]
+    weight = (1 / order.double()).cumsum(0)
+    return level_db[order[torch.searchsorted(weight, weight[-1] / 2)]]

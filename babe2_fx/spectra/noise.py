@@ -1,0 +1,58 @@
+"""The noise of a recording, from the recording alone: what stays when the music pauses or lets a gap."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import torch
+from torch import Tensor
+
+QUANTILE = 0.1  # the share of a band's cells (bins by frames) that is taken to hold noise alone
+HEARD_DB = 6.0  # music counts as heard in a band whose level is this far above its noise
+PAUSE_DB = -100.0  # frames this far below the loudest are digital silence and say nothing of the medium
+MAX_FRAMES = 20000  # spread over a long recording; enough for any quantile
+
+
+def noise_floor(audio: Tensor, fft_size: int) -> Tensor:
+    """Power spectrum of the stationary noise, on the scale of `ltas`: (..., samples) -> (fft_size // 2 + 1,) float64.
+
+    In each third of an octave, the level below which a tenth of the cells of the spectrogram lie. The power of noise
+    is exponentially distributed, so that the quantile of noise alone gives its mean; music, which decays and has
+    partials with gaps between, hardly touches it. Exact for stationary noise; where music leaves no gap, the
+    estimate is the quietest of the music, well below its mean.
+    """
+    audio = audio.reshape(-1, audio.shape[-1])
+    hop = fft_size // 2
+    frames = (audio.shape[-1] - fft_size) // hop + 1
+    if frames < 4:
+        return torch.zeros(fft_size // 2 + 1, dtype=torch.float64)
+    window = torch.hann_window(fft_size, dtype=audio.dtype, device=audio.device)
+    every = math.ceil(frames * len(audio) / MAX_FRAMES)
+    pieces = audio.unfold(-1, fft_size, hop * every).reshape(-1, fft_size)
+    power = torch.cat([torch.fft.rfft(piece * window).abs().square() for piece in pieces.split(1024)])
+    power = (power / window.sum()).double().cpu().numpy()
+    level = power.sum(axis=1)
+    power = power[level > 10 ** (PAUSE_DB / 10) * level.max()]
+    if len(power) < 4:
+        return torch.zeros(fft_size // 2 + 1, dtype=torch.float64)
+
+    bins = np.arange(fft_size // 2 + 1)
+    centres = 2 ** np.arange(1, math.log2(len(bins) - 1), 1 / 3)
+    width = 2 ** (1 / 6)
+    floors = []
+    for centre in centres:
+        low = min(math.ceil(centre / width), int(centre))
+        cells = power[:, low:max(math.ceil(centre * width), low + 1)]
+        floors.append(np.quantile(cells, QUANTILE) / -math.log1p(-QUANTILE))
+    level_db = 10 * np.log10(np.maximum(floors, 1e-30))
+    return torch.from_numpy(10 ** (np.interp(np.log2(np.maximum(bins, 1)), np.log2(centres), level_db) / 10))
+
+
+def heard(observed: Tensor, noise: Tensor) -> Tensor:
+    """Where music stands out of the noise: bool (bins,). Both power spectra (bins,), `observed` smoothed.
+
+    Where it stands out nowhere (a test tone, a recording of noise), nothing can be told apart, and all counts.
+    """
+    above = observed > noise * 10 ** (HEARD_DB / 10)
+    return above if above.any() else torch.ones_like(above)

@@ -1,0 +1,65 @@
+import numpy as np
+import pytest
+import torch
+
+from babe2_fx.spectra import Medium, apply_response, filter_frequencies, ltas, ltas_response
+
+RATE = 22050
+HZ = filter_frequencies(RATE).numpy()
+
+
+def response_of(points: dict[float, float]) -> torch.Tensor:
+    """Levels in dB at frequencies in Hz, joined over log frequency, as a linear response (2049,)."""
+    level_db = np.interp(np.log2(np.maximum(HZ, 1)), np.log2(list(points)), list(points.values()))
+    return torch.from_numpy(10 ** (level_db / 20)).float()
+
+
+@pytest.fixture(scope="module")
+def music(make_notes) -> torch.Tensor:
+    return torch.from_numpy(make_notes(RATE, 12.0)[0])
+
+
+def at(curve: torch.Tensor, hz: float) -> float:
+    return float(curve[np.argmin(np.abs(HZ - hz))])
+
+
+def reference_of(music: torch.Tensor) -> torch.Tensor:
+    return ltas(music / music.std(), 2048)
+
+
+def test_without_noise_and_margin_it_is_ltas_eq(music):
+    recording = apply_response(music, response_of({100: -15, 400: 0, 2000: 0, 3000: -10}))
+    medium = Medium.of(recording, reference_of(music), RATE)
+    expected = ltas_response(ltas(recording, 2048) / recording.var(unbiased=False), reference_of(music), -200.0)
+    np.testing.assert_allclose(medium.response_db.numpy(), 20 * np.log10(expected.numpy()), atol=1e-6)
+    assert medium.heard.all() and not medium.noise.any()
+
+
+def test_within_the_margin_a_deviation_is_the_musics_own(music):
+    recording = apply_response(music, response_of({250: 3, 400: -3, 700: 3, 1500: -3}))
+    medium = Medium.of(recording, reference_of(music), RATE, margin_db=torch.full((1025,), 8.0))
+    assert not medium.response_db[(HZ > 200) & (HZ < 2500)].any()
+
+
+def test_a_loss_beyond_the_margin_is_the_mediums(music):
+    recording = apply_response(music, response_of({1000: 0, 2000: -30}))
+    medium = Medium.of(recording, reference_of(music), RATE, margin_db=torch.full((1025,), 4.0))
+    assert at(medium.response_db, 600) == 0
+    assert at(medium.response_db, 2500) == pytest.approx(-26, abs=2)
+
+
+def test_where_only_noise_is_left_the_response_is_that_of_the_nearest_music(music):
+    noise = 0.003 * torch.randn(len(music), generator=torch.Generator().manual_seed(0))
+    recording = apply_response(music, response_of({1000: 0, 1500: -50})) + noise
+    medium = Medium.of(recording, reference_of(music), RATE, measure_noise=True)
+    edge_hz = HZ[medium.heard.numpy()].max()
+    assert 1000 < edge_hz < 2000
+    assert at(medium.response_db, 8000) == at(medium.response_db, edge_hz)
+    assert at(medium.most_db, 3000) > at(medium.response_db, 3000)  # what noise there is bounds the response
+    assert 10 * np.log10(at(medium.noise, 5000)) == pytest.approx(20 * np.log10(0.003), abs=1)
+
+
+def test_below_the_lowest_frequency_nothing_is_heard(music):
+    noise = 0.003 * torch.randn(len(music), generator=torch.Generator().manual_seed(0))
+    medium = Medium.of(music + noise, reference_of(music), RATE, lowest_hz=150.0, measure_noise=True)
+    assert not medium.heard[HZ < 150].any()
