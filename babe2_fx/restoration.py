@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Generator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import torch
@@ -57,7 +57,8 @@ class RestorationResult:
     audio: (channels, samples) float32, at the input's rate and length · equalizer: the breakpoint EQ, or None ·
     frequencies_hz, response_db: the whole learned response of the degradation, LTAS-EQ included, 0 dB at the
     reference · ltas_hz with input_, restored_, reference_ltas_db: third-octave spectra, aligned between 300 Hz and
-    3 kHz · notes: what was decided about this recording, as sentences.
+    3 kHz · notes: what was decided about this recording, as sentences · parts: where each channel was restored as a
+    recording of its own, their results; what else is here is then the first channel's, but for the audio.
     """
 
     audio: np.ndarray
@@ -72,6 +73,7 @@ class RestorationResult:
     reference_ltas_db: np.ndarray
     settings: Settings
     notes: tuple[str, ...]
+    parts: tuple["RestorationResult", ...] = ()
 
     def eq_export(self) -> dict:
         """The learned EQ as plain values for JSON."""
@@ -111,6 +113,8 @@ class Restorer:
             raise ValueError(f"The audio must have the shape (channels, samples), not {audio.shape}, and some of both.")
         if not np.isfinite(audio).all():
             raise ValueError("The audio has samples that are not finite numbers.")
+        if self.settings.channels == "independent" and len(audio) > 1:
+            return self._run_each(audio, sample_rate)
         return self._run(audio, sample_rate)
 
     def restore(self, audio: np.ndarray, sample_rate: float) -> RestorationResult:
@@ -122,9 +126,24 @@ class Restorer:
             except StopIteration as end:
                 return end.value
 
+    def _run_each(self, audio: np.ndarray, sample_rate: float) -> Generator[Progress, None, RestorationResult]:
+        """Every channel as a recording of its own."""
+        results = []
+        for number, channel in enumerate(audio):
+            run = self._run(channel[None], sample_rate)
+            while True:
+                try:
+                    now = next(run)
+                except StopIteration as end:
+                    results.append(end.value)
+                    break
+                yield replace(now, block=now.block + number * now.blocks, blocks=now.blocks * len(audio),
+                              share_done=(number + now.share_done) / len(audio))
+        return replace(results[0], audio=np.concatenate([result.audio for result in results]), parts=tuple(results))
+
     def _run(self, audio: np.ndarray, sample_rate: float) -> Generator[Progress, None, RestorationResult]:
         prior, settings, notes = self.prior, self.settings, []
-        signal, spread = _channels_to_restore(torch.from_numpy(audio), notes)
+        signal, spread = _channels_to_restore(torch.from_numpy(audio), settings.channels, notes)
         if sample_rate != prior.sample_rate:
             notes.append(f"Worked at {prior.sample_rate} Hz (the recording has {sample_rate:g} Hz); nothing is made "
                          f"above {prior.sample_rate / 2:g} Hz.")
@@ -161,6 +180,8 @@ class Restorer:
             noise = noise + prior.level ** 2 * 10 ** (settings.observation_noise_db / 10)
             fitter = self._fitter(medium, removed)
             restored = yield from self._sample(observation, initial, noise, fitter)
+            if settings.low_band == "keep":
+                restored = restored + self._below(flat)
             equalizer = fitter.equalizer if fitter else None
             response = removed
         restored = restored / gain
@@ -271,7 +292,7 @@ class Restorer:
         generators = [torch.Generator().manual_seed(_seed(settings.seed, block, row)) for row, block in enumerate(rows)]
         device = prior.device
         if float(observed.std()) < SILENT_SHARE * prior.level:
-            return observed
+            return prior.band_limit(observed.to(device)).cpu()
         run = sample_posterior(prior, operator, observed.to(device), start.to(device), settings, generators)
         while True:
             try:
@@ -282,8 +303,16 @@ class Restorer:
             yield Progress(index + 1, total, step.step, settings.steps, step.sigma,
                            fitter.equalizer if fitter else None,
                            (index + step.step / settings.steps) / total, step.denoised)
-        # What lies below the prior's lowest octave is the recording's own.
-        return restored + (observed - prior.band_limit(observed.to(device)).cpu())
+        return restored
+
+    def _below(self, recording: Tensor) -> Tensor:
+        """What lies below the prior's lowest octave, (channels, samples), as it is: LTAS-EQ would lift rumble."""
+        cut, whole = _Blocks(recording.shape[-1], self.prior.block_length, self.settings.overlap), None
+        for index in range(cut.count):
+            block = cut.take(recording, index)
+            block = block - self.prior.band_limit(block.to(self.prior.device)).cpu()
+            whole = block if whole is None else cut.join(whole, block)
+        return whole[..., :recording.shape[-1]]
 
     def _result(self, audio: np.ndarray, restored: np.ndarray, sample_rate: float, equalizer: BreakpointEQ | None,
                 response: Tensor | None, reference: Tensor, notes: list[str]) -> RestorationResult:
@@ -365,7 +394,7 @@ def _median_block_level(x: Tensor, block_length: int) -> Tensor:
     return levels[levels >= SILENT_SHARE * levels.max()].median().clamp(min=SILENCE)
 
 
-def _channels_to_restore(audio: Tensor, notes: list[str]):
+def _channels_to_restore(audio: Tensor, channels: str, notes: list[str]):
     """The signals to restore (rows, samples), and a function that turns them back into the input's channels.
 
     Two channels that hold one groove are summed, which also lowers the noise; true stereo shares one filter.
@@ -374,8 +403,10 @@ def _channels_to_restore(audio: Tensor, notes: list[str]):
         return audio, lambda x: x
     mid = audio.mean(dim=0, keepdim=True)
     side = (audio - mid).square().mean()
-    if float(10 * torch.log10((side + 1e-20) / (mid.square().mean() + 1e-20))) < DUAL_MONO_DB:
-        notes.append(f"The {len(audio)} channels hold the same signal; it was restored from their mean.")
+    alike = float(10 * torch.log10((side + 1e-20) / (mid.square().mean() + 1e-20))) < DUAL_MONO_DB
+    if channels == "mono" or (channels == "auto" and alike):
+        notes.append(f"The {len(audio)} channels {'hold the same signal' if alike else 'were summed'}; what was "
+                     "restored is their mean.")
         return mid, lambda x: x.expand(len(audio), -1).clone()
-    notes.append(f"The {len(audio)} channels differ; each was restored, with one common filter.")
+    notes.append(f"The {len(audio)} channels were restored each, with one common filter.")
     return audio, lambda x: x

@@ -59,6 +59,11 @@ class Settings:
     overlap: float = _setting(0.1, "share of a block that overlaps the one before", 0.0, 0.5)
     estimation_blocks: int = _setting(2, "blocks from the middle of the recording that the filter is estimated on "
                                       "in time-invariant processing", 1, 16)
+    channels: str = _setting("auto", "auto: channels that hold one signal are summed, others share a filter; mono: all "
+                             "are summed; linked: all share a filter; independent: each has its own",
+                             choices=("auto", "mono", "linked", "independent"))
+    low_band: str = _setting("keep", "what lies below the prior's lowest octave: keep the recording's own, or drop it",
+                             choices=("keep", "drop"))
     seed: int = _setting(0, "seed of all random numbers", 0, 2 ** 63 - 1)
 
     def __post_init__(self):

@@ -13,6 +13,7 @@ from .noise import heard, noise_floor
 from .stft import FILTER_BINS, filter_frequencies
 
 WINDOW_POWER = 0.75  # mean square of a Hann window: the level of white noise of unit variance on the scale of `ltas`
+EDGE_DB = 10.0  # a fall by this much in a third of an octave is a band limit
 WIDEST_HZ = 1000.0  # above it spectra are smoothed no more widely, for band limits are steep
 
 
@@ -60,9 +61,21 @@ class Medium:
             deviation = deviation - _median_over_octaves(deviation, audible)
             margin = torch.from_numpy(_resampled(margin_db, FILTER_BINS))
             response = deviation.sign() * (deviation.abs() - margin).clamp(min=0)
+            edge = _band_limit(deviation, audible, filter_frequencies(sample_rate))
+            if edge is not None:  # no music falls so steeply: beyond, all of the fall is the medium's
+                response[edge:] = response[edge] + deviation[edge:] - deviation[edge]
         bins = np.arange(FILTER_BINS)
         response = torch.from_numpy(np.interp(bins, bins[audible.numpy()], response.numpy()[audible.numpy()]))
         return cls(response, audible, deviation, noise)
+
+
+def _band_limit(deviation: Tensor, audible: Tensor, hz: Tensor) -> int | None:
+    """The lowest bin from which levels (bins,) fall by `EDGE_DB` within a third of an octave, never to come back."""
+    level = deviation.where(audible, torch.tensor(-torch.inf, dtype=deviation.dtype))
+    highest_beyond = level.flip(0).cummax(0).values.flip(0)
+    beyond = torch.searchsorted(hz, hz * 2 ** (1 / 3)).clamp(max=len(hz) - 1)
+    falls = audible & audible[beyond] & (hz > WIDEST_HZ) & (level - highest_beyond[beyond] > EDGE_DB)
+    return int(falls.nonzero()[0]) if falls.any() else None
 
 
 def _resampled(curve: Tensor, bins: int) -> np.ndarray:

@@ -174,3 +174,36 @@ def test_embedded_prior_takes_noise_from_music_it_never_heard(sigma):
     noise = prior.band_limit(sigma * torch.randn(flat.shape, generator=torch.Generator().manual_seed(0)))
     left = prior.band_limit(prior.denoise(flat + noise, torch.tensor(sigma))) - flat
     assert 20 * torch.log10(noise.norm() / left.norm()) > 3
+
+
+def test_channels_may_be_summed_or_restored_each_for_itself(make_notes):
+    audio = np.concatenate([make_notes(22050, 1.5, seed=0), make_notes(22050, 1.5, seed=1)])
+    summed = Restorer(tiny_prior(), QUICK.replace(channels="mono")).restore(audio, 22050)
+    assert np.array_equal(summed.audio[0], summed.audio[1]) and not summed.parts
+    each = Restorer(tiny_prior(), QUICK.replace(channels="independent")).restore(audio, 22050)
+    for channel, part in zip(audio, each.parts):
+        alone = Restorer(tiny_prior(), QUICK).restore(channel[None], 22050)
+        assert np.array_equal(part.audio, alone.audio)
+    assert np.array_equal(each.audio, np.concatenate([part.audio for part in each.parts]))
+
+
+def test_progress_of_independent_channels_rises_to_one(make_notes):
+    audio = np.concatenate([make_notes(22050, 1.5, seed=0), make_notes(22050, 1.5, seed=1)])
+    shares = [now.share_done for now in Restorer(tiny_prior(), QUICK.replace(channels="independent")).run(audio, 22050)]
+    assert shares == sorted(shares) and shares[-1] == 1.0
+
+
+def test_the_lows_below_the_prior_are_the_recordings_own_or_nothing(make_notes):
+    rate, seconds = 22050, 3.0
+    hum = 0.05 * np.sin(2 * np.pi * 40 * np.arange(int(rate * seconds)) / rate)
+    audio = (make_notes(rate, seconds) + hum).astype(np.float32)
+    prior = tiny_prior()
+    assert prior.lowest_hz > 100
+
+    def hum_of(low_band: str) -> float:
+        restored = Restorer(prior, QUICK.replace(low_band=low_band)).restore(audio, rate).audio[0]
+        inside = np.arange(4410, len(hum) - 4410)
+        return 2 * abs(np.mean(restored[inside] * np.exp(-2j * np.pi * 40 * inside / rate)))
+
+    assert hum_of("keep") == pytest.approx(0.05, rel=0.05)
+    assert hum_of("drop") < 0.002

@@ -63,3 +63,10 @@ def test_below_the_lowest_frequency_nothing_is_heard(music):
     noise = 0.003 * torch.randn(len(music), generator=torch.Generator().manual_seed(0))
     medium = Medium.of(music + noise, reference_of(music), RATE, lowest_hz=150.0, measure_noise=True)
     assert not medium.heard[HZ < 150].any()
+
+
+def test_a_band_limit_is_the_mediums_from_its_edge_on(music):
+    recording = apply_response(music, response_of({1400: 0, 2600: -36}))
+    medium = Medium.of(recording, reference_of(music), RATE, margin_db=torch.full((1025,), 6.0))
+    assert at(medium.response_db, 1100) == 0
+    assert at(medium.response_db, 2200) == pytest.approx(-26, abs=3)  # the margin is not taken from it
