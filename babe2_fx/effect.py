@@ -1,0 +1,273 @@
+"""GenerativeEQ: the restoration as an effect, shaped like a Pedalboard plugin."""
+
+from __future__ import annotations
+
+import copy
+import os
+import threading
+from collections.abc import Callable, Generator
+from dataclasses import fields
+
+import numpy as np
+import torch
+
+from .presets import QUALITIES, load_preset
+from .priors import Prior, load_prior
+from .restoration import Progress, RestorationResult, Restorer
+from .settings import Settings
+from .spectra import TargetProfile, ltas, ltas_distance_db, ltas_fft_size, match_target
+
+DEVICES = ("auto", "cpu", "cuda")
+
+_priors: dict[tuple, Prior] = {}
+_priors_lock = threading.Lock()
+
+
+def shared_prior(path: str | os.PathLike, device: str = "auto") -> Prior:
+    """The prior in a file, loaded once for all effects and threads that ask for it on this device."""
+    if device == "auto":
+        device = "cuda" if torch.cuda.is_available() else "cpu"
+    key = os.path.realpath(path), device
+    with _priors_lock:
+        if key not in _priors:
+            _priors[key] = load_prior(path, device)
+        return _priors[key]
+
+
+def _choice(name: str, choices: tuple[str, ...], help: str) -> property:
+    def set(self, value: str):
+        if value not in choices:
+            raise ValueError(f"{name} must be one of {', '.join(choices)}, not {value!r}.")
+        self._values[name] = value
+    return property(lambda self: self._values[name], set, doc=f"{help} ({', '.join(choices)}).")
+
+
+def _number(name: str, low: float, high: float, help: str) -> property:
+    def set(self, value: float):
+        if isinstance(value, (str, bool)) or not low <= float(value) <= high:
+            raise ValueError(f"{name} must lie from {low:g} to {high:g}, not {value!r}.")
+        self._values[name] = float(value)
+    return property(lambda self: self._values[name], set, doc=f"{help} ({low:g} to {high:g}).")
+
+
+def _setting(name: str) -> property:
+    """A parameter that is one of the settings, whose range and words are those of `Settings`."""
+    meta = next(item.metadata for item in fields(Settings) if item.name == name)
+
+    def set(self, value):
+        self._values[name] = getattr(Settings().replace(**{name: value}), name)
+    return property(lambda self: self._values[name], set, doc=meta["help"] + ".")
+
+
+class GenerativeEQ:
+    """Restores recordings: undoes what the medium did to their spectrum and synthesises what it lost.
+
+    Called as any Pedalboard plugin: `effect(audio, sample_rate)`; float32 comes back, in the same shape. It is an
+    offline effect, for it has to hear the whole recording before it can say what is missing.
+
+    Args:
+        preset: what kind of music it is; names as `babe2 presets` lists them.
+        quality: "draft", "standard" or "paper".
+        target: a `TargetProfile`, or a file that holds one (a curve or a reference recording), to come to in place of
+            the prior's own spectrum; None for the latter.
+        target_match: 0 to 1, how far the restored spectrum is pulled to the target at the end.
+        channels, low_band, seed: as in `Settings`.
+        mix: 0 (the input) to 1 (restored).
+        output_gain_db: gain of what comes out, -60 to 60 dB.
+        device: "auto", "cpu" or "cuda".
+        progress: called with a `Progress` after each step; what it raises cancels the run.
+        prior: a prior to use in place of the preset's.
+        settings: any other expert setting, over those of the preset and quality.
+
+    Raises:
+        ValueError: an unknown name or a value out of range; the message says which and what is allowed.
+        PresetError, PriorError, TargetError: a preset, prior or target that cannot be used.
+
+    After a run `result` holds the `RestorationResult` of the last run in any thread, else None.
+    """
+
+    channels = _setting("channels")
+    low_band = _setting("low_band")
+    seed = _setting("seed")
+    device = _choice("device", DEVICES, "Where to compute")
+    quality = _choice("quality", QUALITIES, "How much work to take")
+    mix = _number("mix", 0.0, 1.0, "Share of the restored signal")
+    output_gain_db = _number("output_gain_db", -60.0, 60.0, "Gain of what comes out, in dB")
+    target_match = _number("target_match", 0.0, 1.0, "How far to pull the restored spectrum to the target")
+
+    is_effect = True
+    is_instrument = False
+
+    def __init__(self, preset: str = "piano", quality: str = "standard", channels: str = "auto", mix: float = 1.0,
+                 output_gain_db: float = 0.0, low_band: str = "keep", target=None, target_match: float = 0.0,
+                 device: str = "auto", seed: int = 0, progress: Callable[[Progress], None] | None = None,
+                 prior: Prior | None = None, **settings):
+        self._values: dict = {}
+        self._layout: str | None = None  # of the last array whose layout could be told
+        self.result: RestorationResult | None = None
+        self.ltas_distance_db: tuple[float, float] | None = None
+        self.progress, self._prior = progress, prior
+        self.preset = preset
+        self.quality, self.channels, self.mix, self.output_gain_db = quality, channels, mix, output_gain_db
+        self.low_band, self.target, self.target_match = low_band, target, target_match
+        self.device, self.seed = device, seed
+        own = sorted({"channels", "low_band", "seed"} & set(settings))
+        Settings().replace(**settings)
+        self._settings = {name: settings[name] for name in settings if name not in own}
+
+    @classmethod
+    def from_preset(cls, name: str, **overrides) -> "GenerativeEQ":
+        """An effect with a preset's values; `overrides` are any arguments of the class."""
+        return cls(preset=name, **overrides)
+
+    @property
+    def preset(self) -> str:
+        """What kind of music it is."""
+        return self._values["preset"]
+
+    @preset.setter
+    def preset(self, name: str):
+        load_preset(name)
+        self._values["preset"] = name
+
+    @property
+    def target(self) -> TargetProfile | None:
+        """The spectrum to come to; set it to a `TargetProfile`, a file, or None for the prior's own."""
+        return self._target
+
+    @target.setter
+    def target(self, target):
+        self._target_file = None
+        if isinstance(target, (str, os.PathLike)):
+            self._target_file, target = os.fspath(target), TargetProfile.from_file(target)
+        if target is not None and not isinstance(target, TargetProfile):
+            raise TypeError(f"target must be a TargetProfile, a file or None, not {type(target).__name__}.")
+        self._target = target
+
+    @property
+    def settings(self) -> Settings:
+        """All hyper-parameters in effect."""
+        own = {"channels": self.channels, "low_band": self.low_band, "seed": self.seed}
+        return load_preset(self.preset).settings(self.quality, **(self._settings | own))
+
+    def reset(self) -> None:
+        """Forgets the layout of the last array, as every Pedalboard plugin does; there is no other state."""
+        self._layout = None
+
+    def __call__(self, input_array: np.ndarray, sample_rate: float, buffer_size: int = 8192,
+                 reset: bool = True) -> np.ndarray:
+        return self.process(input_array, sample_rate, buffer_size, reset)
+
+    def process(self, input_array: np.ndarray, sample_rate: float, buffer_size: int = 8192,
+                reset: bool = True) -> np.ndarray:
+        """Restores a whole recording.
+
+        Args:
+            input_array: (samples,), (channels, samples) or (samples, channels), float32 or float64. The smaller
+                dimension is taken for the channels, a square array for what the last one was, as in Pedalboard.
+            sample_rate: Hz.
+            buffer_size: of no effect; the recording is worked on in the prior's own blocks.
+            reset: must be True: the effect cannot be fed piece by piece.
+
+        Returns:
+            float32 of the same shape.
+        """
+        run = self.run(input_array, sample_rate, buffer_size, reset)
+        while True:
+            try:
+                now = next(run)
+            except StopIteration as end:
+                return end.value
+            if self.progress is not None:
+                self.progress(now)
+
+    def run(self, input_array: np.ndarray, sample_rate: float, buffer_size: int = 8192,
+            reset: bool = True) -> Generator[Progress, None, np.ndarray]:
+        """As `process`, step by step: a generator of `Progress` whose value is the output. Closing it cancels."""
+        if not reset:
+            raise ValueError("GenerativeEQ needs the whole recording at once and cannot be streamed with reset=False. "
+                             "Put what follows it on its output instead.")
+        audio, layout = self._planar(input_array)
+        sample_rate = float(sample_rate)
+        if not sample_rate >= 1000 or not np.isfinite(sample_rate):
+            raise ValueError(f"The sample rate must be a number of Hz from 1000 on, not {sample_rate!r}.")
+        return self._run(audio, layout, sample_rate)
+
+    def _run(self, audio: np.ndarray, layout: str, sample_rate: float) -> Generator[Progress, None, np.ndarray]:
+        # All parameters as they are at the start: another thread may change them meanwhile.
+        settings, target, match = self.settings, self.target, self.target_match
+        mix, gain = self.mix, 10 ** (self.output_gain_db / 20)
+        restored, result, distances = audio, None, None
+        if audio.size and mix:
+            prior = self._prior or shared_prior(load_preset(self.preset).prior_path, self.device)
+            result = yield from Restorer(prior, settings, target).run(audio, sample_rate)
+            restored = result.audio
+            wanted = target or _own_target(result)
+            if match:
+                restored = match_target(torch.from_numpy(restored), sample_rate, wanted, match,
+                                        min(sample_rate, prior.sample_rate) / 2).numpy()
+            distances = tuple(_distance_db(x, sample_rate, wanted) for x in (audio, restored))
+        output = gain * (mix * restored + (1 - mix) * audio) if mix < 1 else gain * restored
+        self.result, self.ltas_distance_db = result, distances
+        output = np.asarray(output, dtype=np.float32)
+        return {"mono": output[0] if len(output) else output, "planar": output, "interleaved": output.T}[layout].copy()
+
+    def _planar(self, array: np.ndarray) -> tuple[np.ndarray, str]:
+        """(channels, samples) float32, and the layout it came in; Pedalboard's rules and kinds of error."""
+        if not isinstance(array, np.ndarray):
+            raise TypeError(f"The audio must be a NumPy array, not {type(array).__name__}.")
+        if array.dtype not in (np.float32, np.float64):
+            raise TypeError(f"The audio must be 32-bit or 64-bit floating point, not {array.dtype}.")
+        if array.ndim == 1:
+            return array[None].astype(np.float32), "mono"
+        if array.ndim != 2:
+            raise RuntimeError(f"The audio must have 1 or 2 dimensions, not {array.ndim}.")
+        rows, columns = array.shape
+        if rows != columns:
+            # An empty array tells nothing by its zero; (2, 0) is two channels without samples.
+            smaller_first = rows < columns if rows and columns else bool(rows)
+            self._layout = "planar" if smaller_first else "interleaved"
+        elif rows == 1:
+            return array.astype(np.float32), "planar"
+        elif self._layout is None:
+            raise RuntimeError(f"It cannot be told from the shape {array.shape} which dimension holds the channels. "
+                               "Process an array that is not square first.")
+        planar = array if self._layout == "planar" else array.T
+        return planar.astype(np.float32), self._layout
+
+    def __repr__(self) -> str:
+        defaults = {"quality": "standard", "channels": "auto", "mix": 1.0, "output_gain_db": 0.0, "low_band": "keep",
+                    "target_match": 0.0, "device": "auto", "seed": 0}
+        shown = {"preset": self.preset}
+        shown |= {name: getattr(self, name) for name, default in defaults.items() if getattr(self, name) != default}
+        if self.target is not None:
+            shown["target"] = self._target_file or self.target
+        shown |= self._settings
+        return f"GenerativeEQ({', '.join(f'{name}={value!r}' for name, value in shown.items())})"
+
+    def __getstate__(self) -> dict:
+        # Weights are large and lie in a file; callbacks belong to the program that set them.
+        return self.__dict__ | {"_prior": None, "progress": None, "result": None, "ltas_distance_db": None}
+
+    def __copy__(self) -> "GenerativeEQ":
+        other = type(self).__new__(type(self))
+        other.__dict__ = self.__dict__ | {"_values": dict(self._values), "_settings": dict(self._settings)}
+        return other
+
+    def __deepcopy__(self, memo) -> "GenerativeEQ":
+        return copy.copy(self)  # what is shared (prior, target, result) is never changed in place
+
+
+def _own_target(result: RestorationResult) -> TargetProfile:
+    """The spectrum of the prior's training music, which stands for a target where the user gave none."""
+    return TargetProfile(tuple(result.ltas_hz), tuple(result.reference_ltas_db))
+
+
+def _distance_db(audio: np.ndarray, sample_rate: float, target: TargetProfile) -> float:
+    """Eq. 14 of audio (channels, samples) against a target, both at unit variance."""
+    size = ltas_fft_size(sample_rate)
+    power = ltas(torch.from_numpy(audio), size)
+    if not float(power.max()) > 0:
+        return float("nan")
+    reference = target.to_ltas(sample_rate, len(power))
+    return ltas_distance_db(power / power.mean() * reference.mean(), reference)

@@ -1,0 +1,57 @@
+"""The last step towards a target: a smooth, gain-limited, zero-phase equalizer on what was restored."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from .ltas import ltas
+from .stft import apply_response, filter_frequencies
+from .target import TargetProfile
+
+LIMIT_DB = 24.0  # what is further from the target than this is not there at all
+TAPER_DB = 30.0  # below the target's peak: so far down it is a wish for silence, and is followed no further
+ROUNDS = 3  # the spectrum's frames overlap, so that one correction by bands leaves a remainder
+
+
+def third_octave_levels_db(audio: Tensor, sample_rate: float) -> tuple[np.ndarray, np.ndarray]:
+    """Centre frequencies in Hz from 50 Hz to 0.95 Nyquist, and mean power in dB of each third octave, both (bands,)."""
+    size = 2 ** math.ceil(math.log2(sample_rate / 5))  # 5 Hz a bin: the lowest bands have several
+    power = ltas(audio, size).numpy()
+    hz = np.linspace(0, sample_rate / 2, len(power))
+    top = 3 * math.log2(0.95 * sample_rate / 2 / 1000)
+    centres = 1000 * 2 ** (np.arange(math.ceil(3 * math.log2(0.05)), math.floor(top) + 1) / 3)
+    width = 2 ** (1 / 6)
+    return centres, np.array([10 * np.log10(power[(hz >= c / width) & (hz < c * width)].mean() + 1e-20)
+                              for c in centres])
+
+
+def match_target(audio: Tensor, sample_rate: float, target: TargetProfile, amount: float = 1.0,
+                 highest_hz: float | None = None) -> Tensor:
+    """Audio (channels, samples) with its LTAS pulled towards `target`; same shape and same power.
+
+    Args:
+        amount: 0 (not at all) to 1 (all the way).
+        highest_hz: where the audio's content ends; the gain is held constant beyond. Default: Nyquist.
+    """
+    if not amount or not float(audio.abs().max()) > 0:
+        return audio
+    power = audio.square().mean()
+    for _ in range(ROUNDS):
+        centres, level_db = third_octave_levels_db(audio, sample_rate)
+        wanted_db = target.at(centres)
+        counts = wanted_db > wanted_db.max() - TAPER_DB
+        counts &= centres < (highest_hz or sample_rate / 2) * 0.95
+        gain_db = wanted_db - level_db
+        gain_db -= np.median(gain_db[counts])
+        held = np.interp(np.log2(centres), np.log2(centres[counts]), gain_db[counts])
+        held = np.clip(amount * held, -LIMIT_DB, LIMIT_DB)
+        bins_hz = filter_frequencies(sample_rate).numpy()
+        bins_db = np.interp(np.log2(np.maximum(bins_hz, 1.0)), np.log2(centres), held)
+        audio = apply_response(audio, torch.from_numpy(10 ** (bins_db / 20)))
+        if amount < 1:  # a part of the way is gone once
+            break
+    return audio * (power / audio.square().mean().clamp(min=1e-30)).sqrt()
