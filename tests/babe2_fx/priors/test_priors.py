@@ -1,10 +1,20 @@
 """Transform, network and prior files, without outside numbers."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
 
-from babe2_fx.priors import CQTDiff, Emphasis, NetworkConfig, PriorError, load_prior, save_prior
+from babe2_fx.priors import (
+    CQTDiff,
+    Emphasis,
+    NetworkConfig,
+    Preconditioning,
+    PriorError,
+    load_prior,
+    save_prior,
+)
 from babe2_fx.priors.cqt import OctaveCQT
 from standin import TINY, tiny_prior
 
@@ -82,3 +92,34 @@ def test_noise_level_may_be_given_per_row_or_for_all():
     row = prior.denoise(x, torch.tensor([0.1, 0.1]))
     assert torch.equal(row, prior.denoise(x, torch.tensor(0.1)))
     assert torch.equal(row, prior.denoise(x, torch.tensor([[0.1], [0.1]])))
+
+
+def test_white_noise_has_the_deviation_that_the_transform_says():
+    cqt = OctaveCQT(5, 32, 22050, 65536, window="hann")
+    noise = torch.randn(16, 65536, generator=torch.Generator().manual_seed(0))
+    for i, octave in enumerate(cqt(noise)):
+        found = octave.abs().square().mean(dim=(0, 2)).sqrt() / cqt.white(i)
+        assert float((found - 1).abs().mean()) < 0.1
+
+
+def test_a_companded_network_sees_noise_alike_at_every_level_and_loud_partials_compressed():
+    network = CQTDiff(replace(TINY, companding=0.063))
+    cqt, p = network.transform(TINY.block_length), Preconditioning(0.063)
+    noise = torch.randn(1, TINY.block_length, generator=torch.Generator().manual_seed(0))
+    tone = 0.1 * torch.sin(2 * torch.pi * 3000 / TINY.sample_rate * torch.arange(TINY.block_length))
+    for level in (0.5, 0.01, 1e-4):
+        sigma = torch.tensor([[level]])
+        quiet = network._compand(cqt(p.c_in(sigma) * sigma * noise), cqt, p.c_noise(sigma))
+        assert all(0.5 < float(octave.abs().mean()) < 1.0 for octave in quiet)
+        loud = network._compand(cqt(p.c_in(sigma) * (tone + sigma * noise)), cqt, p.c_noise(sigma))
+        assert max(float(octave.abs().max()) for octave in loud) < 20
+
+
+def test_a_companded_prior_comes_back_from_its_file(tmp_path):
+    network = CQTDiff(replace(TINY, companding=0.063))
+    save_prior(tmp_path / "p.safetensors", network.state_dict(), network.config, 0.063, 0.063, torch.ones(1025), None,
+               {}, dtype=torch.float32, ltas_spread_db=torch.full((1025,), 3.0))
+    loaded, x = load_prior(tmp_path / "p.safetensors"), torch.randn(1, TINY.block_length)
+    assert loaded.network.config.companding == 0.063 and float(loaded.ltas_spread_db[0]) == 3.0
+    with torch.no_grad():
+        assert torch.equal(loaded.network(x, torch.zeros(1, 1)), network(x, torch.zeros(1, 1)))
