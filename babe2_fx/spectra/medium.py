@@ -13,6 +13,7 @@ from .noise import heard, noise_floor
 from .stft import FILTER_BINS, filter_frequencies
 
 WINDOW_POWER = 0.75  # mean square of a Hann window: the level of white noise of unit variance on the scale of `ltas`
+MOST_LIFT_DB = 5.0  # resonances of a medium rise no higher over the width of an octave; a brighter instrument does
 EDGE_DB = 10.0  # a fall by this much in a third of an octave is a band limit
 WIDEST_HZ = 1000.0  # above it spectra are smoothed no more widely, for band limits are steep
 
@@ -60,7 +61,7 @@ class Medium:
         if margin_db is not None:
             deviation = deviation - _median_over_octaves(deviation, audible)
             margin = torch.from_numpy(_resampled(margin_db, FILTER_BINS))
-            response = deviation.sign() * (deviation.abs() - margin).clamp(min=0)
+            response = (deviation - deviation.clamp(-margin, margin)).clamp(max=MOST_LIFT_DB)
             edge = _band_limit(deviation, audible, filter_frequencies(sample_rate))
             if edge is not None:  # no music falls so steeply: beyond, all of the fall is the medium's
                 response[edge:] = response[edge] + deviation[edge:] - deviation[edge]

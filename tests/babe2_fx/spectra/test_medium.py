@@ -70,3 +70,9 @@ def test_a_band_limit_is_the_mediums_from_its_edge_on(music):
     medium = Medium.of(recording, reference_of(music), RATE, margin_db=torch.full((1025,), 6.0))
     assert at(medium.response_db, 1100) == 0
     assert at(medium.response_db, 2200) == pytest.approx(-26, abs=3)  # the margin is not taken from it
+
+
+def test_music_brighter_than_the_reference_is_not_dulled(music):
+    recording = apply_response(music, response_of({800: 0, 3500: 25}))
+    medium = Medium.of(recording, reference_of(music), RATE, margin_db=torch.full((1025,), 4.0))
+    assert medium.response_db.max() <= 5.0
