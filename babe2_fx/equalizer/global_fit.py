@@ -73,7 +73,11 @@ class GlobalFit:
         self.expected_db = None if expected_db is None else self.to_bands @ expected_db
         self.unheard = np.zeros(len(self.octave), bool) if heard is None else self.to_bands @ heard < 0.5
         grid = np.linspace(np.log2(lowest_hz), np.log2(nyquist), GRID + 1)[:-1]
-        self.grid = [np.array(knots) for knots in combinations(grid, 5)]
+        self.grid = np.array(list(combinations(grid, 5)))
+        # With breakpoints fixed the curve is linear in the slopes: (starts, bands) and (starts, 4, bands).
+        curves = [_curve(np.concatenate([knots, np.zeros(4)]), self.octave) for knots in self.grid]
+        self.grid_fixed = np.array([fixed for fixed, _ in curves])
+        self.grid_design = np.array([by_parameters[5:] for _, by_parameters in curves])
         self.parameters = None
         self.leaked = np.zeros(len(self.octave), bool)
 
@@ -116,20 +120,22 @@ class GlobalFit:
 
     def _solve(self, level_db: np.ndarray, weight: np.ndarray) -> None:
         heard = np.where(self.leaked | (level_db < level_db.max() - FLOOR_DB), 0.0, weight)
-        starts = [self._slopes_for(knots, level_db, heard) for knots in self.grid]
-        starts = sorted(starts, key=lambda start: self._cost(start, level_db, weight))[:STARTS]
+        starts = self._best_of_grid(level_db, heard, weight)
         if self.parameters is not None:
             starts.append(self.parameters)
         self.parameters = min((self._polish(start, level_db, weight, 25) for start in starts),
                               key=lambda result: result[0])[1]
 
-    def _slopes_for(self, knots: np.ndarray, level_db: np.ndarray, weight: np.ndarray) -> np.ndarray:
-        """The best slopes for given breakpoints: with these fixed the curve is linear in them."""
-        fixed, by_parameters = _curve(np.concatenate([knots, np.zeros(4)]), self.octave)
-        design = by_parameters[5:]
-        weighted = design * weight
-        slopes = np.linalg.solve(weighted @ design.T + EVEN * np.eye(4), weighted @ (level_db - fixed))
-        return self._project(np.concatenate([knots, slopes]))
+    def _best_of_grid(self, level_db: np.ndarray, heard: np.ndarray, weight: np.ndarray) -> list[np.ndarray]:
+        """The best slopes for all breakpoints of the grid at once, and of these starts the STARTS best."""
+        weighted = self.grid_design * heard
+        normal = weighted @ self.grid_design.transpose(0, 2, 1) + EVEN * np.eye(4)
+        right = np.einsum("skb,sb->sk", weighted, level_db - self.grid_fixed)
+        slopes = np.linalg.solve(normal, right[..., None])[..., 0].clip(-MAX_SLOPE_DB, MAX_SLOPE_DB)
+        curves = self.grid_fixed + np.einsum("sk,skb->sb", slopes, self.grid_design)
+        counting = self._counting(curves, level_db, weight)
+        cost = (counting * (curves - level_db) ** 2).sum(axis=1) + EVEN * (slopes ** 2).sum(axis=1)
+        return [self._project(np.concatenate([self.grid[i], slopes[i]])) for i in np.argsort(cost)[:STARTS]]
 
     def _project(self, parameters: np.ndarray) -> np.ndarray:
         low, high = self.limits
