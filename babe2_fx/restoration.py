@@ -30,6 +30,7 @@ from .spectra import (
 SILENCE = 1e-7  # -140 dBFS: nothing that a recording holds
 SILENT_SHARE = 1e-4  # a block 80 dB under the loudest is a pause, and nothing is made of it
 DUAL_MONO_DB = -10.0  # side below mid: two channels of one groove
+UNHEARD = 1e6  # variance of the noise where no music is heard: nothing is taken from there
 LOW_HZ = 1000.0  # what may be missing below is a matter of the music played
 OTHER_SPREAD_DB = 4.0  # by which recordings differ that were made with other instruments than the prior's
 BATCH = 4  # blocks sampled at once in time-invariant processing; bounds memory
@@ -178,6 +179,7 @@ class Restorer:
             removed = equalizing if settings.ltas == "objective" else torch.ones_like(equalizing)
             noise = medium.noise * lift ** 2 if settings.ltas == "objective" else medium.noise
             noise = noise + prior.level ** 2 * 10 ** (settings.observation_noise_db / 10)
+            noise[~medium.heard] = UNHEARD  # what is made there is the prior's alone
             fitter = self._fitter(medium, removed)
             restored = yield from self._sample(observation, initial, noise, fitter)
             if settings.low_band == "keep":
