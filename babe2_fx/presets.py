@@ -1,4 +1,8 @@
-"""Presets: a prior, and the settings it was found to work best with."""
+"""Presets: a prior, and the settings it was found to work best with.
+
+Those that ship are folders of the package `babe2_presets`; the user's own are `presets/NAME/preset.toml` or
+`presets/NAME.toml` in the configuration folder. The prior is a file beside the preset, or weights by their name.
+"""
 
 from __future__ import annotations
 
@@ -8,8 +12,12 @@ from importlib.resources import files
 from pathlib import Path
 
 from .settings import Settings
+from .weights import NAME, config_folder, how_to_get, weights_path
 
 QUALITIES = ("draft", "standard", "paper")
+TEXTS = ("title", "description", "prior", "weights", "meanwhile")
+TABLES = ("settings", *QUALITIES)
+EMBEDDED, INSTALLED, MISSING = "embedded", "installed", "weights not installed"
 
 
 class PresetError(ValueError):
@@ -18,17 +26,51 @@ class PresetError(ValueError):
 
 @dataclass(frozen=True)
 class Preset:
-    """One preset. `quality_settings` maps each quality to the settings that it changes."""
+    """One preset.
+
+    Attributes:
+        file: its preset.toml.
+        prior: its prior file, relative to the preset; not used where `weights` are named.
+        weights: the name of installed weights, or None.
+        meanwhile: the preset to use as long as the weights are not installed, or None.
+        shipped: whether it comes with this program.
+        quality_settings: each quality to the settings that it changes.
+    """
 
     name: str
     title: str
     description: str
-    folder: Path
+    file: Path
+    prior: str
+    weights: str | None
+    meanwhile: str | None
+    shipped: bool
     quality_settings: dict[str, dict]
 
     @property
+    def state(self) -> str:
+        """EMBEDDED, INSTALLED or MISSING: whether its prior is there, and where it came from."""
+        if not self._prior_file.is_file():
+            return MISSING
+        return EMBEDDED if self.shipped and not self.weights else INSTALLED
+
+    @property
     def prior_path(self) -> Path:
-        return self.folder / "prior.safetensors"
+        """Its prior file. Raises PresetError if that is not there, saying how to get it."""
+        if self.state != MISSING:
+            return self._prior_file
+        if not self.weights:
+            raise PresetError(f"{self.file} needs the prior {self._prior_file}, which is not there.")
+        sentence = f"The weights of preset {self.name} are not installed: {how_to_get(self.weights)}."
+        if self._meanwhile_is_there():
+            sentence += f" Meanwhile preset {self.meanwhile} can be used, which is embedded."
+        raise PresetError(sentence)
+
+    @property
+    def card(self) -> str:
+        """What was written about it, or nothing."""
+        path = self.file.with_name("CARD.md") if self.file.name == "preset.toml" else self.file.with_suffix(".md")
+        return path.read_text(encoding="utf-8", errors="replace") if path.is_file() else ""
 
     def settings(self, quality: str = "standard", **overrides) -> Settings:
         """The settings for a quality, with the user's own changes over them.
@@ -39,8 +81,45 @@ class Preset:
             raise ValueError(f"The quality must be one of {', '.join(QUALITIES)}, not {quality!r}.")
         return Settings().replace(**(self.quality_settings[quality] | overrides))
 
+    @property
+    def _prior_file(self) -> Path:
+        return weights_path(self.weights) if self.weights else self.file.parent / self.prior
 
-def _shipped() -> Path:
+    def _meanwhile_is_there(self) -> bool:
+        try:
+            return self.meanwhile is not None and load_preset(self.meanwhile).state == EMBEDDED
+        except PresetError:
+            return False
+
+
+def list_presets() -> list[str]:
+    """Names of all presets, sorted; also of those that `load_preset` then finds something wrong with."""
+    return sorted(_shipped() | set(_users()))
+
+
+def load_preset(name: str) -> Preset:
+    """The preset of this name, whether or not its weights are installed.
+
+    Raises:
+        PresetError: there is none, naming those there are; or it cannot be used, naming the file and the key at
+            fault; or a user's preset has the name of one that ships, so that it is not clear which is meant.
+    """
+    shipped, users = name in _shipped(), _users().get(name, [])
+    if shipped and users:
+        raise PresetError(f"{users[0]} has the name of a preset that ships with this program; rename it.")
+    if shipped:
+        return _read(_folder() / name / "preset.toml", name, shipped=True)
+    if not users:
+        raise PresetError(f"There is no preset called {name!r}; there are: {', '.join(list_presets())}.")
+    if len(users) > 1:
+        raise PresetError(f"{users[0]} and {users[1]} have one name; rename one of them.")
+    if not NAME.fullmatch(name):
+        raise PresetError(f"{users[0]} cannot be used: a preset's name may have lower-case letters a to z, digits and "
+                          "hyphens; rename it.")
+    return _read(users[0], name, shipped=False)
+
+
+def _folder() -> Path:
     try:
         return Path(str(files("babe2_presets")))
     except ModuleNotFoundError as error:
@@ -48,32 +127,62 @@ def _shipped() -> Path:
                           "again.") from error
 
 
-def list_presets() -> list[str]:
-    """Names of all presets, sorted."""
-    return sorted(path.parent.name for path in _shipped().glob("*/preset.toml"))
+def _shipped() -> set[str]:
+    return {path.parent.name for path in _folder().glob("*/preset.toml")}
 
 
-def load_preset(name: str) -> Preset:
-    """The preset of this name. Raises PresetError naming the ones there are, or the file and key at fault."""
-    names = list_presets()
-    if name not in names:
-        raise PresetError(f"There is no preset called {name!r}; there are: {', '.join(names)}.")
-    folder = _shipped() / name
-    path = folder / "preset.toml"
+def _users() -> dict[str, list[Path]]:
+    """The user's preset files by name. There should be one of each name."""
+    folder = config_folder() / "presets"
+    found: dict[str, list[Path]] = {}
+    for path in sorted(folder.glob("*/preset.toml")):
+        found.setdefault(path.parent.name, []).append(path)
+    for path in sorted(folder.glob("*.toml")):
+        found.setdefault(path.stem, []).append(path)
+    return found
+
+
+def _read(path: Path, name: str, shipped: bool) -> Preset:
+    """Reads and checks a preset file. Raises PresetError naming it and the key at fault."""
     try:
         content = tomllib.loads(path.read_text(encoding="utf-8"))
-        qualities = {quality: dict(content.get("settings", {})) | dict(content.get(quality, {}))
-                     for quality in QUALITIES}
-        preset = Preset(name, str(content["title"]), str(content["description"]), folder, qualities)
-    except (tomllib.TOMLDecodeError, KeyError, TypeError) as error:
-        raise PresetError(f"{path} cannot be used as a preset: {error}.") from error
-    known = {item.name for item in fields(Settings)}
-    for quality, values in qualities.items():
-        for key in values:
-            if key not in known:
-                raise PresetError(f"{path} sets {key!r}, which is no setting.")
+    except OSError as error:
+        raise PresetError(f"{path} cannot be read: {error.strerror}.") from error
+    except ValueError as error:  # not TOML, or not UTF-8
+        raise PresetError(f"{path} is not a TOML file: {error}.") from error
+    _check_keys(path, content)
+    if content.get("weights") and content.get("prior"):
+        raise PresetError(f"{path} names both a prior and weights; it can have one of them.")
+    if content.get("weights") and not NAME.fullmatch(content["weights"]):
+        raise PresetError(f"{path}: weights must be a name of lower-case letters a to z, digits and hyphens, not "
+                          f"{content['weights']!r}.")
+    qualities = {quality: content.get("settings", {}) | content.get(quality, {}) for quality in QUALITIES}
+    preset = Preset(name, content["title"], content["description"], path, content.get("prior", "prior.safetensors"),
+                    content.get("weights"), content.get("meanwhile"), shipped, qualities)
+    for quality in QUALITIES:
         try:
             preset.settings(quality)
-        except ValueError as error:
+        except (ValueError, OverflowError) as error:  # OverflowError: an infinite whole number
             raise PresetError(f"{path}, quality {quality}: {error}") from error
     return preset
+
+
+def _check_keys(path: Path, content: dict) -> None:
+    for key in content:
+        if key not in TEXTS + TABLES:
+            what = "table" if isinstance(content[key], dict) else "key"
+            raise PresetError(f"{path} has an unknown {what} {key!r}; a preset has the keys {', '.join(TEXTS)} and the "
+                              f"tables {', '.join(TABLES)}.")
+    for key in TEXTS:
+        if key in content and not (isinstance(content[key], str) and content[key].strip()):
+            raise PresetError(f"{path}: {key} must be a text, not {content[key]!r}.")
+        if key not in content and key in ("title", "description"):
+            raise PresetError(f"{path} lacks a {key}.")
+    known = {item.name for item in fields(Settings)}
+    for table in TABLES:
+        if not isinstance(content.get(table, {}), dict):
+            raise PresetError(f"{path}: {table} must be a table, [{table}], not {content[table]!r}.")
+        for key in content.get(table, {}):
+            if key not in known:
+                raise PresetError(f"{path}, [{table}]: there is no setting called {key!r}; `babe2 settings` lists "
+                                  "them.")

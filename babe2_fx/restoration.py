@@ -13,7 +13,7 @@ from torch import Tensor
 
 from .equalizer import BreakpointEQ, FilterFit, GlobalFit
 from .operators import BlindEqualizer, FixedFilter, WithOverlap
-from .priors import Prior
+from .priors import Prior, PriorError
 from .sampling import sample_posterior
 from .settings import Settings
 from .spectra import (
@@ -200,6 +200,9 @@ class Restorer:
         """The reference of the LTAS steps: power spectrum of a signal of unit variance in the prior's domain."""
         prior = self.prior
         if self.target is None:
+            if prior.ltas is None:
+                raise PriorError("This prior does not say what spectrum its training music has. Give a target to restore "
+                                 "with it.")
             power = prior.ltas.double()
             # Stored spectra may be of any level; a signal of unit variance under a Hann window has a mean of 3/4.
             return power / power.mean() * 0.75

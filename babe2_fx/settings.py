@@ -74,7 +74,8 @@ class Settings:
                     raise ValueError(f"{item.name} must be one of {', '.join(meta['choices'])}, not {value!r}.")
                 continue
             kind = int if item.type == "int" else float
-            if isinstance(value, bool) or not isinstance(value, (int, float)) or (kind is int and value != int(value)):
+            if isinstance(value, bool) or not isinstance(value, (int, float)) or (
+                    kind is int and math.isfinite(value) and value != int(value)):
                 raise ValueError(f"{item.name} must be {'a whole number' if kind is int else 'a number'}, "
                                  f"not {value!r}.")
             if not math.isfinite(value) or not meta["low"] <= value <= meta["high"]:

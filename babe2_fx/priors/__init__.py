@@ -3,7 +3,8 @@
 from .checkpoints import PriorError, load_prior, save_prior
 from .edm import Preconditioning, warped_levels
 from .network import CQTDiff, NetworkConfig
+from .official import read_official
 from .prior import Emphasis, Prior
 
 __all__ = ["CQTDiff", "Emphasis", "NetworkConfig", "Preconditioning", "Prior", "PriorError", "load_prior",
-           "save_prior", "warped_levels"]
+           "read_official", "save_prior", "warped_levels"]

@@ -1,4 +1,7 @@
-"""Prior files: one safetensors file holds weights, sizes, LTAS, emphasis and origin; no code is ever read."""
+"""Prior files: one safetensors file holds weights, sizes, LTAS, emphasis and origin; no code is ever read.
+
+Official checkpoints are another kind of file, which `load_prior` takes too.
+"""
 
 from __future__ import annotations
 
@@ -16,6 +19,7 @@ from .network import CQTDiff, NetworkConfig
 from .prior import Emphasis, Prior
 
 FORMAT = "babe2-prior-1"
+OFFICIAL = (".pt", ".pth", ".ckpt")  # suffixes of checkpoints as PyTorch writes them
 
 
 class PriorError(ValueError):
@@ -23,15 +27,14 @@ class PriorError(ValueError):
 
 
 def save_prior(path: str | os.PathLike, weights: dict[str, Tensor], config: NetworkConfig, sigma_data: float,
-               level: float, ltas: Tensor, emphasis_db: Tensor | None, info: dict,
+               level: float, ltas: Tensor | None, emphasis_db: Tensor | None, info: dict,
                dtype: torch.dtype = torch.float16, ltas_spread_db: Tensor | None = None) -> None:
     """Writes a prior file, whole or not at all. `weights` is a `CQTDiff` state dict; the rest as in `Prior`."""
     path = Path(path)
     # The resampling kernels are constants and the noise frequencies need their precision.
     tensors = {f"network.{name}": value.contiguous().to(torch.float32 if "RFF" in name else dtype)
                for name, value in weights.items() if not name.endswith("kernel")}
-    tensors["ltas"] = ltas.float().contiguous()
-    for name, curve in (("emphasis_db", emphasis_db), ("ltas_spread_db", ltas_spread_db)):
+    for name, curve in (("ltas", ltas), ("emphasis_db", emphasis_db), ("ltas_spread_db", ltas_spread_db)):
         if curve is not None:
             tensors[name] = curve.float().contiguous()
     metadata = {"format": FORMAT, "network": json.dumps(config.to_dict()), "sigma_data": repr(float(sigma_data)),
@@ -39,6 +42,9 @@ def save_prior(path: str | os.PathLike, weights: dict[str, Tensor], config: Netw
     temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
         save_file(tensors, temporary, metadata)
+        umask = os.umask(0)
+        os.umask(umask)
+        temporary.chmod(0o666 & ~umask)  # as any new file; save_file makes them its owner's alone
         os.replace(temporary, path)
     except BaseException:
         temporary.unlink(missing_ok=True)
@@ -49,11 +55,11 @@ def load_prior(path_or_id: str | os.PathLike, device: str | torch.device | None 
     """A prior from a file, or that of a preset.
 
     Args:
-        path_or_id: path of a prior file, or the name of a preset ("piano").
+        path_or_id: path of a prior file or of an official checkpoint, or the name of a preset ("piano").
         device: where to put it; None is the CPU.
 
     Raises:
-        PriorError: if there is no such prior or the file is not a whole prior file.
+        PriorError: if there is no such prior, or the file is not a whole prior file or official checkpoint.
     """
     path = Path(path_or_id)
     if not path.suffix and not path.exists():
@@ -63,6 +69,10 @@ def load_prior(path_or_id: str | os.PathLike, device: str | torch.device | None 
         path = load_preset(str(path_or_id)).prior_path
     if not path.is_file():
         raise PriorError(f"There is no prior file {path}.")
+    if path.suffix.lower() in OFFICIAL or _begins_as_zip(path):
+        from .official import read_official  # which uses this module
+        prior = read_official(path)
+        return prior.to(device) if device is not None else prior
     try:
         with safe_open(str(path), framework="pt") as file:
             metadata = file.metadata() or {}
@@ -77,7 +87,7 @@ def load_prior(path_or_id: str | os.PathLike, device: str | torch.device | None 
                    if name.startswith("network.")}
         reference = CQTDiff.kernels()
         network.load_state_dict(weights | reference, assign=True)
-        prior = Prior(network, float(metadata["sigma_data"]), float(metadata["level"]), tensors["ltas"],
+        prior = Prior(network, float(metadata["sigma_data"]), float(metadata["level"]), tensors.get("ltas"),
                       Emphasis(tensors["emphasis_db"]) if "emphasis_db" in tensors else None,
                       json.loads(metadata["info"]), tensors.get("ltas_spread_db"))
     except (SafetensorError, KeyError, TypeError, ValueError, RuntimeError, struct.error) as error:
@@ -85,3 +95,11 @@ def load_prior(path_or_id: str | os.PathLike, device: str | torch.device | None 
             raise
         raise PriorError(f"{path} is not a whole prior file: {error}") from error
     return prior.to(device) if device is not None else prior
+
+
+def _begins_as_zip(path: Path) -> bool:
+    try:
+        with open(path, "rb") as file:
+            return file.read(4) == b"PK\x03\x04"  # "PK" alone may be the length that a prior file begins with
+    except OSError as error:
+        raise PriorError(f"{path} cannot be read: {error.strerror or error}.") from error

@@ -8,17 +8,24 @@ import os
 import re
 import secrets
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 import soundfile
 
+from .chunks import TIMED, WaveExtras, read_extras, write_wave
+from .tags import TAGLESS, Tags, read_tags, set_strings, wave_chunks, write_tags
+
 LOWEST_RATE, HIGHEST_RATE = 8000, 192000  # Hz
 CHUNK_FRAMES = 1 << 16  # a large Vorbis file written in one call overflows libsndfile's stack
 WRITABLE = {".wav": "WAV", ".flac": "FLAC", ".aiff": "AIFF", ".aif": "AIFF", ".ogg": "OGG", ".mp3": "MP3",
             ".w64": "W64", ".rf64": "RF64", ".caf": "CAF", ".au": "AU"}
+WAVES = ("WAV", "WAVEX", "RF64")
+DEPTHS = {"16": "PCM_16", "24": "PCM_24", "float": "FLOAT"}  # what a user may ask for
+BITS = {"PCM_16": 16, "PCM_24": 24, "PCM_32": 32}
 FLOATS = ("FLOAT", "DOUBLE")
+LARGEST_AIFF = 0xFFFFFFFF - (1 << 20)  # bytes of samples; leaves room for the rest
 # Subtypes to try when the format lacks the input's own, best match first. Eight-bit and companded recordings
 # get 16 bits: their own noise would bury what was restored. What has no bit depth (MP3, Vorbis) gets 24.
 INSTEAD = {"DOUBLE": ("FLOAT", "PCM_24", "PCM_16"), "FLOAT": ("PCM_24", "PCM_16"),
@@ -39,13 +46,17 @@ class AudioFileError(ValueError):
 @dataclass(frozen=True)
 class AudioFile:
     """A recording as read: audio (channels, samples) float32, ±1 · sample_rate in Hz · format and subtype, in
-    libsndfile's names."""
+    libsndfile's names · tags · extras: the other chunks of a WAV file · notes: what beside the audio could
+    not be read, as sentences."""
 
     path: Path
     audio: np.ndarray
     sample_rate: int
     format: str
     subtype: str
+    tags: Tags = Tags()
+    extras: WaveExtras = WaveExtras()
+    notes: tuple[str, ...] = ()
 
     @property
     def channels(self) -> int:
@@ -70,12 +81,12 @@ def read_audio(path: str | os.PathLike) -> AudioFile:
     try:
         file = soundfile.SoundFile(str(path))
     except (soundfile.LibsndfileError, TypeError) as error:  # TypeError: a headerless file
-        recording = _read_with_pedalboard(path, error)
+        recording, strings = _read_with_pedalboard(path, error), {}
     else:
         with file:
-            recording = _read_with_libsndfile(path, file)
+            recording, strings = _read_with_libsndfile(path, file), file.copy_metadata()
     _check_samples(recording)
-    return recording
+    return _with_what_is_beside(recording, strings)
 
 
 def _check_readable(path: Path) -> None:
@@ -139,6 +150,20 @@ def _read_with_pedalboard(path: Path, first_error: Exception) -> AudioFile:
     if audio.shape[1] < expected - MP3_SLACK:
         raise _truncated(path, f"its header promises {expected} samples and {audio.shape[1]} are there")
     return AudioFile(path, audio, rate, path.suffix.lstrip(".").upper() or "unknown", "unknown")
+
+
+def _with_what_is_beside(recording: AudioFile, strings: dict[str, str]) -> AudioFile:
+    """The recording with its tags and chunks; those that are damaged are noted, for the music can be read."""
+    path, extras, tags, notes = recording.path, None, Tags(), []
+    if recording.format in WAVES:
+        extras = read_extras(path)
+        notes += [f"The chunk {name.strip()} of {path} is damaged or too large and is not carried over."
+                  for name in extras.unread]
+    try:
+        tags = read_tags(path, strings, extras)
+    except Exception as error:  # anything may stand where tags should, and no parser is sure of all of it
+        notes.append(f"The tags of {path} cannot be read and are not carried over ({_one_line(error)}).")
+    return replace(recording, tags=tags, extras=extras or WaveExtras(), notes=tuple(notes))
 
 
 def _check_rate(path: Path, rate: int) -> None:
@@ -251,7 +276,8 @@ def write_whole(path: str | os.PathLike, write: Callable[[Path], object]) -> Non
         raise AudioFileError(f"{path} could not be written: {_reason(error)}.") from error
 
 
-def check_audio_output(path: str | os.PathLike, like: AudioFile, *sources: str | os.PathLike) -> None:
+def check_audio_output(path: str | os.PathLike, like: AudioFile, *sources: str | os.PathLike,
+                       depth: str | None = None) -> None:
     """Finds out before a long render whether its result can be written to `path`, by writing the input once.
 
     That tells of all at once (folder, format, channels, rate, room on the disk). Nothing is left behind.
@@ -260,10 +286,11 @@ def check_audio_output(path: str | os.PathLike, like: AudioFile, *sources: str |
         AudioFileError: as `check_destination`, and for formats that cannot be written or cannot hold this.
     """
     real = check_destination(path, like.path, *sources)
-    file_format, subtype = _format_for(path, like)
+    file_format, subtype = _format_for(path, like, depth)
+    _check_size(path, like.audio, file_format, subtype)
     try:
         with whole_file(real) as temporary:
-            _write_samples(temporary, like.audio, like.sample_rate, file_format, subtype)
+            _write_file(temporary, like.audio, like.sample_rate, file_format, subtype, like)
             raise _Rehearsed
     except _Rehearsed:
         return
@@ -273,14 +300,21 @@ def check_audio_output(path: str | os.PathLike, like: AudioFile, *sources: str |
         raise AudioFileError(f"{path} cannot be written: {_reason(error)}.") from error
 
 
-def write_audio(path: str | os.PathLike, audio: np.ndarray, sample_rate: int, like: AudioFile) -> float:
+def write_audio(path: str | os.PathLike, audio: np.ndarray, sample_rate: int, like: AudioFile, *,
+                depth: str | None = None, seed: int = 0) -> float:
     """Writes a recording, whole or not at all; a file that stands there is replaced.
+
+    Samples that are rounded to 16 or 24 bits get TPDF dither first; those that need no rounding stay as they
+    are. A WAV file of more than 4 GB becomes RF64. Tags are carried over, and from WAV to WAV the chunks that
+    archives live by; `not_carried` tells what is not.
 
     Args:
         path: its extension chooses the format.
         audio: (channels, samples), float.
         sample_rate: Hz.
         like: the input, whose bit depth is kept where the format has it, and which is never written to.
+        depth: one of `DEPTHS`, in the place of the input's.
+        seed: of the dither.
 
     Returns:
         By how many dB the level of the whole recording was lowered so that its peaks fit: 0 where they did.
@@ -292,19 +326,60 @@ def write_audio(path: str | os.PathLike, audio: np.ndarray, sample_rate: int, li
     if not np.isfinite(audio).all():
         raise ValueError(f"The audio for {path} has samples that are not finite; nothing was written.")
     check_destination(path, like.path)
-    file_format, subtype = _format_for(path, like)
+    file_format, subtype = _format_for(path, like, depth)
+    _check_size(path, audio, file_format, subtype)
     peak, lowered_db = float(np.abs(audio).max(initial=0.0)), 0.0
     if peak > 1 and subtype not in FLOATS:
-        lowered_db = 20 * np.log10(peak)
-        audio = audio / np.float32(peak)
+        # Two steps of room: one for the dither, and the largest number is a step below 1.
+        to = 1 - 2.0 ** (2 - BITS[subtype]) if subtype in BITS else 1.0
+        lowered_db = 20 * np.log10(peak / to)
+        audio = audio * np.float32(to / peak)
     try:
-        write_whole(path, lambda part: _write_samples(part, audio, sample_rate, file_format, subtype))
+        write_whole(path, lambda part: _write_file(part, audio, sample_rate, file_format, subtype, like,
+                                                   seed))
     except soundfile.LibsndfileError as error:
         raise _unfit(path, like, file_format, error) from error
     return float(lowered_db)
 
 
-def _format_for(path: str | os.PathLike, like: AudioFile) -> tuple[str, str]:
+def not_carried(path: str | os.PathLike, audio: np.ndarray, sample_rate: int,
+                like: AudioFile) -> tuple[str, ...]:
+    """What of the input beside its audio is not in the file that `write_audio` makes of the same arguments.
+
+    Sentences for the user; none where all is there.
+    """
+    said, file_format = list(like.notes), WRITABLE.get(Path(path).suffix.lower())
+    chunks = _lost_chunks(audio, sample_rate, like)
+    reason = "it has not the input's length, rate and channels"
+    if file_format not in WAVES:
+        # Tags are carried by themselves.
+        chunks = [c.name for c in like.extras.chunks if c.name.lower() not in ("list/info", "id3 ")]
+        reason = "only WAV files can have them"
+    if chunks:
+        names = ", ".join(dict.fromkeys(name.strip() for name in chunks))
+        said.append(f"{path} is without these chunks of {like.path}, for {reason}: {names}.")
+    if like.tags and file_format in TAGLESS:
+        said.append(f"{path} is without the tags of {like.path}: {file_format} files cannot have any.")
+    return tuple(said)
+
+
+def _lost_chunks(audio: np.ndarray, sample_rate: int, like: AudioFile) -> list[str]:
+    """The names of the WAV chunks that do not hold for a result."""
+    wrong = () if (sample_rate, audio.shape[1]) == (like.sample_rate, like.audio.shape[1]) else TIMED
+    wrong += () if audio.shape[0] == like.channels else ("chna",)
+    return [chunk.name for chunk in like.extras.chunks if chunk.name in wrong]
+
+
+def _extras_for(audio: np.ndarray, sample_rate: int, like: AudioFile) -> WaveExtras:
+    """What a WAV file of this audio holds beside it."""
+    lost = _lost_chunks(audio, sample_rate, like)
+    chunks = tuple(chunk for chunk in like.extras.chunks if chunk.name not in lost)
+    if not any(chunk.name.lower() in ("list/info", "id3 ") for chunk in chunks):
+        chunks += wave_chunks(like.tags)
+    return WaveExtras(chunks, like.extras.channel_mask if audio.shape[0] == like.channels else None)
+
+
+def _format_for(path: str | os.PathLike, like: AudioFile, depth: str | None) -> tuple[str, str]:
     ending = Path(path).suffix.lower()
     formats = soundfile.available_formats()
     known = [e for e, name in WRITABLE.items() if name in formats]
@@ -313,6 +388,8 @@ def _format_for(path: str | os.PathLike, like: AudioFile) -> tuple[str, str]:
         raise AudioFileError(f"{path} cannot be written: {what} is not a known format. These work: "
                              f"{', '.join(known)}.")
     file_format = WRITABLE[ending]
+    if depth is not None:
+        return file_format, _subtype_of_depth(path, file_format, depth)
     wanted = INSTEAD.get(like.subtype, ("PCM_24", "PCM_16"))
     if like.subtype in INSTEAD and like.subtype not in NARROW:
         wanted = (like.subtype, *wanted)
@@ -320,20 +397,76 @@ def _format_for(path: str | os.PathLike, like: AudioFile) -> tuple[str, str]:
     return file_format, fits[0] if fits else soundfile.default_subtype(file_format)
 
 
-def _write_samples(path: Path, audio: np.ndarray, sample_rate: int, file_format: str, subtype: str) -> None:
+def _subtype_of_depth(path: str | os.PathLike, file_format: str, depth: str) -> str:
+    if depth not in DEPTHS:
+        raise ValueError(f"The bit depth must be one of {', '.join(DEPTHS)}, not {depth!r}.")
+    fits = [name for name, subtype in DEPTHS.items() if soundfile.check_format(file_format, subtype)]
+    if depth not in fits:
+        has = f"has a bit depth of {' or '.join(fits)}" if fits else "has no bit depth to choose"
+        raise AudioFileError(f"{path} cannot be written with a bit depth of {depth}: {file_format} {has}.")
+    return DEPTHS[depth]
+
+
+def _check_size(path: str | os.PathLike, audio: np.ndarray, file_format: str, subtype: str) -> None:
+    size = audio.size * {"DOUBLE": 64, "FLOAT": 32, **BITS}.get(subtype, 0) // 8
+    if file_format == "AIFF" and size > LARGEST_AIFF:
+        raise AudioFileError(f"{path} cannot be written: AIFF files hold 4 GB at most. WAV files hold more.")
+
+
+def _write_file(path: Path, audio: np.ndarray, sample_rate: int, file_format: str, subtype: str,
+                like: AudioFile, seed: int = 0) -> None:
+    """Writes samples, tags and chunks to a file that is there."""
     with open(path, "rb+", buffering=0) as raw:
         target = _Remembering(raw)
         try:
-            with soundfile.SoundFile(target, "w", int(sample_rate), audio.shape[0], subtype,
-                                     format=file_format) as file:
-                for start in range(0, audio.shape[1], CHUNK_FRAMES):
-                    file.write(np.ascontiguousarray(audio[:, start:start + CHUNK_FRAMES].T))
+            _write_samples(target, audio, int(sample_rate), file_format, subtype, like, seed)
         # Of a short write either libsndfile tells or soundfile asserts that there was none.
         except (soundfile.SoundFileError, AssertionError):
             if target.error is None:
                 raise
         if target.error is not None:
             raise target.error
+    try:
+        write_tags(path, like.tags, file_format, subtype)
+    except OSError:
+        raise
+    except Exception as error:  # such as a picture of more than FLAC's 16 MB
+        raise AudioFileError(f"The tags of {like.path} do not fit into a file of the format {file_format} "
+                             f"({_one_line(error)}). They fit into WAV.") from error
+
+
+def _write_samples(target: _Remembering, audio: np.ndarray, sample_rate: int, file_format: str, subtype: str,
+                   like: AudioFile, seed: int) -> None:
+    channels, samples = audio.shape
+    blocks = _blocks(audio, subtype, seed)
+    if file_format in WAVES:  # without libsndfile, which does not write other chunks and dates float files
+        write_wave(target.write_or_raise, blocks, samples, channels, sample_rate, subtype,
+                   _extras_for(audio, sample_rate, like), rf64=file_format == "RF64")
+        return
+    with soundfile.SoundFile(target, "w", sample_rate, channels, subtype, format=file_format) as file:
+        set_strings(file, like.tags)
+        for block in blocks:
+            file.write(block.astype(np.int32) << 8 if subtype == "PCM_24" else block)
+
+
+def _blocks(audio: np.ndarray, subtype: str, seed: int) -> Iterator[np.ndarray]:
+    """The samples in blocks of (samples, channels), in whole numbers where the subtype has those."""
+    starts = range(0, audio.shape[1], CHUNK_FRAMES)
+    cut = (np.ascontiguousarray(audio[:, start:start + CHUNK_FRAMES].T) for start in starts)
+    if subtype not in BITS:
+        yield from cut
+        return
+    steps = 2 ** (BITS[subtype] - 1)
+    rng = np.random.default_rng(seed)
+    # 32 bits are finer than the samples, which have 24; and what is whole already is not rounded.
+    rounds = BITS[subtype] < 32 and any((audio[:, start:start + CHUNK_FRAMES] * np.float32(steps) % 1).any()
+                                        for start in starts)
+    for block in cut:
+        scaled = block.astype(np.float64) * steps
+        if rounds:  # triangular, from -1 to 1 step: leaves noise of one level where rounding would distort
+            scaled += rng.random(scaled.shape) - rng.random(scaled.shape)
+        # A peak within two steps of full scale stays on the last one, which is no more than dither does.
+        yield np.rint(scaled).clip(-steps, steps - 1).astype(np.int16 if steps == 1 << 15 else np.int32)
 
 
 class _Remembering:
@@ -352,6 +485,10 @@ class _Remembering:
             self.error = error
         return done
 
+    def write_or_raise(self, data: bytes) -> None:
+        if self.write(data) < len(data):
+            raise self.error
+
 
 def _unfit(path, like: AudioFile, file_format: str, error: soundfile.LibsndfileError) -> AudioFileError:
     channels = f"{like.channels} channel{'s' if like.channels > 1 else ''}"
@@ -363,6 +500,11 @@ def _reason(error: Exception) -> str:
     """What went wrong, as the system says it, to stand inside a sentence."""
     text = getattr(error, "strerror", None) or str(error)
     return text[:1].lower() + text[1:].rstrip(".")
+
+
+def _one_line(error: Exception) -> str:
+    """Another library's error, to stand in parentheses."""
+    return " ".join(str(error).split())[:100] or type(error).__name__
 
 
 def _plain(text: str) -> str:

@@ -10,11 +10,13 @@ import os
 import platform
 import sys
 import time
+from contextlib import suppress
 from dataclasses import fields
 from importlib import metadata
 
 from babe2_fx.presets import QUALITIES, PresetError, list_presets, load_preset
 from babe2_fx.settings import BASELINES, Settings, baseline
+from babe2_fx.weights import config_folder, prior_info, weights_path
 
 OK, FAILED, MISTAKE, INTERRUPTED = 0, 1, 2, 130
 USER_ERRNOS = (errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOENT,
@@ -65,6 +67,8 @@ def build_parser() -> argparse.ArgumentParser:
     restore.add_argument("-o", "--output", metavar="OUT", required=True,
                          help="the restored recording; its extension chooses the format. Replaced if there")
     _add_preset_options(restore)
+    restore.add_argument("--depth", choices=("16", "24", "float"),
+                         help="samples of the output: 16 or 24 bits, dithered, or 32-bit float (default: as the input)")
     restore.add_argument("--eq-out", metavar="EQ.json", help="write the learned equalizer as JSON")
     restore.add_argument("--report", metavar="DIR", help="write pictures of the equalizer and of before and "
                                                          "after, and a record of the run, into this folder")
@@ -81,9 +85,60 @@ def build_parser() -> argparse.ArgumentParser:
     _add_preset_options(settings, required=False)
     settings.set_defaults(run=run_settings)
 
-    presets = commands.add_parser("presets", allow_abbrev=False, help="list the presets")
+    eq = commands.add_parser("eq", allow_abbrev=False, help="take a learned equalizer elsewhere")
+    export = eq.add_subparsers(metavar="COMMAND", required=True).add_parser(
+        "export", allow_abbrev=False, help="write the correction in another program's format",
+        description="Writes the correction, the inverse of a learned response, for other programs.")
+    export.add_argument("source", metavar="EQ.json", help="what --eq-out wrote")
+    export.add_argument("--as", dest="kind", required=True, choices=("csv", "fir", "graphic-eq", "parametric"),
+                        help="a table, an impulse response, or text for Equalizer APO: a curve or a few bands")
+    export.add_argument("-o", "--output", metavar="OUT", required=True, help="the file to write; replaced if there")
+    export.add_argument("--limit-db", type=float, default=20.0, metavar="DB",
+                        help="the most that is lifted (default: 20)")
+    export.add_argument("--sample-rate", type=int, default=44100, metavar="HZ", help="of the impulse response")
+    export.add_argument("--phase", choices=("minimum", "linear"), default="minimum", help="of the impulse response")
+    export.add_argument("--bands", type=int, default=6, metavar="N", help="how many parametric bands (default: 6)")
+    export.set_defaults(run=run_eq_export)
+
+    presets = commands.add_parser(
+        "presets", allow_abbrev=False, help="list the presets", usage="babe2 presets [-h] [show NAME]",
+        description="Lists the presets: those that come with this program, and your own, which are files NAME.toml or "
+                    f"NAME/preset.toml in {config_folder() / 'presets'}.")
     presets.set_defaults(run=run_presets)
+    show = presets.add_subparsers(metavar="show NAME", prog="babe2 presets").add_parser(
+        "show", allow_abbrev=False, help="print one in full", description="Prints a preset in full.")
+    show.add_argument("name", metavar="NAME")
+    show.set_defaults(run=run_presets_show)
+
+    _add_weights(commands.add_parser(
+        "weights", allow_abbrev=False, help="get the weights of the published models",
+        description="Lists, installs, checks and removes the weights that presets use which do not have their own."))
     return parser
+
+
+def _add_weights(parser: argparse.ArgumentParser) -> None:
+    actions = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
+
+    def add(name, run, help, **kwargs):
+        action = actions.add_parser(name, allow_abbrev=False, help=help, description=f"{help}.", **kwargs)
+        action.set_defaults(run=run)
+        return action
+
+    add("list", run_weights_list, "List the published models and what is installed")
+    pull = add("pull", run_weights_pull, "Download and install a published model",
+               epilog="What broke off goes on where it stopped when the command is given again.")
+    pull.add_argument("name", metavar="NAME", help="as `babe2 weights list` has it")
+    pull.add_argument("--force", action="store_true",
+                      help="also if it is installed, or if its file is not the one of the first download any more")
+    pull.add_argument("-q", "--quiet", action="store_true", help="say nothing but errors")
+    take = add("import", run_weights_import, "Install weights from a file on this computer")
+    take.add_argument("file", metavar="FILE", help="a published checkpoint (.pt) or a prior file (.safetensors)")
+    take.add_argument("--name", metavar="NAME", help="what to call them (default: from the file's name)")
+    take.add_argument("--force", action="store_true", help="replace other weights of that name")
+    verify = add("verify", run_weights_verify, "Check that installed weights are as they were installed")
+    verify.add_argument("name", metavar="NAME", nargs="?", help="only these (default: all)")
+    remove = add("remove", run_weights_remove, "Delete installed weights")
+    remove.add_argument("name", metavar="NAME")
 
 
 def _add_preset_options(parser: argparse.ArgumentParser, required: bool = True) -> None:
@@ -103,7 +158,14 @@ def _add_preset_options(parser: argparse.ArgumentParser, required: bool = True) 
 
 def run_restore(args: argparse.Namespace) -> None:
     """`babe2 restore`: everything that can be wrong is found out before sampling begins."""
-    from .audio_files import check_audio_output, check_destination, read_audio, write_audio, write_whole
+    from .audio_files import (
+        check_audio_output,
+        check_destination,
+        not_carried,
+        read_audio,
+        write_audio,
+        write_whole,
+    )
 
     overrides = parse_overrides(args.overrides, args.seed)
     # Never written to, whatever the outputs are called.
@@ -114,9 +176,10 @@ def run_restore(args: argparse.Namespace) -> None:
         if os.path.realpath(path) == os.path.realpath(same):
             raise UsageError(f"{path} is given as {one} and as {other}; each needs a name of its own.")
     preset = load_preset(args.preset)
+    prior_path = preset.prior_path
     settings = _settings(preset, args.quality, args.baseline, overrides)
     recording = read_audio(args.input)
-    check_audio_output(args.output, recording, *sources)
+    check_audio_output(args.output, recording, *sources, depth=args.depth)
     if args.eq_out:
         check_destination(args.eq_out, *sources)
     if args.report:
@@ -131,7 +194,7 @@ def run_restore(args: argparse.Namespace) -> None:
 
     target = TargetProfile.from_file(args.target) if args.target else None
     say = (lambda line: None) if args.quiet else (lambda line: print(line, file=sys.stderr))
-    prior = load_prior(preset.prior_path, device)
+    prior = load_prior(prior_path, device)
     say(f"{args.input}: {recording.duration_s:.1f} s, {recording.sample_rate} Hz, "
         f"{_channels(recording.channels)}; preset {preset.name}, "
         f"{args.baseline or args.quality}, on {device}")
@@ -140,10 +203,12 @@ def run_restore(args: argparse.Namespace) -> None:
     taken_s = time.monotonic() - started
 
     notes = list(result.notes)
-    lowered_db = write_audio(args.output, result.audio, recording.sample_rate, recording)
+    lowered_db = write_audio(args.output, result.audio, recording.sample_rate, recording, depth=args.depth,
+                             seed=settings.seed)
     if lowered_db:
         notes.append(f"The restored peaks did not fit the file's integer samples; the level of the whole "
                      f"recording was lowered by {lowered_db:.2f} dB.")
+    notes.extend(not_carried(args.output, result.audio, recording.sample_rate, recording))
     for note in notes:
         say(note)
     say(f"Wrote {args.output} ({taken_s:.0f} s).")
@@ -159,6 +224,16 @@ def run_restore(args: argparse.Namespace) -> None:
                   "versions": versions()}
         write_report(args.report, recording, result, prior, record)
         say(f"Wrote {args.report}: equalizer.png, spectrograms.png, report.json.")
+
+
+def run_eq_export(args: argparse.Namespace) -> None:
+    """`babe2 eq export`."""
+    from .eq_export import export_eq
+    done = export_eq(args.source, args.kind, args.output, limit_db=args.limit_db, sample_rate=args.sample_rate,
+                     phase=args.phase, bands=args.bands)
+    for note in done.notes:
+        print(note)
+    print(f"Wrote {done.path}.")
 
 
 def run_settings(args: argparse.Namespace) -> None:
@@ -177,9 +252,146 @@ def run_settings(args: argparse.Namespace) -> None:
 
 
 def run_presets(args: argparse.Namespace) -> None:
-    """`babe2 presets`: names and titles."""
+    """`babe2 presets`: names, titles, and whether each can be used. One that is broken does not hide the others."""
+    broken = []
     for name in list_presets():
-        print(f"{name:12} {load_preset(name).title}")
+        try:
+            preset = load_preset(name)
+            print(f"{name:16} {preset.state:22} {preset.title}")
+        except PresetError as error:
+            print(f"{name:16} cannot be used")
+            broken.append(str(error))
+    for sentence in broken:
+        print(f"babe2: {sentence}", file=sys.stderr)
+
+
+def run_presets_show(args: argparse.Namespace) -> None:
+    """`babe2 presets show`: all there is to say of one."""
+    preset = load_preset(args.name)
+    print(f"{preset.name}: {preset.title}\n{preset.description}\n")
+    print(f"file: {preset.file}")
+    try:
+        path = preset.prior_path
+        print(f"prior: {path} ({preset.state})")
+        print(f"origin: {_origin(path)}")
+    except PresetError as error:
+        print(f"prior: {error}")
+    print("\nsettings other than the defaults (`babe2 settings` explains them):")
+    defaults = Settings()
+    for quality in QUALITIES:
+        settings = preset.settings(quality)
+        changed = [f"{item.name} = {getattr(settings, item.name)}" for item in fields(settings)
+                   if getattr(settings, item.name) != getattr(defaults, item.name)]
+        print(f"  {quality}: {', '.join(changed) or 'none'}")
+    if preset.card:
+        print(f"\n{preset.card.rstrip()}")
+
+
+def _origin(path) -> str:
+    """What a prior file says of where it came from."""
+    try:
+        info = prior_info(path)
+    except (OSError, ValueError) as error:
+        return f"unknown; the file cannot be read ({error})"
+    source = info.get("installed_from")
+    if isinstance(source, dict):
+        return f"{source.get('address') or source.get('file')}, SHA-256 {source.get('sha256')}"
+    facts = [f"{info[key]} {words}" for key, words in (("steps", "training steps"), ("material_hours", "h of material"))
+             if key in info]
+    return "trained with this program" + (f": {', '.join(facts)}" if facts else "")
+
+
+def run_weights_list(args: argparse.Namespace) -> None:
+    """`babe2 weights list`."""
+    from .weights import list_weights
+    for entry in list_weights():
+        print(f"{entry.name}: {'not installed' if entry.record is None else 'installed'}")
+        if entry.model:
+            print(f"    for: {entry.model.purpose}\n    licence: {entry.model.licence}")
+        else:
+            print("    for: not known, it was imported\n    licence: not known")
+        if entry.record is None:
+            print(f"    file: {entry.model.address}\n    get it: babe2 weights pull {entry.name}")
+        else:
+            origin = entry.record.get("origin") or {}
+            print(f"    at: {weights_path(entry.name)}\n    from: "
+                  f"{origin.get('address') or origin.get('file') or 'not on record'}")
+    print("\nWhere `pull` has no network: download the file in another way, then `babe2 weights import FILE`.")
+
+
+def run_weights_pull(args: argparse.Namespace) -> int:
+    """`babe2 weights pull`: a progress bar on stderr, then what can be done with it."""
+    from tqdm import tqdm
+
+    from .weights import pull
+
+    say = (lambda line: None) if args.quiet else (lambda line: print(line, file=sys.stderr))
+    bar = None
+
+    def report(done: int, total: int | None) -> None:
+        nonlocal bar
+        if bar is None:
+            bar = tqdm(unit="B", unit_scale=True, file=sys.stderr, disable=args.quiet, initial=done, total=total,
+                       mininterval=0.2 if sys.stderr.isatty() else 10.0, desc=args.name)
+        bar.update(done - bar.n)
+        if done == total:
+            bar.close()
+            say("Reading it and writing it as a prior file.")
+
+    try:
+        done = pull(args.name, args.force, report)
+    except KeyboardInterrupt:
+        done = None
+    finally:
+        if bar is not None:
+            bar.close()  # before anything else is said
+    if done is None:
+        return _fail("Stopped; the same command goes on with the download from here.", INTERRUPTED)
+    say(_installed(args.name) if done else f"{args.name} is installed already; --force downloads it again.")
+    return OK
+
+
+def run_weights_import(args: argparse.Namespace) -> None:
+    """`babe2 weights import`."""
+    from .weights import import_file
+    print(_installed(import_file(args.file, args.name, args.force)), file=sys.stderr)
+
+
+def run_weights_verify(args: argparse.Namespace) -> int:
+    """`babe2 weights verify`: a line for each; exit code 1 if any is not as it was."""
+    from .weights import list_weights, verify
+    names = [args.name]
+    if args.name is None:
+        names = [entry.name for entry in list_weights() if entry.record is not None]
+    if not names:
+        print("No weights are installed.")
+    code = OK
+    for name in names:
+        problem = verify(name)
+        if problem:
+            code = _fail(problem, FAILED)
+        else:
+            print(f"{name}: as it was installed.")
+    return code
+
+
+def run_weights_remove(args: argparse.Namespace) -> None:
+    """`babe2 weights remove`."""
+    from .weights import remove
+    remove(args.name)
+    print(f"Removed {args.name}.", file=sys.stderr)
+
+
+def _installed(name: str) -> str:
+    """Says that weights are installed, and how to use them."""
+    users = []
+    for preset in list_presets():
+        with suppress(PresetError):
+            if load_preset(preset).weights == name:
+                users.append(preset)
+    use = (f"use it with --preset {' or '.join(users)}" if users else
+           f"to use it, write a preset with weights = \"{name}\" in {config_folder() / 'presets'}")
+    return f"Installed {name} at {weights_path(name)}; {use}."
 
 
 # ----------------------------------------------------------------------------------------------------- pieces
@@ -283,10 +495,13 @@ def _exit_code(error: Exception) -> int | None:
     if isinstance(error, OSError):
         return MISTAKE if error.errno in USER_ERRNOS else FAILED
     # Only what has been imported can have raised; importing torch to find out would take seconds.
-    for module, name in (("babe2_fx.spectra", "TargetError"), ("babe2_fx.priors", "PriorError")):
+    for module, name, code in (("babe2_fx.spectra", "TargetError", MISTAKE), ("babe2_fx.priors", "PriorError", MISTAKE),
+                               ("babe2_host.eq_export", "EqExportError", MISTAKE),
+                               ("babe2_host.weights", "DownloadError", FAILED),
+                               ("babe2_host.weights", "WeightsError", MISTAKE)):
         kind = getattr(sys.modules.get(module), name, None)
         if kind and isinstance(error, kind):
-            return MISTAKE
+            return code
     return FAILED if _is_out_of_memory(error) else None
 
 

@@ -12,15 +12,17 @@ import numpy as np
 import pytest
 import soundfile
 
-from babe2_host import audio_files
+from babe2_host import audio_files, chunks
 from babe2_host.audio_files import (
     AudioFileError,
     check_audio_output,
     check_destination,
+    not_carried,
     read_audio,
     whole_file,
     write_audio,
 )
+from babe2_host.chunks import Chunk, WaveExtras, read_extras, write_wave
 
 RATE = 22050
 
@@ -192,8 +194,183 @@ def test_float_files_keep_peaks_and_integer_files_get_them_lowered(tmp_path, rec
     assert write_audio(tmp_path / "float.wav", loud, RATE, as_float) == 0
     np.testing.assert_array_equal(read_audio(tmp_path / "float.wav").audio, loud)
     assert write_audio(tmp_path / "int.wav", loud, RATE, recording) == pytest.approx(6.02, abs=0.01)
-    np.testing.assert_allclose(read_audio(tmp_path / "int.wav").audio, loud / 2, atol=2 ** -14)
+    np.testing.assert_allclose(read_audio(tmp_path / "int.wav").audio, loud / 2, atol=2 ** -13)
 
+
+def test_a_bit_depth_may_be_asked_for(tmp_path, recording):
+    for name, depth, written in (("a.wav", "24", "PCM_24"), ("a.wav", "float", "FLOAT"), ("a.flac", "24", "PCM_24"),
+                                 ("a.flac", "16", "PCM_16"), ("a.aiff", "float", "FLOAT"),
+                                 ("a.rf64", "float", "FLOAT"), ("a.aiff", "24", "PCM_24")):
+        check_audio_output(tmp_path / name, recording, depth=depth)
+        write_audio(tmp_path / name, recording.audio, RATE, recording, depth=depth)
+        assert soundfile.info(tmp_path / name).subtype == written
+        np.testing.assert_array_equal(read_audio(tmp_path / name).audio, recording.audio)  # nothing was rounded
+
+
+@pytest.mark.parametrize("name, depth, sentence", [
+    ("a.flac", "float", "a bit depth of float: FLAC has a bit depth of 16 or 24."),
+    ("a.mp3", "16", "a bit depth of 16: MP3 has no bit depth to choose."),
+    ("a.ogg", "24", "a bit depth of 24: OGG has no bit depth to choose.")])
+def test_bit_depths_that_a_format_lacks_are_refused_before_the_render(tmp_path, recording, name, depth, sentence):
+    for attempt in (lambda path: check_audio_output(path, recording, depth=depth),
+                    lambda path: write_audio(path, recording.audio, RATE, recording, depth=depth)):
+        with pytest.raises(AudioFileError, match=sentence):
+            attempt(tmp_path / name)
+    assert names(tmp_path) == ["input.wav"]
+    with pytest.raises(ValueError, match="one of 16, 24, float, not '32'"):
+        write_audio(tmp_path / "a.wav", recording.audio, RATE, recording, depth="32")
+
+
+# ----------------------------------------------------------------------------------------------------- dither
+
+@pytest.mark.parametrize("ending", [".wav", ".rf64", ".aiff", ".flac", ".w64", ".caf", ".au"])
+@pytest.mark.parametrize("depth, bits", [("16", 16), ("24", 24)])
+def test_rounding_leaves_noise_of_a_quarter_step_squared_whatever_the_signal(tmp_path, recording, ending, depth,
+                                                                              bits):
+    """TPDF dither: the error's mean is 0 and its power 1/12 + 2/12 of a squared step, at all levels between."""
+    step = 2.0 ** (1 - bits)
+    audio = np.repeat(np.linspace(-0.5, 0.5, 9) * step, 40000).astype(np.float32)[None]
+    write_audio(tmp_path / f"out{ending}", audio, RATE, recording, depth=depth)
+    read = soundfile.read(tmp_path / f"out{ending}", dtype="float64")[0]
+    error = ((read - audio[0]) / step).reshape(9, -1)
+    np.testing.assert_allclose(error.mean(axis=1), 0, atol=0.015)
+    np.testing.assert_allclose(error.var(axis=1), 0.25, atol=0.015)
+
+
+def test_a_tone_below_the_last_step_survives_16_bits(tmp_path, recording):
+    audio = (0.4 * 2 ** -15 * np.sin(2 * np.pi * 1000 / RATE * np.arange(5 * RATE))).astype(np.float32)[None]
+    write_audio(tmp_path / "out.wav", audio, RATE, recording)
+    spectrum = np.abs(np.fft.rfft(soundfile.read(tmp_path / "out.wav")[0]))
+    assert spectrum.argmax() == 5000 and spectrum[5000] / spectrum.size == pytest.approx(0.4 * 2 ** -15, rel=0.1)
+    harmonics = spectrum[10000::5000]  # rounding alone would turn it into a square wave, or silence
+    assert harmonics.max() < 0.05 * spectrum[5000]
+
+
+def test_dither_is_the_same_for_the_same_seed_and_differs_between_channels(tmp_path, recording):
+    audio = np.zeros((2, 100000), np.float32) + np.float32(2 ** -17)
+    for name, seed in (("a.wav", 1), ("b.wav", 1), ("c.wav", 2), ("a.flac", 1)):
+        write_audio(tmp_path / name, audio, RATE, recording, seed=seed)
+    read = {name: read_audio(tmp_path / name).audio for name in ("a.wav", "b.wav", "c.wav", "a.flac")}
+    np.testing.assert_array_equal(read["a.wav"], read["b.wav"])
+    np.testing.assert_array_equal(read["a.wav"], read["a.flac"])
+    assert (read["a.wav"] != read["c.wav"]).any()
+    assert abs(np.corrcoef(read["a.wav"])[0, 1]) < 0.02
+
+
+@pytest.mark.parametrize("subtype", ["PCM_16", "PCM_24", "PCM_32", "FLOAT", "DOUBLE"])
+@pytest.mark.parametrize("ending", [".wav", ".aiff", ".flac"])
+def test_what_needs_no_rounding_stays_as_it_is(tmp_path, make_notes, subtype, ending):
+    soundfile.write(tmp_path / "in.wav", make_notes(RATE, 0.5, 2).T, RATE, subtype=subtype)
+    like = read_audio(tmp_path / "in.wav")
+    if soundfile.check_format(audio_files.WRITABLE[ending], subtype):
+        write_audio(tmp_path / f"out{ending}", like.audio, RATE, like)
+        np.testing.assert_array_equal(read_audio(tmp_path / f"out{ending}").audio, like.audio)
+
+
+@pytest.mark.parametrize("ending", [".wav", ".flac", ".aiff"])
+@pytest.mark.parametrize("depth, bits", [("16", 16), ("24", 24)])
+def test_peaks_at_full_scale_never_wrap_around(tmp_path, recording, ending, depth, bits):
+    audio = np.random.default_rng(0).uniform(-0.5, 0.5, (1, 60000)).astype(np.float32)
+    audio[0, ::3], audio[0, 1::3] = 1, -1
+    assert write_audio(tmp_path / f"out{ending}", audio, RATE, recording, depth=depth) == 0
+    np.testing.assert_allclose(read_audio(tmp_path / f"out{ending}").audio, audio, atol=2.5 * 2.0 ** (1 - bits))
+    lowered_db = write_audio(tmp_path / f"out{ending}", audio * np.float32(1.5), RATE, recording, depth=depth)
+    assert lowered_db == pytest.approx(3.52, abs=0.01)
+    steps = soundfile.read(tmp_path / f"out{ending}")[0] * 2 ** (bits - 1)
+    assert set(steps[::3]) == {2 ** (bits - 1) - n for n in (1, 2, 3)}  # there is room for the dither
+
+
+# ------------------------------------------------------------------------------------------- archives' chunks
+
+def in_archive(tmp_path, make_notes, mask=None, channels=2):
+    """A 24-bit WAV of half a second with the chunks that an archive's has, as read."""
+    cue = struct.pack("<I", 1) + struct.pack("<II4sIII", 1, 500, b"data", 0, 0, 500)
+    label = b"adtl" + b"labl" + struct.pack("<II", 9, 1) + b"trio\0\0"
+    parts = (Chunk("bext", b"Marimba".ljust(602, b"\0") + b"A=ANALOGUE\r\n!"), Chunk("iXML", b"<BWFXML/>"),
+             Chunk("cue ", cue, True), Chunk("LIST/adtl", label, True), Chunk("smpl", bytes(36), True))
+    samples = np.rint(make_notes(RATE, 0.5, channels).T * 2 ** 23).astype(int)
+    with open(tmp_path / "archive.wav", "wb") as file:
+        write_wave(file.write, [samples], *samples.shape, RATE, "PCM_24", WaveExtras(parts, mask))
+    return read_audio(tmp_path / "archive.wav")
+
+
+@pytest.mark.parametrize("name", ["out.wav", "out.rf64"])
+@pytest.mark.parametrize("depth", [None, "16", "float"])
+def test_archives_chunks_are_carried_byte_for_byte(tmp_path, make_notes, name, depth):
+    like = in_archive(tmp_path, make_notes)
+    assert len(like.extras.chunks) == 5 and like.notes == ()
+    restored = like.audio * np.float32(0.9)
+    check_audio_output(tmp_path / name, like, depth=depth)
+    write_audio(tmp_path / name, restored, RATE, like, depth=depth)
+    written = {chunk.name: chunk.content for chunk in read_extras(tmp_path / name).chunks}
+    assert written == {chunk.name: chunk.content for chunk in like.extras.chunks}
+    assert not_carried(tmp_path / name, restored, RATE, like) == ()
+    np.testing.assert_allclose(read_audio(tmp_path / name).audio, restored, atol=2 ** -14)
+    assert b"trio" in (tmp_path / name).read_bytes()
+
+
+def test_a_file_of_more_than_4_gb_becomes_rf64_by_itself(tmp_path, make_notes, monkeypatch):
+    like = in_archive(tmp_path, make_notes)
+    monkeypatch.setattr(chunks, "LARGEST_RIFF", 80_000)
+    check_audio_output(tmp_path / "out.wav", like)
+    for depth, form in ((None, "WAV"), ("float", "RF64")):
+        write_audio(tmp_path / "out.wav", like.audio, RATE, like, depth=depth)
+        assert soundfile.info(tmp_path / "out.wav").format == form
+        again = read_audio(tmp_path / "out.wav")
+        np.testing.assert_array_equal(again.audio, like.audio)
+        assert {c.name: c.content for c in again.extras.chunks} == {c.name: c.content for c in like.extras.chunks}
+
+
+def test_aiff_of_more_than_4_gb_is_refused_before_the_render(tmp_path, recording, monkeypatch):
+    monkeypatch.setattr(audio_files, "LARGEST_AIFF", recording.audio.size * 2 - 1)
+    with pytest.raises(AudioFileError, match="out.aiff cannot be written: AIFF files hold 4 GB at most. WAV"):
+        check_audio_output(tmp_path / "out.aiff", recording)
+    with pytest.raises(AudioFileError, match="AIFF files hold 4 GB"):
+        write_audio(tmp_path / "out.aiff", recording.audio, RATE, recording)
+
+
+def test_chunks_that_count_samples_stay_behind_when_the_count_changes_and_this_is_said(tmp_path, make_notes):
+    like = in_archive(tmp_path, make_notes)
+    out = tmp_path / "out.wav"
+    for audio, rate in ((like.audio[:, :-1], RATE), (like.audio, 2 * RATE)):
+        write_audio(out, audio, rate, like)
+        assert [chunk.name for chunk in read_extras(out).chunks] == ["bext", "iXML"]
+        assert not_carried(out, audio, rate, like) == (
+            f"{out} is without these chunks of {like.path}, for it has not the input's length, rate and "
+            "channels: cue, LIST/adtl, smpl.",)
+
+
+def test_other_formats_are_said_to_be_without_the_chunks(tmp_path, make_notes):
+    like = in_archive(tmp_path, make_notes)
+    for ending in (".flac", ".aiff", ".mp3", ".w64"):
+        out = tmp_path / f"out{ending}"
+        write_audio(out, like.audio, RATE, like)
+        assert not_carried(out, like.audio, RATE, like) == (
+            f"{out} is without these chunks of {like.path}, for only WAV files can have them: "
+            "bext, iXML, cue, LIST/adtl, smpl.",)
+
+
+def test_a_damaged_chunk_is_said_to_be_left_behind(tmp_path, make_notes):
+    like = in_archive(tmp_path, make_notes)
+    with open(like.path, "ab") as file:
+        file.write(b"axml" + struct.pack("<I", 4_000_000_000) + b"<adm>")
+    like = read_audio(like.path)
+    assert like.notes == (f"The chunk axml of {like.path} is damaged or too large and is not carried over.",)
+    write_audio(tmp_path / "out.wav", like.audio, RATE, like)
+    assert not_carried(tmp_path / "out.wav", like.audio, RATE, like) == like.notes
+    assert len(read_extras(tmp_path / "out.wav").chunks) == 5
+
+
+def test_channels_keep_their_speakers(tmp_path, make_notes):
+    like = in_archive(tmp_path, make_notes, mask=0x3F, channels=6)
+    assert (like.format, like.extras.channel_mask) == ("WAVEX", 0x3F)
+    write_audio(tmp_path / "out.wav", like.audio, RATE, like)
+    assert read_extras(tmp_path / "out.wav").channel_mask == 0x3F
+    write_audio(tmp_path / "mono.wav", like.audio[:1], RATE, like)
+    assert read_extras(tmp_path / "mono.wav").channel_mask is None
+
+
+# ------------------------------------------------------------------------------------------------ whole files
 
 @pytest.mark.parametrize("name, sentence", [
     ("out.xyz", r"\.xyz is not a known format\. These work: \.wav, \.flac"), ("out", "without an extension"),

@@ -24,6 +24,12 @@ DRAFT = ("--preset", "piano", "--quality", "draft", "--set", "steps=2")
 FAST = (*DRAFT, "--set", "filter_iterations=5")
 
 
+@pytest.fixture(autouse=True)
+def no_presets_or_weights_of_the_users_own(tmp_path_factory, monkeypatch):
+    monkeypatch.setenv("BABE2_CONFIG", str(tmp_path_factory.mktemp("config")))
+    monkeypatch.setenv("BABE2_CACHE", str(tmp_path_factory.mktemp("cache")))
+
+
 @pytest.fixture
 def folder(tmp_path, monkeypatch):
     """An empty working folder, and the stand-in prior in the place of every preset's."""
@@ -98,6 +104,7 @@ MISTAKES = [
     (["in.wav", "-o", "out.wav", "--target", "curve.txt"], "curve.txt cannot be used as a target: line 2"),
     (["in.wav", "-o", "out.wav", "--target", "curve.txt", "--eq-out", "curve.txt"], "curve.txt is an input"),
     (["in.wav", "-o", "out.wav", "--preset", "kazoo"], "There is no preset called 'kazoo'; there are: "),
+    (["in.wav", "-o", "out.wav", "--preset", "tenor-gigli"], "weights of preset tenor-gigli are not installed: get"),
     (["in.wav", "-o", "out.wav", "--set", "stepz=3"], "There is no setting called 'stepz'; `babe2 settings`"),
     (["in.wav", "-o", "out.wav", "--set", "steps"], "--set needs NAME=VALUE, as in --set steps=20, not"),
     (["in.wav", "-o", "out.wav", "--set", "steps=many"], "steps must be a whole number, not 'many'."),
@@ -303,7 +310,9 @@ def test_settings_of_a_preset_and_quality_are_those_that_a_run_would_have(capsys
 
 def test_presets_are_listed(capsys):
     assert cli.main(["presets"]) == cli.OK
-    assert load_preset("piano").title in capsys.readouterr().out
+    listed = capsys.readouterr().out
+    assert f"piano            embedded               {load_preset('piano').title}\n" in listed
+    assert f"piano-maestro    weights not installed  {load_preset('piano-maestro').title}\n" in listed
 
 
 def test_help_does_not_wait_for_torch():
@@ -349,3 +358,21 @@ def test_the_embedded_prior_restores_two_seconds(tmp_path, make_notes):
     assert rate == 44100 and restored.shape == audio[0].shape and np.isfinite(restored).all()
     assert np.corrcoef(restored, audio[0])[0, 1] > 0.3  # the music is still there, on the same samples
     assert np.isfinite(json.loads((tmp_path / "eq.json").read_text())["response_db"]).all()
+
+
+def test_eq_export_writes_the_correction_or_says_what_is_wrong(tmp_path, capsys):
+    eq = tmp_path / "eq.json"
+    hz = np.geomspace(20, 11025, 200)
+    falling_db = -6 * np.log2(np.maximum(hz / 1000, 1))
+    eq.write_text(json.dumps({"freqs_hz": hz.tolist(), "response_db": falling_db.tolist()}))
+    for kind, ending in (("csv", "csv"), ("graphic-eq", "txt"), ("fir", "wav"), ("parametric", "txt")):
+        output = tmp_path / f"{kind}.{ending}"
+        assert cli.main(["eq", "export", str(eq), "--as", kind, "-o", str(output)]) == 0
+        assert output.stat().st_size > 100 and f"Wrote {output}." in capsys.readouterr().out
+    assert cli.main(["eq", "export", str(tmp_path / "none.json"), "--as", "csv", "-o", str(tmp_path / "x.csv")]) == 2
+    assert "none.json" in capsys.readouterr().err
+
+
+def test_a_whole_number_that_is_not_finite_is_a_mistake(capsys):
+    assert cli.main(["settings", "--set", "steps=inf"]) == 2
+    assert "steps must lie from" in capsys.readouterr().err

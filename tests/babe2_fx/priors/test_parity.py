@@ -1,53 +1,18 @@
 """The network and its transform against numbers of the published implementation."""
 
-import io
-import pickle
-import zipfile
+import json
 
 import numpy as np
 import pytest
 import torch
 
-from babe2_fx.priors import CQTDiff, NetworkConfig, Preconditioning, Prior
-from babe2_fx.priors.cqt import OctaveCQT
+from babe2_fx.priors import Preconditioning, Prior, load_prior
 from babe2_fx.sampling import churn, noise_levels
 
 
 def relative(value, expected) -> float:
     value, expected = np.asarray(value), np.asarray(expected)
     return float(np.abs(value - expected).max() / np.abs(expected).max())
-
-
-class _Inert:
-    """Takes the place of every class of the file's configuration, which the test does not need."""
-
-    def __init__(self, *args, **kwargs):
-        pass
-
-    def __setstate__(self, state):
-        pass
-
-
-class _Dict(dict):
-    """A state dict; it carries attributes, which a plain dict cannot."""
-
-
-class _Weights(pickle.Unpickler):
-    """Enough of a reader for this one trusted file: tensors of float32, and nothing else."""
-
-    def __init__(self, archive: zipfile.ZipFile):
-        self.archive, self.root = archive, archive.namelist()[0].split("/")[0]
-        super().__init__(io.BytesIO(archive.read(f"{self.root}/data.pkl")))
-
-    def find_class(self, module, name):
-        if (module, name) == ("torch._utils", "_rebuild_tensor_v2"):
-            return lambda storage, offset, size, stride, *rest: torch.as_strided(storage, size, stride, offset)
-        if (module, name) == ("collections", "OrderedDict"):
-            return _Dict
-        return _Inert
-
-    def persistent_load(self, pid):
-        return torch.frombuffer(bytearray(self.archive.read(f"{self.root}/data/{pid[2]}")), dtype=torch.float32)
 
 
 @pytest.fixture(scope="module")
@@ -57,16 +22,20 @@ def numbers(reference):
 
 @pytest.fixture(scope="module")
 def prior(reference) -> Prior:
-    with zipfile.ZipFile(reference / "cqtdiff_22k_small.pt") as archive:
-        weights = _Weights(archive).load()["ema"]
-    network = CQTDiff(NetworkConfig(block_length=32768, channels=(8, 8, 16, 16, 16, 24, 24),
-                                    layers=(1, 2, 2, 3, 2, 2, 3)))
-    network.load_state_dict(weights)
-    return Prior(network, sigma_data=0.063)
+    return load_prior(reference / "cqtdiff_22k_small.pt")
 
 
-def test_transform_gives_the_published_octaves_and_their_inverse(numbers):
-    cqt = OctaveCQT(7, 64, 22050, 32768)
+def test_checkpoint_has_the_published_sizes(prior, reference):
+    sizes, config = json.loads((reference / "cqtdiff_22k_small.json").read_text()), prior.network.config
+    assert (prior.sample_rate, prior.block_length, prior.sigma_data, prior.level) == (
+        sizes["sample_rate"], sizes["audio_len"], sizes["sigma_data"], 0.07)
+    assert (config.octaves, config.bins_per_octave) == (sizes["num_octs"], sizes["bins_per_oct"])
+    assert (list(config.channels), list(config.layers)) == (sizes["Ns"], sizes["num_dils"])
+    assert prior.ltas.shape == (2049,)
+
+
+def test_transform_gives_the_published_octaves_and_their_inverse(prior, numbers):
+    cqt = prior.network.transform(32768)
     octaves = cqt(torch.from_numpy(numbers["x"]))
     for i, octave in enumerate(octaves):
         assert relative(octave, numbers[f"cqt_octave_{i}"][:, 0]) < 1e-5
