@@ -201,8 +201,8 @@ class Restorer:
         prior = self.prior
         if self.target is None:
             if prior.ltas is None:
-                raise PriorError("This prior does not say what spectrum its training music has. Give a target to restore "
-                                 "with it.")
+                raise PriorError("This prior does not say what spectrum its training music has. Give a target to "
+                                 "restore with it.")
             power = prior.ltas.double()
             # Stored spectra may be of any level; a signal of unit variance under a Hann window has a mean of 3/4.
             return power / power.mean() * 0.75
