@@ -1,1 +1,11 @@
-"""The host of BABE-2 FX: audio files, the command line, reports."""
+"""The host around the effect: the command line, boards of plugins, and audio files."""
+
+__all__ = ["Board"]
+
+
+def __getattr__(name: str):
+    # Only when asked for: Pedalboard takes a moment to import, and `babe2 --help` should not wait for it.
+    if name == "Board":
+        from .board import Board
+        return Board
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
