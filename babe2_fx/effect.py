@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import os
 import threading
@@ -13,25 +14,31 @@ import torch
 
 from .presets import QUALITIES, load_preset
 from .priors import Prior, load_prior
-from .restoration import Progress, RestorationResult, Restorer
+from .restoration import Journal, Progress, RestorationResult, Restorer
 from .settings import Settings
 from .spectra import TargetProfile, ltas, ltas_distance_db, ltas_fft_size, match_target
 
 DEVICES = ("auto", "cpu", "cuda")
 
-_priors: dict[tuple, Prior] = {}
+_priors: dict[tuple[str, str], tuple[object, Prior]] = {}  # by path and device: the file's state, the prior
 _priors_lock = threading.Lock()
 
 
 def shared_prior(path: str | os.PathLike, device: str = "auto") -> Prior:
-    """The prior in a file, loaded once for all effects and threads that ask for it on this device."""
+    """The prior in a file, loaded once for all effects and threads that ask for it on this device.
+
+    A file that was replaced since is loaded anew.
+    """
     if device == "auto":
         device = "cuda" if torch.cuda.is_available() else "cpu"
-    key = os.path.realpath(path), device
+    real, stamp = os.path.realpath(path), None
+    with contextlib.suppress(OSError):  # `load_prior` says best what is wrong with it
+        stamp = os.stat(real).st_mtime_ns, os.stat(real).st_size
     with _priors_lock:
-        if key not in _priors:
-            _priors[key] = load_prior(path, device)
-        return _priors[key]
+        known = _priors.get((real, device))
+        if known is None or known[0] != stamp:
+            known = _priors[real, device] = stamp, load_prior(path, device)
+        return known[1]
 
 
 def _choice(name: str, choices: tuple[str, ...], help: str) -> property:
@@ -68,8 +75,8 @@ class GenerativeEQ:
     Args:
         preset: what kind of music it is; names as `babe2 presets` lists them.
         quality: "draft", "standard" or "paper".
-        target: a `TargetProfile`, or a file that holds one (a curve or a reference recording), to come to in place of
-            the prior's own spectrum; None for the latter.
+        target: a `TargetProfile`, or a file that holds one (a curve, a reference recording or a folder of those), to
+            come to in place of the prior's own spectrum; None for the latter.
         target_match: 0 to 1, how far the restored spectrum is pulled to the target at the end.
         channels, low_band, seed: as in `Settings`.
         mix: 0 (the input) to 1 (restored).
@@ -145,6 +152,11 @@ class GenerativeEQ:
         self._target = target
 
     @property
+    def prior(self) -> Prior:
+        """The prior of the preset, loaded once for all effects on one device, or the one given instead."""
+        return self._prior or shared_prior(load_preset(self.preset).prior_path, self.device)
+
+    @property
     def settings(self) -> Settings:
         """All hyper-parameters in effect."""
         own = {"channels": self.channels, "low_band": self.low_band, "seed": self.seed}
@@ -181,9 +193,12 @@ class GenerativeEQ:
             if self.progress is not None:
                 self.progress(now)
 
-    def run(self, input_array: np.ndarray, sample_rate: float, buffer_size: int = 8192,
-            reset: bool = True) -> Generator[Progress, None, np.ndarray]:
-        """As `process`, step by step: a generator of `Progress` whose value is the output. Closing it cancels."""
+    def run(self, input_array: np.ndarray, sample_rate: float, buffer_size: int = 8192, reset: bool = True,
+            journal: Journal | None = None) -> Generator[Progress, None, np.ndarray]:
+        """As `process`, step by step: a generator of `Progress` whose value is the output. Closing it cancels.
+
+        A `journal` keeps finished blocks, and those that are in it are not made again.
+        """
         if not reset:
             raise ValueError("GenerativeEQ needs the whole recording at once and cannot be streamed with reset=False. "
                              "Put what follows it on its output instead.")
@@ -191,18 +206,19 @@ class GenerativeEQ:
         sample_rate = float(sample_rate)
         if not sample_rate >= 1000 or not np.isfinite(sample_rate):
             raise ValueError(f"The sample rate must be a number of Hz from 1000 on, not {sample_rate!r}.")
-        return self._run(audio, layout, sample_rate)
+        return self._run(audio, layout, sample_rate, journal)
 
-    def _run(self, audio: np.ndarray, layout: str, sample_rate: float) -> Generator[Progress, None, np.ndarray]:
+    def _run(self, audio: np.ndarray, layout: str, sample_rate: float,
+             journal: Journal | None) -> Generator[Progress, None, np.ndarray]:
         # All parameters as they are at the start: another thread may change them meanwhile.
         settings, target, match = self.settings, self.target, self.target_match
         mix, gain = self.mix, 10 ** (self.output_gain_db / 20)
         restored, result, distances = audio, None, None
         if audio.size and mix:
-            prior = self._prior or shared_prior(load_preset(self.preset).prior_path, self.device)
-            result = yield from Restorer(prior, settings, target).run(audio, sample_rate)
+            prior = self.prior
+            result = yield from Restorer(prior, settings, target, journal).run(audio, sample_rate)
             restored = result.audio
-            wanted = target or _own_target(result)
+            wanted = target or TargetProfile.from_prior(prior)
             if match:
                 restored = match_target(torch.from_numpy(restored), sample_rate, wanted, match,
                                         min(sample_rate, prior.sample_rate) / 2).numpy()
@@ -256,11 +272,6 @@ class GenerativeEQ:
 
     def __deepcopy__(self, memo) -> "GenerativeEQ":
         return copy.copy(self)  # what is shared (prior, target, result) is never changed in place
-
-
-def _own_target(result: RestorationResult) -> TargetProfile:
-    """The spectrum of the prior's training music, which stands for a target where the user gave none."""
-    return TargetProfile(tuple(result.ltas_hz), tuple(result.reference_ltas_db))
 
 
 def _distance_db(audio: np.ndarray, sample_rate: float, target: TargetProfile) -> float:

@@ -11,6 +11,7 @@ from dataclasses import dataclass, fields
 from importlib.resources import files
 from pathlib import Path
 
+from .errors import UserError
 from .settings import Settings
 from .weights import NAME, config_folder, how_to_get, weights_path
 
@@ -20,7 +21,7 @@ TABLES = ("settings", *QUALITIES)
 EMBEDDED, INSTALLED, MISSING = "embedded", "installed", "weights not installed"
 
 
-class PresetError(ValueError):
+class PresetError(UserError):
     """A preset that does not exist or cannot be used; the message says which and why."""
 
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Generator
-from dataclasses import dataclass, field, replace
+from dataclasses import astuple, dataclass, field, replace
+from typing import Protocol
 
 import numpy as np
 import torch
@@ -89,6 +91,16 @@ class RestorationResult:
         return json.dumps(self.eq_export(), indent=1)
 
 
+class Journal(Protocol):
+    """Keeps the finished blocks of a run, so that one that was cut off can go on after them with the same result."""
+
+    def read(self, name: str) -> dict[str, Tensor] | None:
+        """What was written under this name, or None."""
+
+    def write(self, name: str, tensors: dict[str, Tensor]) -> None:
+        """Keeps tensors under a name, whole or not at all. What it cannot keep it lets go without an error."""
+
+
 class Restorer:
     """Restores recordings with one prior and one set of settings.
 
@@ -96,10 +108,12 @@ class Restorer:
         prior: from `load_prior`; one prior may serve many restorers and threads.
         settings: all hyper-parameters.
         target: the spectrum to use in the place of the prior's own as reference of the LTAS steps.
+        journal: where finished blocks are kept and looked for; None: nowhere.
     """
 
-    def __init__(self, prior: Prior, settings: Settings = Settings(), target: TargetProfile | None = None):
-        self.prior, self.settings, self.target = prior, settings, target
+    def __init__(self, prior: Prior, settings: Settings = Settings(), target: TargetProfile | None = None,
+                 journal: Journal | None = None):
+        self.prior, self.settings, self.target, self.journal = prior, settings, target, journal
 
     def run(self, audio: np.ndarray, sample_rate: float) -> Generator[Progress, None, RestorationResult]:
         """Restores `audio` (channels, samples), ±1, at `sample_rate` Hz, step by step.
@@ -181,7 +195,8 @@ class Restorer:
             noise = noise + prior.level ** 2 * 10 ** (settings.observation_noise_db / 10)
             noise[~medium.heard] = UNHEARD  # what is made there is the prior's alone
             fitter = self._fitter(medium, removed)
-            restored = yield from self._sample(observation, initial, noise, fitter)
+            run_name = self._fingerprint(audio, sample_rate) if self.journal else ""
+            restored = yield from self._sample(observation, initial, noise, fitter, run_name)
             if settings.low_band == "keep":
                 restored = restored + self._below(flat)
             equalizer = fitter.equalizer if fitter else None
@@ -241,19 +256,25 @@ class Restorer:
             return FixedFilter(torch.ones_like(filter_frequencies(self.prior.sample_rate)), noise)
         return BlindEqualizer(fitter, self.prior.sample_rate, noise)
 
-    def _sample(self, observation: Tensor, initial: Tensor, noise: Tensor,
-                fitter) -> Generator[Progress, None, Tensor]:
+    def _fingerprint(self, audio: np.ndarray, sample_rate: float) -> str:
+        """Tells runs apart in a journal: equal only for what gives an equal result on one machine."""
+        what = (astuple(self.settings), self.target, self.prior.fingerprint, str(self.prior.device), torch.__version__,
+                audio.shape, float(sample_rate))
+        return hashlib.sha256(repr(what).encode() + np.ascontiguousarray(audio).tobytes()).hexdigest()[:32]
+
+    def _sample(self, observation: Tensor, initial: Tensor, noise: Tensor, fitter,
+                run_name: str) -> Generator[Progress, None, Tensor]:
         """The whole recording (channels, samples), in the prior's domain, block by block.
 
-        noise: variance of the observation's noise at the filters' bins, (2049,).
+        noise: variance of the observation's noise at the filters' bins, (2049,). run_name: of this run in the journal.
         """
         cut = _Blocks(observation.shape[-1], self.prior.block_length, self.settings.overlap)
         if self.settings.blocks == "time-invariant" and fitter is not None and cut.count > 1:
-            return (yield from self._time_invariant(observation, initial, noise, fitter, cut))
-        return (yield from self._autoregressive(observation, initial, noise, fitter, cut))
+            return (yield from self._time_invariant(observation, initial, noise, fitter, cut, run_name))
+        return (yield from self._autoregressive(observation, initial, noise, fitter, cut, run_name))
 
-    def _autoregressive(self, observation: Tensor, initial: Tensor, noise: Tensor, fitter,
-                        cut) -> Generator[Progress, None, Tensor]:
+    def _autoregressive(self, observation: Tensor, initial: Tensor, noise: Tensor, fitter, cut,
+                        run_name: str) -> Generator[Progress, None, Tensor]:
         """Block after block; each begins with the restored end of the one before (Eq. 20)."""
         done = None
         for index in range(cut.count):
@@ -265,12 +286,12 @@ class Restorer:
                 start = torch.cat([previous, start[..., cut.overlap:]], dim=-1)
                 operator = WithOverlap(operator, cut.overlap)
             block = yield from self._block(operator, observed, start, [index] * len(observed), fitter,
-                                           index, cut.count)
+                                           index, cut.count, run_name)
             done = block if done is None else cut.join(done, block)
         return done[..., :observation.shape[-1]]
 
-    def _time_invariant(self, observation: Tensor, initial: Tensor, noise: Tensor, fitter,
-                        cut) -> Generator[Progress, None, Tensor]:
+    def _time_invariant(self, observation: Tensor, initial: Tensor, noise: Tensor, fitter, cut,
+                        run_name: str) -> Generator[Progress, None, Tensor]:
         """The filter from a batch of blocks in the middle, then every block with it, in batches."""
         count = min(self.settings.estimation_blocks, cut.count)
         first = (cut.count - count) // 2
@@ -278,36 +299,48 @@ class Restorer:
         rounds = 1 + -(-cut.count // BATCH)
         stack = [torch.cat([cut.take(source, i) for i in chosen]) for source in (observation, initial)]
         rows = [i for i in chosen for _ in range(len(observation))]
-        yield from self._block(self._operator(fitter, noise), *stack, rows, fitter, 0, rounds)
+        yield from self._block(self._operator(fitter, noise), *stack, rows, fitter, 0, rounds, run_name)
         known = FixedFilter(fitter.equalizer.response(filter_frequencies(self.prior.sample_rate)), noise)
         done = None
         for number, begin in enumerate(range(0, cut.count, BATCH), 1):
             batch = range(begin, min(begin + BATCH, cut.count))
             stack = [torch.cat([cut.take(source, i) for i in batch]) for source in (observation, initial)]
             rows = [i for i in batch for _ in range(len(observation))]
-            blocks = yield from self._block(known, *stack, rows, fitter, number, rounds)
+            blocks = yield from self._block(known, *stack, rows, fitter, number, rounds, run_name)
             for block in blocks.split(len(observation)):
                 done = block if done is None else cut.join(done, block)
         return done[..., :observation.shape[-1]]
 
-    def _block(self, operator, observed: Tensor, start: Tensor, rows: list[int], fitter, index: int,
-               total: int) -> Generator[Progress, None, Tensor]:
+    def _block(self, operator, observed: Tensor, start: Tensor, rows: list[int], fitter, index: int, total: int,
+               run_name: str) -> Generator[Progress, None, Tensor]:
         """One batch of blocks, (batch, block). `rows`: the number of each row's block, which seeds its noise."""
         prior, settings = self.prior, self.settings
-        generators = [torch.Generator().manual_seed(_seed(settings.seed, block, row)) for row, block in enumerate(rows)]
-        device = prior.device
         if float(observed.std()) < SILENT_SHARE * prior.level:
-            return prior.band_limit(observed.to(device)).cpu()
-        run = sample_posterior(prior, operator, observed.to(device), start.to(device), settings, generators)
+            return prior.band_limit(observed.to(prior.device)).cpu()
+
+        def progress(step: int, sigma: float, denoised: Tensor | None = None) -> Progress:
+            return Progress(index + 1, total, step, settings.steps, sigma, fitter.equalizer if fitter else None,
+                            (index + step / settings.steps) / total, denoised)
+
+        name = f"{run_name}-{index:05}"
+        kept = self.journal.read(name) if self.journal else None
+        if kept is not None and kept["restored"].shape == observed.shape:
+            if fitter:
+                fitter.restore({key: value.numpy() for key, value in kept.items() if key != "restored"})
+            yield progress(settings.steps, 0.0)
+            return kept["restored"]
+        generators = [torch.Generator().manual_seed(_seed(settings.seed, block, row)) for row, block in enumerate(rows)]
+        run = sample_posterior(prior, operator, observed.to(prior.device), start.to(prior.device), settings, generators)
         while True:
             try:
                 step = next(run)
             except StopIteration as end:
                 restored = end.value.cpu()
                 break
-            yield Progress(index + 1, total, step.step, settings.steps, step.sigma,
-                           fitter.equalizer if fitter else None,
-                           (index + step.step / settings.steps) / total, step.denoised)
+            yield progress(step.step, step.sigma, step.denoised)
+        if self.journal:
+            state = {key: torch.from_numpy(value) for key, value in fitter.state().items()} if fitter else {}
+            self.journal.write(name, state | {"restored": restored})
         return restored
 
     def _below(self, recording: Tensor) -> Tensor:

@@ -75,6 +75,16 @@ class FilterFit:
     def equalizer(self) -> BreakpointEQ:
         return BreakpointEQ.from_parameters(self.parameters, self.sample_rate)
 
+    def state(self) -> dict[str, np.ndarray]:
+        """All that carries on from one step to the next."""
+        return {"parameters": self.parameters, "momentum": self.momentum, "power": self.power,
+                "rest": np.array([self.count, self.outer_db], dtype=float)}
+
+    def restore(self, state: dict[str, np.ndarray]) -> None:
+        """Goes on from what `state` gave."""
+        self.parameters, self.momentum, self.power = (state[key].copy() for key in ("parameters", "momentum", "power"))
+        self.count, self.outer_db = int(state["rest"][0]), float(state["rest"][1])
+
     def _update(self, gradient: np.ndarray) -> np.ndarray:
         if self.optimizer == "sgd":
             # Our choice: a gradient per Hz is smaller than one per dB by about this much, and with one step size

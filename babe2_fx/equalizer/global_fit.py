@@ -88,6 +88,14 @@ class GlobalFit:
         return BreakpointEQ(tuple(map(float, 2 ** self.parameters[:5])), tuple(map(float, self.parameters[5:])),
                             float(self.sample_rate))
 
+    def state(self) -> dict[str, np.ndarray]:
+        """All that carries on from one step to the next."""
+        return {} if self.parameters is None else {"parameters": self.parameters}
+
+    def restore(self, state: dict[str, np.ndarray]) -> None:
+        """Goes on from what `state` gave."""
+        self.parameters = state["parameters"].copy() if "parameters" in state else None
+
     def step(self, statistics: FilterStatistics, noise_level: float = 0.0) -> None:
         """One fit. `noise_level`: standard deviation of the noise that the estimate was denoised from."""
         sxx, sxy, syy, noise = (self.to_bands @ s for s in (statistics.sxx, statistics.sxy, statistics.syy,

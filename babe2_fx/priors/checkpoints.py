@@ -15,6 +15,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
+from ..errors import UserError
 from .network import CQTDiff, NetworkConfig
 from .prior import Emphasis, Prior
 
@@ -22,7 +23,7 @@ FORMAT = "babe2-prior-1"
 OFFICIAL = (".pt", ".pth", ".ckpt")  # suffixes of checkpoints as PyTorch writes them
 
 
-class PriorError(ValueError):
+class PriorError(UserError):
     """A prior file that cannot be used; the message says which and why."""
 
 

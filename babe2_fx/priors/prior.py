@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
+from functools import cached_property
+
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -93,6 +97,34 @@ class Prior:
     def lowest_hz(self) -> float:
         """The lower edge of the lowest octave; the prior knows nothing below."""
         return self.sample_rate / 2 / 2 ** self.network.config.octaves
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """SHA-256 of all that the prior's results depend on, as hexadecimal digits."""
+        digest = hashlib.sha256(repr((self.network.config, self.sigma_data, self.level)).encode())
+        curves = {"ltas": self.ltas, "spread": self.ltas_spread_db,
+                  "emphasis": self.emphasis.gain_db if self.emphasis else None}
+        for name, value in (*self.network.state_dict().items(), *curves.items()):
+            digest.update(name.encode())
+            if value is not None:
+                digest.update(value.detach().cpu().contiguous().numpy().tobytes())
+        return digest.hexdigest()
+
+    def spectrum(self, bins: int) -> tuple[np.ndarray, np.ndarray]:
+        """Frequencies in Hz and mean power of its training music, out of the prior's own domain: both (bins,).
+
+        Raises ValueError if the prior does not say.
+        """
+        if self.ltas is None:
+            raise ValueError("This prior does not say what spectrum its training music has.")
+        place = np.linspace(0, 1, bins)
+
+        def at_bins(curve: Tensor) -> np.ndarray:
+            return np.interp(place, np.linspace(0, 1, len(curve)), curve.double().cpu().numpy())
+        power = at_bins(self.ltas)
+        if self.emphasis:
+            power = power / 10 ** (at_bins(self.emphasis.gain_db) / 10)
+        return place * self.sample_rate / 2, power
 
     def to(self, device) -> "Prior":
         self.network.to(device)

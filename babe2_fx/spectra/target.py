@@ -5,20 +5,26 @@ from __future__ import annotations
 import json
 import math
 import os
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import soundfile
 import torch
+from scipy.interpolate import PchipInterpolator
 from torch import Tensor
 
+from ..errors import UserError
 from .ltas import ltas, ltas_fft_size, smooth_octave
 
 CURVE_ENDINGS = {".txt", ".csv", ".tsv", ".json"}
+RECORDING_ENDINGS = {".wav", ".flac", ".aif", ".aiff", ".ogg", ".mp3", ".w64", ".rf64", ".caf", ".au"}
+POINTS_PER_OCTAVE = 24  # of curves that are made here
+LOWEST_HZ = 10.0
 
 
-class TargetError(ValueError):
+class TargetError(UserError):
     """A target that cannot be read; the message says which file and where."""
 
 
@@ -52,22 +58,68 @@ class TargetProfile:
         return power / power.mean() * 0.75
 
     @classmethod
+    def from_points(cls, points: Iterable[tuple[float, float]]) -> "TargetProfile":
+        """A smooth curve through a handful of points (Hz, dB), in any order; it never overshoots them.
+
+        Two or more, at different frequencies. What a user draws point by point.
+        """
+        corners = cls(*(zip(*sorted((float(hz), float(db)) for hz, db in points)) or ((), ())))
+        octaves = np.log2(corners.freqs_hz)
+        steps = np.arange(octaves[0], octaves[-1], 1 / POINTS_PER_OCTAVE)
+        fine = np.unique(np.concatenate([steps, octaves]))
+        fine = fine[np.append(True, np.diff(fine) > 1e-6)]
+        return cls(tuple(2 ** fine), tuple(PchipInterpolator(octaves, corners.level_db)(fine)))
+
+    @classmethod
+    def from_prior(cls, prior) -> "TargetProfile":
+        """The spectrum of a prior's training music, third-octave smoothed. Raises TargetError if it does not say."""
+        try:
+            hz, power = prior.spectrum(2049)
+        except ValueError as error:
+            raise TargetError(f"{error} Choose another target.") from error
+        return cls._from_power(hz[1:], smooth_octave(torch.from_numpy(power)).numpy()[1:])
+
+    @classmethod
     def from_audio(cls, audio: np.ndarray, sample_rate: float) -> "TargetProfile":
         """The third-octave LTAS of a recording: audio (channels, samples) or (samples,)."""
         signal = torch.from_numpy(np.ascontiguousarray(audio, dtype=np.float32))
         if not signal.numel() or not signal.isfinite().all() or float(signal.std()) == 0:
             raise TargetError("The target recording is silent or has samples that are not numbers.")
-        power = smooth_octave(ltas(signal, ltas_fft_size(sample_rate)))
-        hz = np.linspace(0, sample_rate / 2, len(power))[1:]
-        return cls(tuple(hz), tuple(10 * np.log10(power.numpy()[1:] + 1e-20)))
+        power = smooth_octave(ltas(signal / signal.std(), ltas_fft_size(sample_rate)))
+        return cls._from_power(np.linspace(0, sample_rate / 2, len(power))[1:], power.numpy()[1:])
+
+    @classmethod
+    def from_recordings(cls, paths: Iterable[str | os.PathLike]) -> "TargetProfile":
+        """The mean spectrum of several recordings, each at one level, up to the highest frequency that all have.
+
+        Raises TargetError naming the file at fault.
+        """
+        profiles = [cls.from_file(path) for path in paths]
+        if not profiles:
+            raise TargetError("A target needs one recording at least.")
+        if len(profiles) == 1:
+            return profiles[0]
+        low, high = max(p.freqs_hz[0] for p in profiles), min(p.freqs_hz[-1] for p in profiles)
+        if low >= high:
+            raise TargetError("The target recordings have no frequencies in common.")
+        hz = np.geomspace(low, high, max(2, round(math.log2(high / low) * POINTS_PER_OCTAVE)))
+        return cls._from_power(hz, np.mean([10 ** (profile.at(hz) / 10) for profile in profiles], axis=0))
 
     @classmethod
     def from_file(cls, path: str | os.PathLike) -> "TargetProfile":
-        """From a curve (two columns of Hz and dB in text or CSV; JSON with `freqs_hz` and `level_db`) or a recording.
+        """From a curve, a recording, or a folder of recordings.
+
+        A curve is two columns of Hz and dB in text or CSV, or JSON with `freqs_hz` and `level_db`. Of a folder all
+        recordings count that lie directly in it.
 
         Raises TargetError naming the file, and the line where one is at fault.
         """
         path = Path(path)
+        if path.is_dir():
+            recordings = sorted(p for p in path.iterdir() if p.suffix.lower() in RECORDING_ENDINGS and p.is_file())
+            if not recordings:
+                raise TargetError(f"The target folder {path} holds no recordings.")
+            return cls.from_recordings(recordings)
         if not path.is_file():
             raise TargetError(f"There is no target file {path}.")
         try:
@@ -80,8 +132,13 @@ class TargetProfile:
                 return cls(*zip(*points))
             audio, rate = soundfile.read(path, dtype="float32", always_2d=True)
             return cls.from_audio(audio.T, rate)
-        except (TargetError, soundfile.LibsndfileError, ValueError, TypeError) as error:
+        except (TargetError, soundfile.LibsndfileError, ValueError, TypeError, OSError) as error:
             raise TargetError(f"{path} cannot be used as a target: {error}") from error
+
+    @classmethod
+    def _from_power(cls, hz: np.ndarray, power: np.ndarray) -> "TargetProfile":
+        keep = hz >= LOWEST_HZ
+        return cls(tuple(hz[keep]), tuple(10 * np.log10(power[keep] + 1e-20)))
 
 
 def _from_json(path: Path) -> TargetProfile:

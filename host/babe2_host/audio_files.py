@@ -14,6 +14,8 @@ from pathlib import Path
 import numpy as np
 import soundfile
 
+from babe2_fx.errors import UserError
+
 from .chunks import TIMED, WaveExtras, read_extras, write_wave
 from .tags import TAGLESS, Tags, read_tags, set_strings, wave_chunks, write_tags
 
@@ -39,7 +41,7 @@ SHORT_CHUNK = re.compile(r"^\s*(?:data|SSND|Data Size|riff|Riff size)\s*: (\d+) 
 MP3_SLACK = 4 * 1152  # frames by which the length in an MP3's header may differ from what is decoded
 
 
-class AudioFileError(ValueError):
+class AudioFileError(UserError):
     """A file that cannot be read or written; the message is a sentence that names it."""
 
 

@@ -22,6 +22,7 @@ import numpy as np
 import pedalboard
 from pedalboard import Chain, Convolution, Mix, Pedalboard, Plugin
 
+from babe2_fx.errors import UserError
 from babe2_fx.weights import config_folder
 
 from .audio_files import AudioFileError, check_destination, write_whole
@@ -32,7 +33,7 @@ LARGEST_FILE = 1 << 20  # bytes; a board of a thousand plugins has a tenth of it
 DEEPEST = 20  # boards in boards
 
 
-class BoardError(ValueError):
+class BoardError(UserError):
     """A board file that cannot be used or written; the message says which, where and why."""
 
 

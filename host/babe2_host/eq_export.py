@@ -21,6 +21,8 @@ import numpy as np
 from scipy.optimize import least_squares
 from scipy.signal.windows import tukey
 
+from babe2_fx.errors import UserError
+
 from .audio_files import HIGHEST_RATE, LOWEST_RATE, check_destination, write_whole
 from .chunks import WaveExtras, info_chunk, write_wave
 
@@ -40,7 +42,7 @@ TRIALS = 3  # places to try a band at, and bands to try elsewhere
 SIMPLER_DB = 0.02  # by which a graphic equalizer's few points may miss the curve
 
 
-class EqExportError(ValueError):
+class EqExportError(UserError):
     """An export that cannot be made; the message is a sentence that says why."""
 
 

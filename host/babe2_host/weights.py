@@ -17,6 +17,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from babe2_fx.errors import UserError
 from babe2_fx.weights import KNOWN, NAME, KnownModel, cache_folder, weights_folder, weights_path
 
 from .audio_files import write_whole
@@ -29,7 +30,7 @@ CHUNK_BYTES = 1 << 16  # what is lost where a connection breaks off
 Report = Callable[[int, "int | None"], None]  # called with the bytes that are here, and those there are if known
 
 
-class WeightsError(ValueError):
+class WeightsError(UserError):
     """What was asked for cannot be done; the message is a sentence for the user."""
 
 

@@ -279,7 +279,8 @@ def test_others_read_rf64_of_more_than_4_gb(tmp_path):
         file.write(head)
         file.seek(len(head) + 4 * (frames - 1))
         file.write(struct.pack("<hh", 1234, -4321) + tail)
-    assert (tmp_path / "out.wav").stat().st_blocks * 512 < 1 << 24 or pytest.skip("no holes in files here")
+    if (tmp_path / "out.wav").stat().st_blocks * 512 >= 1 << 24:
+        pytest.skip("this file system has no holes in files")
     with soundfile.SoundFile(tmp_path / "out.wav") as file:
         assert (file.format, file.frames) == ("RF64", frames)
         file.seek(frames - 1)
