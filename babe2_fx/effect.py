@@ -12,9 +12,11 @@ from dataclasses import fields
 import numpy as np
 import torch
 
+from .layout import Layout, from_planar
 from .presets import QUALITIES, load_preset
 from .priors import Prior, load_prior
 from .restoration import Journal, Progress, RestorationResult, Restorer
+from .running import finish, relay
 from .settings import Settings
 from .spectra import TargetProfile, ltas, ltas_distance_db, ltas_fft_size, match_target
 
@@ -110,7 +112,7 @@ class GenerativeEQ:
                  device: str = "auto", seed: int = 0, progress: Callable[[Progress], None] | None = None,
                  prior: Prior | None = None, **settings):
         self._values: dict = {}
-        self._layout: str | None = None  # of the last array whose layout could be told
+        self._layout = Layout()
         self.result: RestorationResult | None = None
         self.ltas_distance_db: tuple[float, float] | None = None
         self.progress, self._prior = progress, prior
@@ -164,7 +166,7 @@ class GenerativeEQ:
 
     def reset(self) -> None:
         """Forgets the layout of the last array, as every Pedalboard plugin does; there is no other state."""
-        self._layout = None
+        self._layout.forget()
 
     def __call__(self, input_array: np.ndarray, sample_rate: float, buffer_size: int = 8192,
                  reset: bool = True) -> np.ndarray:
@@ -184,14 +186,7 @@ class GenerativeEQ:
         Returns:
             float32 of the same shape.
         """
-        run = self.run(input_array, sample_rate, buffer_size, reset)
-        while True:
-            try:
-                now = next(run)
-            except StopIteration as end:
-                return end.value
-            if self.progress is not None:
-                self.progress(now)
+        return finish(self.run(input_array, sample_rate, buffer_size, reset))
 
     def run(self, input_array: np.ndarray, sample_rate: float, buffer_size: int = 8192, reset: bool = True,
             journal: Journal | None = None) -> Generator[Progress, None, np.ndarray]:
@@ -202,7 +197,7 @@ class GenerativeEQ:
         if not reset:
             raise ValueError("GenerativeEQ needs the whole recording at once and cannot be streamed with reset=False. "
                              "Put what follows it on its output instead.")
-        audio, layout = self._planar(input_array)
+        audio, layout = self._layout.planar(input_array)
         sample_rate = float(sample_rate)
         if not sample_rate >= 1000 or not np.isfinite(sample_rate):
             raise ValueError(f"The sample rate must be a number of Hz from 1000 on, not {sample_rate!r}.")
@@ -216,7 +211,7 @@ class GenerativeEQ:
         restored, result, distances = audio, None, None
         if audio.size and mix:
             prior = self.prior
-            result = yield from Restorer(prior, settings, target, journal).run(audio, sample_rate)
+            result = yield from relay(Restorer(prior, settings, target, journal).run(audio, sample_rate), self._tell)
             restored = result.audio
             wanted = target or TargetProfile.from_prior(prior)
             if match:
@@ -225,31 +220,12 @@ class GenerativeEQ:
             distances = tuple(_distance_db(x, sample_rate, wanted) for x in (audio, restored))
         output = gain * (mix * restored + (1 - mix) * audio) if mix < 1 else gain * restored
         self.result, self.ltas_distance_db = result, distances
-        output = np.asarray(output, dtype=np.float32)
-        return {"mono": output[0] if len(output) else output, "planar": output, "interleaved": output.T}[layout].copy()
+        return from_planar(output, layout)
 
-    def _planar(self, array: np.ndarray) -> tuple[np.ndarray, str]:
-        """(channels, samples) float32, and the layout it came in; Pedalboard's rules and kinds of error."""
-        if not isinstance(array, np.ndarray):
-            raise TypeError(f"The audio must be a NumPy array, not {type(array).__name__}.")
-        if array.dtype not in (np.float32, np.float64):
-            raise TypeError(f"The audio must be 32-bit or 64-bit floating point, not {array.dtype}.")
-        if array.ndim == 1:
-            return array[None].astype(np.float32), "mono"
-        if array.ndim != 2:
-            raise RuntimeError(f"The audio must have 1 or 2 dimensions, not {array.ndim}.")
-        rows, columns = array.shape
-        if rows != columns:
-            # An empty array tells nothing by its zero; (2, 0) is two channels without samples.
-            smaller_first = rows < columns if rows and columns else bool(rows)
-            self._layout = "planar" if smaller_first else "interleaved"
-        elif rows == 1:
-            return array.astype(np.float32), "planar"
-        elif self._layout is None:
-            raise RuntimeError(f"It cannot be told from the shape {array.shape} which dimension holds the channels. "
-                               "Process an array that is not square first.")
-        planar = array if self._layout == "planar" else array.T
-        return planar.astype(np.float32), self._layout
+    def _tell(self, now: Progress) -> Progress:
+        if self.progress is not None:
+            self.progress(now)
+        return now
 
     def __repr__(self) -> str:
         defaults = {"quality": "standard", "channels": "auto", "mix": 1.0, "output_gain_db": 0.0, "low_band": "keep",
@@ -267,7 +243,8 @@ class GenerativeEQ:
 
     def __copy__(self) -> "GenerativeEQ":
         other = type(self).__new__(type(self))
-        other.__dict__ = self.__dict__ | {"_values": dict(self._values), "_settings": dict(self._settings)}
+        other.__dict__ = self.__dict__ | {"_values": dict(self._values), "_settings": dict(self._settings),
+                                          "_layout": copy.copy(self._layout)}
         return other
 
     def __deepcopy__(self, memo) -> "GenerativeEQ":

@@ -16,6 +16,7 @@ from torch import Tensor
 from .equalizer import BreakpointEQ, FilterFit, GlobalFit
 from .operators import BlindEqualizer, FixedFilter, WithOverlap
 from .priors import Prior, PriorError
+from .running import finish, relay
 from .sampling import sample_posterior
 from .settings import Settings
 from .spectra import (
@@ -134,34 +135,25 @@ class Restorer:
 
     def restore(self, audio: np.ndarray, sample_rate: float) -> RestorationResult:
         """`run` to its end."""
-        run = self.run(audio, sample_rate)
-        while True:
-            try:
-                next(run)
-            except StopIteration as end:
-                return end.value
+        return finish(self.run(audio, sample_rate))
 
     def _run_each(self, audio: np.ndarray, sample_rate: float) -> Generator[Progress, None, RestorationResult]:
         """Every channel as a recording of its own."""
-        results = []
+        results, count = [], len(audio)
         for number, channel in enumerate(audio):
-            run = self._run(channel[None], sample_rate)
-            while True:
-                try:
-                    now = next(run)
-                except StopIteration as end:
-                    results.append(end.value)
-                    break
-                yield replace(now, block=now.block + number * now.blocks, blocks=now.blocks * len(audio),
-                              share_done=(number + now.share_done) / len(audio))
+            results.append((yield from relay(self._run(channel[None], sample_rate), lambda now, done=number: replace(
+                now, block=now.block + done * now.blocks, blocks=now.blocks * count,
+                share_done=(done + now.share_done) / count))))
         return replace(results[0], audio=np.concatenate([result.audio for result in results]), parts=tuple(results))
 
     def _run(self, audio: np.ndarray, sample_rate: float) -> Generator[Progress, None, RestorationResult]:
         prior, settings, notes = self.prior, self.settings, []
         signal, spread = _channels_to_restore(torch.from_numpy(audio), settings.channels, notes)
         if sample_rate != prior.sample_rate:
-            notes.append(f"Worked at {prior.sample_rate} Hz (the recording has {sample_rate:g} Hz); nothing is made "
-                         f"above {prior.sample_rate / 2:g} Hz.")
+            kept = settings.high_band == "keep" and sample_rate > prior.sample_rate
+            notes.append(f"Worked at {prior.sample_rate} Hz (the recording has {sample_rate:g} Hz); "
+                         f"{'what lies' if kept else 'nothing is made'} above {prior.sample_rate / 2:g} Hz"
+                         f"{' stays as it was' if kept else ''}.")
         working = _resample(signal, sample_rate, prior.sample_rate)
         offset = working.mean(dim=-1, keepdim=True)
         working = working - offset
@@ -207,6 +199,9 @@ class Restorer:
         restored = _resample(restored, prior.sample_rate, sample_rate)
         length = audio.shape[-1]
         restored = torch.nn.functional.pad(restored, (0, max(length - restored.shape[-1], 0)))[..., :length]
+        if settings.high_band == "keep" and sample_rate > prior.sample_rate:
+            lower = _resample(_resample(signal, sample_rate, prior.sample_rate), prior.sample_rate, sample_rate)
+            restored = restored + signal - lower[..., :length]
         return self._result(audio, spread(restored).numpy(), sample_rate, equalizer, response, reference, notes)
 
     # ------------------------------------------------------------------------------------------------- pieces

@@ -64,6 +64,8 @@ class Settings:
                              choices=("auto", "mono", "linked", "independent"))
     low_band: str = _setting("keep", "what lies below the prior's lowest octave: keep the recording's own, or drop it",
                              choices=("keep", "drop"))
+    high_band: str = _setting("drop", "what lies above the prior's highest frequency: drop it, for in old recordings "
+                              "it is noise, or keep the recording's own", choices=("keep", "drop"))
     seed: int = _setting(0, "seed of all random numbers", 0, 2 ** 63 - 1)
 
     def __post_init__(self):

@@ -33,17 +33,10 @@ from pedalboard import (
 )
 from pedalboard_native._internal import AddLatency, PrimeWithSilenceTestPlugin
 
-from babe2_host import board as board_module
-from babe2_host.board import (
-    FORMAT,
-    NATIVE,
-    Board,
-    BoardError,
-    OfflineEffect,
-    find_board,
-    list_boards,
-    load_external,
-)
+from babe2_host import plugins
+from babe2_host.board import Board, OfflineEffect
+from babe2_host.board_files import FORMAT, find_board, list_boards
+from babe2_host.plugins import NATIVE, BoardError, load_external, parameter_names
 
 
 @dataclass
@@ -484,7 +477,7 @@ def test_the_repr_of_what_cannot_be_written_is_its_own():
 def unusual(kind, room_wav):
     """A plugin of a class of Pedalboard with no parameter at its default."""
     plugin = Convolution(str(room_wav)) if kind is Convolution else kind()
-    for name in board_module._names(kind):
+    for name in parameter_names(kind):
         now = getattr(plugin, name)
         if isinstance(now, bool):
             values = [not now]
@@ -508,7 +501,7 @@ def test_every_plugin_of_pedalboard_is_kept_to_the_last_bit(name, room_wav):
     Board([plugin]).save("board.toml")
     again = Board.load("board.toml")[0]
     assert type(again) is type(plugin)
-    for parameter in board_module._names(type(plugin)):
+    for parameter in parameter_names(type(plugin)):
         assert getattr(again, parameter) == getattr(plugin, parameter), parameter
     audio = noise(2, 3000)
     assert_same(again(audio, 44100), plugin(audio, 44100))
@@ -837,7 +830,7 @@ class VST3Plugin(Gain):
 def fake_vst3(folder, monkeypatch):
     """fake.vst3, which is not a program but loads as one."""
     monkeypatch.setattr(pedalboard, "VST3Plugin", VST3Plugin)
-    monkeypatch.setattr(board_module, "_externals", {})
+    monkeypatch.setattr(plugins, "_externals", {})
     VST3Plugin.loaded.clear()
     (folder / "fake.vst3").mkdir()
     return folder / "fake.vst3"

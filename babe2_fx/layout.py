@@ -1,0 +1,54 @@
+"""How Pedalboard lays out audio: which dimension of an array holds the channels."""
+
+from __future__ import annotations
+
+import numpy as np
+
+
+class Layout:
+    """Turns arrays as Pedalboard takes them into (channels, samples), and results back.
+
+    The smaller dimension holds the channels; of a square array it is what it was in the last one that was not square.
+    """
+
+    def __init__(self):
+        self._last: str | None = None
+
+    def forget(self) -> None:
+        """Forgets the last array, as a plugin's `reset` does."""
+        self._last = None
+
+    def planar(self, array: np.ndarray) -> tuple[np.ndarray, str]:
+        """Audio (channels, samples) float32, a copy, and the layout it came in.
+
+        array: (samples,), (channels, samples) or (samples, channels), float32 or float64.
+
+        Raises:
+            TypeError, RuntimeError: of the kinds that Pedalboard raises for what it does not take.
+        """
+        if not isinstance(array, np.ndarray):
+            raise TypeError(f"The audio must be a NumPy array, not {type(array).__name__}.")
+        if array.dtype not in (np.float32, np.float64):
+            raise TypeError(f"The audio must be 32-bit or 64-bit floating point, not {array.dtype}.")
+        if array.ndim == 1:
+            return array[None].astype(np.float32), "mono"
+        if array.ndim != 2:
+            raise RuntimeError(f"The audio must have 1 or 2 dimensions, not {array.ndim}.")
+        rows, columns = array.shape
+        if rows != columns:
+            # An empty array tells nothing by its zero; (2, 0) is two channels without samples.
+            smaller_first = rows < columns if rows and columns else bool(rows)
+            self._last = "planar" if smaller_first else "interleaved"
+        elif rows == 1:
+            return array.astype(np.float32), "planar"
+        elif self._last is None:
+            raise RuntimeError(f"It cannot be told from the shape {array.shape} which dimension holds the channels. "
+                               "Process an array that is not square first.")
+        planar = array if self._last == "planar" else array.T
+        return planar.astype(np.float32), self._last
+
+
+def from_planar(audio: np.ndarray, layout: str) -> np.ndarray:
+    """Audio (channels, samples) in a layout that `Layout.planar` gave, float32, a copy."""
+    audio = np.asarray(audio, dtype=np.float32)
+    return {"mono": audio[0] if len(audio) else audio, "planar": audio, "interleaved": audio.T}[layout].copy()

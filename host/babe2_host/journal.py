@@ -1,0 +1,73 @@
+"""Keeps the finished blocks of a render beside its output, so that one that was killed can go on."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+from pathlib import Path
+
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+
+ENDING = ".unfinished"
+OURS = re.compile(r"[0-9a-f]{32}-[0-9]{5,}\.(safetensors|part)")
+
+
+class FolderJournal:
+    """The `Journal` of a render as a folder: OUT.wav.unfinished beside OUT.wav.
+
+    Each block is a safetensors file, which is there whole or not at all. The folder is made with the first block.
+
+    Args:
+        output: the file that the render is to make.
+
+    Attributes:
+        found: how many blocks were taken from it.
+        problem: why blocks could not be kept, or None. A render goes on without.
+    """
+
+    def __init__(self, output: str | os.PathLike):
+        real = Path(os.path.realpath(output))
+        self.folder = real.with_name(real.name + ENDING)
+        self.found = 0
+        self.problem: str | None = None
+
+    def read(self, name: str) -> dict | None:
+        try:
+            tensors = load_file(self._file(name))
+        except (OSError, SafetensorError, ValueError):  # it is not there, or damaged: the block is made again
+            return None
+        self.found += 1
+        return tensors
+
+    def write(self, name: str, tensors: dict) -> None:
+        if self.problem:
+            return
+        file = self._file(name)
+        part = file.with_suffix(".part")
+        try:
+            self.folder.mkdir(exist_ok=True)
+            save_file({key: value.contiguous() for key, value in tensors.items()}, part)
+            with open(part, "rb+") as written:
+                os.fsync(written.fileno())
+            os.replace(part, file)
+        except (OSError, SafetensorError) as error:
+            self.problem = getattr(error, "strerror", None) or str(error)
+            with contextlib.suppress(OSError):
+                part.unlink()
+
+    def blocks(self) -> int:
+        """How many blocks are in the folder."""
+        return len(list(self.folder.glob("*.safetensors"))) if self.folder.is_dir() else 0
+
+    def clear(self) -> None:
+        """Deletes the folder, but nothing in it that is not a journal's."""
+        with contextlib.suppress(OSError):
+            for file in self.folder.iterdir():
+                if OURS.fullmatch(file.name):
+                    file.unlink()
+            self.folder.rmdir()
+
+    def _file(self, name: str) -> Path:
+        return self.folder / f"{name}.safetensors"
