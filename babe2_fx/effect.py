@@ -60,12 +60,12 @@ def _number(name: str, low: float, high: float, help: str) -> property:
 
 
 def _setting(name: str) -> property:
-    """A parameter that is one of the settings, whose range and words are those of `Settings`."""
+    """A parameter that is one of the settings: the preset's value until it is set."""
     meta = next(item.metadata for item in fields(Settings) if item.name == name)
 
     def set(self, value):
-        self._values[name] = getattr(Settings().replace(**{name: value}), name)
-    return property(lambda self: self._values[name], set, doc=meta["help"] + ".")
+        self._settings[name] = getattr(Settings().replace(**{name: value}), name)
+    return property(lambda self: getattr(self.settings, name), set, doc=meta["help"] + ".")
 
 
 class GenerativeEQ:
@@ -80,7 +80,7 @@ class GenerativeEQ:
         target: a `TargetProfile`, or a file that holds one (a curve, a reference recording or a folder of those), to
             come to in place of the prior's own spectrum; None for the latter.
         target_match: 0 to 1, how far the restored spectrum is pulled to the target at the end.
-        channels, low_band, seed: as in `Settings`.
+        channels, low_band, seed: as in `Settings`; None: as in the preset ("auto", "keep" and 0 in those that ship).
         mix: 0 (the input) to 1 (restored).
         output_gain_db: gain of what comes out, -60 to 60 dB.
         device: "auto", "cpu" or "cuda".
@@ -107,9 +107,9 @@ class GenerativeEQ:
     is_effect = True
     is_instrument = False
 
-    def __init__(self, preset: str = "piano", quality: str = "standard", channels: str = "auto", mix: float = 1.0,
-                 output_gain_db: float = 0.0, low_band: str = "keep", target=None, target_match: float = 0.0,
-                 device: str = "auto", seed: int = 0, progress: Callable[[Progress], None] | None = None,
+    def __init__(self, preset: str = "piano", quality: str = "standard", channels: str | None = None, mix: float = 1.0,
+                 output_gain_db: float = 0.0, low_band: str | None = None, target=None, target_match: float = 0.0,
+                 device: str = "auto", seed: int | None = None, progress: Callable[[Progress], None] | None = None,
                  prior: Prior | None = None, **settings):
         self._values: dict = {}
         self._layout = Layout()
@@ -117,12 +117,12 @@ class GenerativeEQ:
         self.ltas_distance_db: tuple[float, float] | None = None
         self.progress, self._prior = progress, prior
         self.preset = preset
-        self.quality, self.channels, self.mix, self.output_gain_db = quality, channels, mix, output_gain_db
-        self.low_band, self.target, self.target_match = low_band, target, target_match
-        self.device, self.seed = device, seed
-        own = sorted({"channels", "low_band", "seed"} & set(settings))
-        Settings().replace(**settings)
-        self._settings = {name: settings[name] for name in settings if name not in own}
+        self.quality, self.mix, self.output_gain_db = quality, mix, output_gain_db
+        self.target, self.target_match, self.device = target, target_match, device
+        settings |= {name: value for name, value in (("channels", channels), ("low_band", low_band), ("seed", seed))
+                     if value is not None}
+        values = load_preset(preset).settings(quality, **settings)
+        self._settings = {name: getattr(values, name) for name in settings}
 
     @classmethod
     def from_preset(cls, name: str, **overrides) -> "GenerativeEQ":
@@ -161,8 +161,7 @@ class GenerativeEQ:
     @property
     def settings(self) -> Settings:
         """All hyper-parameters in effect."""
-        own = {"channels": self.channels, "low_band": self.low_band, "seed": self.seed}
-        return load_preset(self.preset).settings(self.quality, **(self._settings | own))
+        return load_preset(self.preset).settings(self.quality, **self._settings)
 
     def reset(self) -> None:
         """Forgets the layout of the last array, as every Pedalboard plugin does; there is no other state."""
@@ -228,8 +227,7 @@ class GenerativeEQ:
         return now
 
     def __repr__(self) -> str:
-        defaults = {"quality": "standard", "channels": "auto", "mix": 1.0, "output_gain_db": 0.0, "low_band": "keep",
-                    "target_match": 0.0, "device": "auto", "seed": 0}
+        defaults = {"quality": "standard", "mix": 1.0, "output_gain_db": 0.0, "target_match": 0.0, "device": "auto"}
         shown = {"preset": self.preset}
         shown |= {name: getattr(self, name) for name, default in defaults.items() if getattr(self, name) != default}
         if self.target is not None:

@@ -154,7 +154,7 @@ class Restorer:
             notes.append(f"Worked at {prior.sample_rate} Hz (the recording has {sample_rate:g} Hz); "
                          f"{'what lies' if kept else 'nothing is made'} above {prior.sample_rate / 2:g} Hz"
                          f"{' stays as it was' if kept else ''}.")
-        working = _resample(signal, sample_rate, prior.sample_rate)
+        working = resample(signal, sample_rate, prior.sample_rate)
         offset = working.mean(dim=-1, keepdim=True)
         working = working - offset
         reference = self._reference_ltas()
@@ -196,11 +196,11 @@ class Restorer:
         restored = restored / gain
         if prior.emphasis:
             restored = prior.emphasis.undo(restored)
-        restored = _resample(restored, prior.sample_rate, sample_rate)
+        restored = resample(restored, prior.sample_rate, sample_rate)
         length = audio.shape[-1]
         restored = torch.nn.functional.pad(restored, (0, max(length - restored.shape[-1], 0)))[..., :length]
         if settings.high_band == "keep" and sample_rate > prior.sample_rate:
-            lower = _resample(_resample(signal, sample_rate, prior.sample_rate), prior.sample_rate, sample_rate)
+            lower = resample(resample(signal, sample_rate, prior.sample_rate), prior.sample_rate, sample_rate)
             restored = restored + signal - lower[..., :length]
         return self._result(audio, spread(restored).numpy(), sample_rate, equalizer, response, reference, notes)
 
@@ -361,7 +361,7 @@ class Restorer:
         level_db = np.maximum(level_db - np.interp(reference_hz, hz, level_db), -120.0)
         size = ltas_fft_size(prior.sample_rate)
         bins_hz = np.linspace(0, prior.sample_rate / 2, size // 2 + 1)
-        power = [smooth_octave(ltas(_resample(torch.from_numpy(x), sample_rate, prior.sample_rate), size))
+        power = [smooth_octave(ltas(resample(torch.from_numpy(x), sample_rate, prior.sample_rate), size))
                  for x in (audio, restored)]
         plain = resample_spectrum(reference.double(), len(bins_hz))
         if prior.emphasis:
@@ -411,7 +411,8 @@ def _aligned_db(power: np.ndarray, hz: np.ndarray) -> np.ndarray:
     return (level_db - level_db[(hz >= 300) & (hz <= 3000)].mean())[1:]
 
 
-def _resample(x: Tensor, source_hz: float, target_hz: float) -> Tensor:
+def resample(x: Tensor, source_hz: float, target_hz: float) -> Tensor:
+    """Audio (..., samples) at another rate in Hz; the passband reaches to 0.97 of the lower Nyquist frequency."""
     if source_hz == target_hz or x.shape[-1] == 0:
         return x
     return AF.resample(x, int(source_hz), int(target_hz), lowpass_filter_width=64, rolloff=0.97,

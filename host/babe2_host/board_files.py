@@ -100,6 +100,9 @@ class _Reader:
         except ValueError as error:
             raise BoardError(f"{self.path}: {error}") from error
 
+    def title(self) -> str:
+        return self._title(self._content(), "")
+
     def _content(self) -> dict:
         if not os.path.isfile(self.path):
             raise BoardError(f"{self.path} is not a file." if os.path.exists(self.path) else
@@ -383,6 +386,17 @@ def find_board(name_or_path: str | os.PathLike) -> Path:
     if text not in shipped and text not in users:
         raise BoardError(f"{unknown('board', text, list_boards())} A file is given with its ending, .toml.")
     return (shipped | users)[text]
+
+
+def describe_boards() -> list[str]:
+    """A line for each board: its name, and its title or what is wrong with its file."""
+    lines = []
+    for name in list_boards():
+        try:
+            lines.append(f"{name:16} {_Reader(find_board(name), {}, False).title()}")
+        except BoardError as error:
+            lines.append(f"{name:16} cannot be used: {error}")
+    return lines
 
 
 def _boards_in(folder: Path) -> dict[str, Path]:

@@ -37,6 +37,8 @@ class WeightsError(UserError):
 class DownloadError(WeightsError):
     """A download that failed; the message says why, and how to install the file without it."""
 
+    exit_code = 1  # no mistake of the user's
+
 
 class _BrokenOff(Exception):
     """The connection ended before the file did."""

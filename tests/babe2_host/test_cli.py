@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import soundfile
 
-import babe2_fx.priors
+import babe2_fx.effect
 import babe2_fx.restoration
 from babe2_fx.presets import load_preset
 from babe2_fx.settings import BASELINES, Settings
@@ -33,7 +33,7 @@ def no_presets_or_weights_of_the_users_own(tmp_path_factory, monkeypatch):
 @pytest.fixture
 def folder(tmp_path, monkeypatch):
     """An empty working folder, and the stand-in prior in the place of every preset's."""
-    monkeypatch.setattr(babe2_fx.priors, "load_prior", lambda path, device=None: tiny_prior())
+    monkeypatch.setattr(babe2_fx.effect, "shared_prior", lambda path, device="auto": tiny_prior())
     monkeypatch.chdir(tmp_path)
     return tmp_path
 
@@ -288,8 +288,15 @@ def test_a_disk_that_fills_while_the_result_is_written_simulated_by_a_failing_wr
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
     monkeypatch.setattr(audio_files, "_write_samples", fills)
     assert restore(notes_wav, "-o", "out.wav") == cli.MISTAKE
-    assert "out.wav could not be written: no space left on device." in capsys.readouterr().err
-    assert names(folder) == ["in.wav"]
+    said = capsys.readouterr().err
+    assert "out.wav could not be written: no space left on device." in said and "--resume goes on" in said
+    assert names(folder) == ["in.wav", "out.wav.unfinished"]
+    monkeypatch.undo()
+    monkeypatch.chdir(folder)
+    monkeypatch.setattr(babe2_fx.effect, "shared_prior", lambda path, device="auto": tiny_prior())
+    assert restore(notes_wav, "-o", "out.wav", "--resume") == cli.OK
+    assert "1 finished block of the earlier run was taken over." in capsys.readouterr().err
+    assert names(folder) == ["in.wav", "out.wav"]
 
 
 # --------------------------------------------------------------------------------------- the other commands

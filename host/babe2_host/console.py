@@ -1,0 +1,113 @@
+"""What all commands share: exit codes, mistakes, progress on stderr, and reading of options."""
+
+from __future__ import annotations
+
+import platform
+import sys
+from collections.abc import Callable, Generator
+from contextlib import closing
+from dataclasses import fields
+from importlib import metadata
+
+from babe2_fx.errors import UserError
+from babe2_fx.settings import Settings
+
+OK, FAILED, MISTAKE, INTERRUPTED = 0, 1, 2, 130
+
+
+class UsageError(UserError):
+    """A mistake in the options; the message is a sentence for the user."""
+
+
+def speaker(quiet: bool) -> Callable[[str], None]:
+    """What says a line to the user, on stderr; nothing if `quiet`."""
+    return (lambda line: None) if quiet else (lambda line: print(line, file=sys.stderr))
+
+
+def fail(sentence: str, code: int) -> int:
+    """Says what went wrong; returns the exit code."""
+    print(f"babe2: {sentence}", file=sys.stderr)
+    return code
+
+
+def watch(run: Generator, quiet: bool):
+    """Runs a generator of `Progress` to its end under a progress bar on stderr; returns its value."""
+    from tqdm import tqdm
+    # In a log each update is a line of its own, so there they are few.
+    interval_s = 0.2 if sys.stderr.isatty() else 10.0
+    with closing(run), tqdm(total=1.0, disable=quiet, file=sys.stderr, mininterval=interval_s, smoothing=0.1,
+                            bar_format="{percentage:3.0f}%|{bar:24}| {desc}{elapsed} elapsed, {remaining} left") as bar:
+        while True:
+            try:
+                now = next(run)
+            except StopIteration as end:
+                bar.update(1 - bar.n)
+                return end.value
+            bar.set_description_str(f"block {now.block}/{now.blocks}, step {now.step}/{now.steps}, "
+                                    f"sigma {now.sigma:.2g}, ", refresh=False)
+            bar.update(now.share_done - bar.n)
+
+
+# ---------------------------------------------------------------------------------------------------- options
+
+def parse_overrides(pairs: list[str], seed: int | None = None) -> dict[str, str | int | float]:
+    """`["steps=20", ...]` as settings' names and values; `seed` is one more. Raises UsageError."""
+    known = {item.name: item for item in fields(Settings)}
+    overrides = {}
+    for pair in pairs:
+        name, equals, text = (part.strip() for part in pair.partition("="))
+        if not equals or not name or not text:
+            raise UsageError(f"--set needs NAME=VALUE, as in --set steps=20, not {pair!r}.")
+        if name not in known:
+            raise UsageError(f"There is no setting called {name!r}; `babe2 settings` lists them.")
+        overrides[name] = text if known[name].metadata["choices"] else _number(text)
+    if seed is not None:
+        overrides["seed"] = seed
+    return overrides
+
+
+def _number(text: str) -> int | float | str:
+    for kind in (int, float):
+        try:
+            return kind(text)
+        except ValueError:
+            continue
+    return text  # the settings say best what they expected
+
+
+def checked(make: Callable):
+    """What `make` returns; its ValueError as a mistake in the options."""
+    try:
+        return make()
+    except UserError:
+        raise
+    except (ValueError, OverflowError) as error:
+        raise UsageError(str(error)) from error
+
+
+def choose_device(name: str) -> str:
+    """"cpu" or "cuda", for those or "auto". Raises UsageError for a GPU that is not there."""
+    if name == "cpu":
+        return name
+    import torch
+    if torch.cuda.is_available():
+        return "cuda"
+    if name == "cuda":
+        raise UsageError("There is no CUDA GPU that PyTorch can use here; take --device cpu or auto.")
+    return "cpu"
+
+
+# ---------------------------------------------------------------------------------------------------- records
+
+def version(distribution: str) -> str:
+    """The installed version of a distribution, or a sentence's worth of why there is none."""
+    try:
+        return metadata.version(distribution)
+    except metadata.PackageNotFoundError:
+        return "not installed"
+
+
+def versions() -> dict[str, str]:
+    """What a result may depend on, for the record of a run."""
+    return {name: version(name) for name in ("babe2-fx", "torch", "torchaudio", "numpy", "scipy")} | {
+        "python": platform.python_version(), "platform": platform.platform()}
