@@ -18,7 +18,7 @@ from .priors import Prior, load_prior
 from .restoration import Journal, Progress, RestorationResult, Restorer
 from .running import finish, relay
 from .settings import Settings
-from .spectra import TargetProfile, ltas, ltas_distance_db, ltas_fft_size, match_target
+from .spectra import TargetProfile, ltas, ltas_distance_db, ltas_fft_size, match_target, smooth_octave
 
 DEVICES = ("auto", "cpu", "cuda")
 
@@ -92,7 +92,8 @@ class GenerativeEQ:
         ValueError: an unknown name or a value out of range; the message says which and what is allowed.
         PresetError, PriorError, TargetError: a preset, prior or target that cannot be used.
 
-    After a run `result` holds the `RestorationResult` of the last run in any thread, else None.
+    After a run `result` holds the `RestorationResult` of the last run in any thread, else None; `ltas_distance_db` the
+    distance of its spectrum from the target's before and after, in dB (Eq. 14), in the prior's band.
     """
 
     channels = _setting("channels")
@@ -213,10 +214,10 @@ class GenerativeEQ:
             result = yield from relay(Restorer(prior, settings, target, journal).run(audio, sample_rate), self._tell)
             restored = result.audio
             wanted = target or TargetProfile.from_prior(prior)
+            highest_hz = min(sample_rate, prior.sample_rate) / 2
             if match:
-                restored = match_target(torch.from_numpy(restored), sample_rate, wanted, match,
-                                        min(sample_rate, prior.sample_rate) / 2).numpy()
-            distances = tuple(_distance_db(x, sample_rate, wanted) for x in (audio, restored))
+                restored = match_target(torch.from_numpy(restored), sample_rate, wanted, match, highest_hz).numpy()
+            distances = tuple(_distance_db(x, sample_rate, wanted, highest_hz) for x in (audio, restored))
         output = gain * (mix * restored + (1 - mix) * audio) if mix < 1 else gain * restored
         self.result, self.ltas_distance_db = result, distances
         return from_planar(output, layout)
@@ -249,11 +250,13 @@ class GenerativeEQ:
         return copy.copy(self)  # what is shared (prior, target, result) is never changed in place
 
 
-def _distance_db(audio: np.ndarray, sample_rate: float, target: TargetProfile) -> float:
-    """Eq. 14 of audio (channels, samples) against a target, both at unit variance."""
-    size = ltas_fft_size(sample_rate)
-    power = ltas(torch.from_numpy(audio), size)
+def _distance_db(audio: np.ndarray, sample_rate: float, target: TargetProfile, highest_hz: float) -> float:
+    """Eq. 14 of audio (channels, samples) against a target, both at unit variance, in the prior's band."""
+    power = smooth_octave(ltas(torch.from_numpy(audio), ltas_fft_size(sample_rate), mirrored=False))
+    reference = target.to_ltas(sample_rate, len(power))
+    # Ratios tell nothing where resampling has taken both away.
+    band = torch.linspace(0, sample_rate / 2, len(power)) <= 0.95 * highest_hz
+    power, reference = power[band], reference[band]
     if not float(power.max()) > 0:
         return float("nan")
-    reference = target.to_ltas(sample_rate, len(power))
-    return ltas_distance_db(power / power.mean() * reference.mean(), reference)
+    return ltas_distance_db(power / power.mean(), reference / reference.mean())

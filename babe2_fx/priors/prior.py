@@ -7,13 +7,12 @@ from functools import cached_property
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
+from ..spectra.fir import TAPS as EMPHASIS_TAPS  # noqa: F401 - how far an emphasis reaches
+from ..spectra.fir import zero_phase
 from .edm import Preconditioning
 from .network import CQTDiff
-
-EMPHASIS_TAPS = 4097
 
 
 class Emphasis:
@@ -30,35 +29,13 @@ class Emphasis:
     def __init__(self, gain_db: Tensor):
         self.gain_db = gain_db.detach().double().cpu()
 
-    def _taps(self, gain_db: Tensor) -> Tensor:
-        half = EMPHASIS_TAPS // 2
-        frequencies = torch.linspace(0, 1, half + 1, dtype=torch.float64)
-        position = frequencies * (len(gain_db) - 1)
-        low = position.floor().long().clamp(max=len(gain_db) - 2)
-        level = torch.lerp(gain_db[low], gain_db[low + 1], position - low)
-        impulse = torch.fft.fftshift(torch.fft.irfft(10 ** (level / 20), n=2 * half))
-        # Odd length, centred; the window only touches what is already below the curve's own smoothness.
-        impulse = torch.cat([impulse, impulse[:1]])
-        return impulse * torch.hann_window(EMPHASIS_TAPS, periodic=False, dtype=torch.float64).sqrt()
-
-    def _filter(self, x: Tensor, gain_db: Tensor) -> Tensor:
-        """Zero-phase convolution of (..., samples), in chunks so that memory does not grow with the square."""
-        taps = self._taps(gain_db).to(x)
-        half, chunk = EMPHASIS_TAPS // 2, 1 << 18
-        size = chunk + EMPHASIS_TAPS - 1
-        response = torch.fft.rfft(taps, n=size)
-        padded = F.pad(x, (half, half + (-x.shape[-1]) % chunk))
-        pieces = [torch.fft.irfft(torch.fft.rfft(padded[..., start:start + size], n=size) * response, n=size)
-                  [..., 2 * half:] for start in range(0, x.shape[-1], chunk)]
-        return torch.cat(pieces, dim=-1)[..., :x.shape[-1]] if pieces else x.clone()
-
     def apply(self, x: Tensor) -> Tensor:
         """Audio (..., samples) -> the prior's domain, same shape."""
-        return self._filter(x, self.gain_db)
+        return zero_phase(x, self.gain_db)
 
     def undo(self, x: Tensor) -> Tensor:
         """The prior's domain (..., samples) -> audio, same shape."""
-        return self._filter(x, -self.gain_db)
+        return zero_phase(x, -self.gain_db)
 
 
 class Prior:

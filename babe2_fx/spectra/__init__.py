@@ -1,5 +1,6 @@
 """Spectra: the filters' STFT, long-term average spectra and what they tell of a medium, target profiles."""
 
+from .fir import zero_phase
 from .ltas import (
     deviation_db,
     ltas,
@@ -17,4 +18,5 @@ from .target import TargetError, TargetProfile
 
 __all__ = ["FILTER_BINS", "Medium", "TargetError", "TargetProfile", "analyse", "apply_response", "deviation_db",
            "filter_frequencies", "heard", "ltas", "ltas_distance_db", "ltas_fft_size", "ltas_response", "match_target",
-           "noise_floor", "resample_spectrum", "smooth_octave", "synthesise", "third_octave_levels_db"]
+           "noise_floor", "resample_spectrum", "smooth_octave", "synthesise", "third_octave_levels_db",
+           "zero_phase"]

@@ -8,19 +8,20 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from .fir import zero_phase
 from .ltas import ltas
-from .stft import apply_response, filter_frequencies
 from .target import TargetProfile
 
 LIMIT_DB = 24.0  # what is further from the target than this is not there at all
-TAPER_DB = 30.0  # below the target's peak: so far down it is a wish for silence, and is followed no further
+TAPER_DB = 70.0  # below the target's peak: so far down it is a wish for silence, and is followed no further
+BINS = 2049  # of the gain's curve
 ROUNDS = 3  # the spectrum's frames overlap, so that one correction by bands leaves a remainder
 
 
 def third_octave_levels_db(audio: Tensor, sample_rate: float) -> tuple[np.ndarray, np.ndarray]:
     """Centre frequencies in Hz from 50 Hz to 0.95 Nyquist, and mean power in dB of each third octave, both (bands,)."""
     size = 2 ** math.ceil(math.log2(sample_rate / 5))  # 5 Hz a bin: the lowest bands have several
-    power = ltas(audio, size).numpy()
+    power = ltas(audio, size, mirrored=False).numpy()
     hz = np.linspace(0, sample_rate / 2, len(power))
     top = 3 * math.log2(0.95 * sample_rate / 2 / 1000)
     centres = 1000 * 2 ** (np.arange(math.ceil(3 * math.log2(0.05)), math.floor(top) + 1) / 3)
@@ -49,9 +50,9 @@ def match_target(audio: Tensor, sample_rate: float, target: TargetProfile, amoun
         gain_db -= np.median(gain_db[counts])
         held = np.interp(np.log2(centres), np.log2(centres[counts]), gain_db[counts])
         held = np.clip(amount * held, -LIMIT_DB, LIMIT_DB)
-        bins_hz = filter_frequencies(sample_rate).numpy()
-        bins_db = np.interp(np.log2(np.maximum(bins_hz, 1.0)), np.log2(centres), held)
-        audio = apply_response(audio, torch.from_numpy(10 ** (bins_db / 20)))
+        bins_hz = np.linspace(0, sample_rate / 2, BINS)
+        curve_db = np.interp(np.log2(np.maximum(bins_hz, 1.0)), np.log2(centres), held)
+        audio = zero_phase(audio, torch.from_numpy(curve_db))
         if amount < 1:  # a part of the way is gone once
             break
     return audio * (power / audio.square().mean().clamp(min=1e-30)).sqrt()

@@ -85,7 +85,7 @@ class TargetProfile:
         signal = torch.from_numpy(np.ascontiguousarray(audio, dtype=np.float32))
         if not signal.numel() or not signal.isfinite().all() or float(signal.std()) == 0:
             raise TargetError("The target recording is silent or has samples that are not numbers.")
-        power = smooth_octave(ltas(signal / signal.std(), ltas_fft_size(sample_rate)))
+        power = smooth_octave(ltas(signal / signal.std(), ltas_fft_size(sample_rate), mirrored=False))
         return cls._from_power(np.linspace(0, sample_rate / 2, len(power))[1:], power.numpy()[1:])
 
     @classmethod

@@ -65,8 +65,8 @@ def write_report(folder: str | os.PathLike, recording: AudioFile, result, prior,
     try:
         temporary.mkdir()
         equalizer_picture(temporary / FILES[0], result, recording.path.name)
-        spectrograms_picture(temporary / FILES[1], recording.audio, result.audio, recording.sample_rate,
-                             prior.sample_rate, recording.path.name)
+        spectrograms_picture(temporary / FILES[1], (recording.audio, recording.sample_rate),
+                             (result.audio, result.sample_rate), prior.sample_rate, recording.path.name)
         text = json.dumps(run_record(recording, result, prior, record), indent=2, ensure_ascii=False)
         (temporary / FILES[2]).write_text(text + "\n", encoding="utf-8")
         if folder.exists():
@@ -160,23 +160,24 @@ def equalizer_picture(path: Path, result, title: str) -> None:
         learned.set_xlabel("frequency, Hz")
 
 
-def spectrograms_picture(path: Path, before: np.ndarray, after: np.ndarray, sample_rate: float,
+def spectrograms_picture(path: Path, before: tuple[np.ndarray, float], after: tuple[np.ndarray, float],
                          prior_rate: float, title: str) -> None:
     """Before above after, one colour scale, up to a little above the prior's highest frequency.
 
-    before, after: (channels, samples), drawn as the mean of their channels.
+    before, after: audio (channels, samples), drawn as the mean of its channels, and its rate in Hz.
     """
-    top_hz = min(sample_rate / 2, 0.6 * prior_rate)
-    images = [_spectrogram_db(audio, sample_rate, top_hz) for audio in (before, after)]
+    top_hz = min(max(before[1], after[1]) / 2, 0.6 * prior_rate)
+    images = [_spectrogram_db(audio, rate, min(top_hz, rate / 2)) for audio, rate in (before, after)]
     loudest = max(float(image.max()) for image in images)
     colours = _colours_on_white()
-    duration_s = before.shape[1] / sample_rate
+    duration_s = before[0].shape[1] / before[1]
     with _figure(path, (10, 7)) as figure:
         panels = figure.subplots(2, 1, sharex=True, sharey=True)
-        for axes, image, name in zip(panels, images, ("before", "after")):
+        for axes, image, name, rate in zip(panels, images, ("before", "after"), (before[1], after[1])):
             drawn = axes.imshow(image, origin="lower", aspect="auto",
-                                extent=(0, duration_s, 0, top_hz / 1000), vmin=loudest - RANGE_DB,
+                                extent=(0, duration_s, 0, min(top_hz, rate / 2) / 1000), vmin=loudest - RANGE_DB,
                                 vmax=loudest, cmap=colours, interpolation="antialiased")
+            axes.set_ylim(0, top_hz / 1000)
             axes.grid(False)
             axes.set_ylabel("frequency, kHz")
             axes.set_title(f"{title}: {name}" if name == "before" else name, loc="left")

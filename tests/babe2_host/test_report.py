@@ -64,7 +64,7 @@ def test_louder_and_higher_is_darker_and_further_up(tmp_path, make_notes):
     """A tone at 8 kHz after silence shows in the upper half of the lower panel only."""
     time_s = np.arange(RATE) / RATE
     tone = 0.5 * np.sin(2 * np.pi * 8000 * time_s)[None].astype(np.float32)
-    report.spectrograms_picture(tmp_path / "a.png", 0 * tone, tone, RATE, 22050, "tone")
+    report.spectrograms_picture(tmp_path / "a.png", (0 * tone, RATE), (tone, RATE), 22050, "tone")
     picture = imread(tmp_path / "a.png")[..., :3].mean(axis=2)
     height, width = picture.shape
     inside = picture[:, width // 4:width // 2]

@@ -170,12 +170,10 @@ def _run(args: argparse.Namespace, make_board, record: dict, chosen: str, source
     if args.report:
         from ..report import write_report
         record |= {"seed": seed, "output": args.output, "time_taken_s": round(done.taken_s, 3),
-                   "level_lowered_db": round(done.lowered_db, 3), "notes": done.notes,
+                   "level_lowered_db": round(done.lowered_db, 3), "notes": list(done.notes),
                    "ltas_distance_db": effects[0].ltas_distance_db, "versions": versions()}
-        result = effects[0].result
-        if done.sample_rate == recording.sample_rate:
-            result = replace(result, audio=done.audio)  # the board's, not the effect's alone
-        write_report(args.report, recording, result, effects[0].prior, json.loads(json.dumps(record)))
+        result = replace(effects[0].result, audio=done.audio)  # the board's, not the effect's alone
+        write_report(args.report, recording, result, effects[0].prior, record)
         say(f"Wrote {args.report}: equalizer.png, spectrograms.png, report.json.")
     return OK
 
