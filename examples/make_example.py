@@ -2,7 +2,7 @@
 
     python examples/make_example.py CACHE_DIR
 
-CACHE_DIR receives the piano samples (see babe2_fx/training/piano.py). What was done to the clean audio is known
+CACHE_DIR receives the piano samples (see babe2_fx/training/piano). What was done to the clean audio is known
 exactly: the zero-phase response of `horn_response_db`, then noise at -50 dB.
 """
 
@@ -13,17 +13,11 @@ import numpy as np
 import soundfile
 import soxr
 
-from babe2_fx.training.piano import (
-    HELD_OUT,
-    SAMPLE_RATE,
-    Piano,
-    corpus_paths,
-    fetch_samples,
-    load_samples,
-    parse_score,
-    perform,
-    render,
-)
+from babe2_fx.training.piano import SAMPLE_RATE
+from babe2_fx.training.piano.performance import perform
+from babe2_fx.training.piano.rooms import record
+from babe2_fx.training.piano.salamander import SampledPiano, fetch_samples, load_samples
+from babe2_fx.training.piano.scores import HELD_OUT, corpus_paths, parse_score
 
 DURATION_S = 10.0
 OUT_RATE = 44100  # Hz
@@ -58,9 +52,10 @@ def main(cache_dir):
     name = HELD_OUT[0]
     kind, path = next((k, p) for n, k, p in corpus_paths() if n == name)
     rng = np.random.default_rng(SEED)
-    piano = Piano(*load_samples(fetch_samples(cache_dir)), rng)
+    piano = SampledPiano(*load_samples(fetch_samples(cache_dir)), rng)
     played = perform(parse_score(path, name, kind), rng, DURATION_S)
-    clean = soxr.resample(render(piano, played, DURATION_S, rng), SAMPLE_RATE, OUT_RATE)[: int(DURATION_S * OUT_RATE)]
+    recording = record(piano.play(played, DURATION_S + 1, rng), SAMPLE_RATE, rng)
+    clean = soxr.resample(recording, SAMPLE_RATE, OUT_RATE)[: int(DURATION_S * OUT_RATE)]
     fade = OUT_RATE // 2
     clean[-fade:] *= np.cos(np.linspace(0, np.pi / 2, fade)) ** 2
     for file, audio in (("piano_78_clean.flac", clean), ("piano_78.flac", degrade(clean, OUT_RATE, rng))):

@@ -1,51 +1,259 @@
-"""Training material: a folder of audio, held in memory in a prior's domain, cut into random blocks."""
+"""Training material: a folder of audio, decoded once into a cache, from which random crops are read.
+
+The cache holds each recording as mono half-precision samples at the prior's rate, with its level and its spectrum.
+It is mapped into memory, not read, so that a folder may be larger than that. All that a prior must know of the
+material (level, emphasis, LTAS) follows from the spectra, in any domain.
+"""
 
 from __future__ import annotations
 
+import hashlib
+import json
+import math
+import os
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import soundfile
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from ..priors import Emphasis
-from ..spectra import smooth_octave
+from ..priors.prior import EMPHASIS_TAPS
+from ..spectra import ltas, ltas_fft_size, smooth_octave
+from .config import TrainingConfig, TrainingError
+
+FFT_SIZE = 4096  # of the spectrum that the emphasis is made from
+SUFFIXES = {f".{name.lower()}" for name in soundfile.available_formats() if name != "RAW"} | {
+    ".aif", ".aifc", ".m4a", ".mp4", ".aac", ".wma", ".oga", ".opus"}
+CHUNK = 1 << 20  # samples that are worked on at once
+SILENT = 1e-5  # standard deviation; half precision resolves no music below
+MOST_SPECTRA = 200  # for the spread of the spectra: more tell nothing more
+HELD_OUT_FOLDER = "heldout"
 
 
-def read_mono(path: Path, sample_rate: int) -> Tensor:
-    """A file as float32 (samples,). Raises ValueError if its rate is not `sample_rate` (Hz)."""
-    audio, rate = soundfile.read(path, dtype="float32", always_2d=True)
-    if rate != sample_rate:
-        raise ValueError(f"{path} is at {rate} Hz; the material for this prior must be at {sample_rate} Hz.")
-    return torch.from_numpy(audio.mean(axis=1))
+@dataclass(frozen=True)
+class Recording:
+    """One recording of the cache.
 
-
-def power_spectrum(recordings: list[Tensor], fft_size: int) -> Tensor:
-    """Mean power spectrum (fft_size // 2 + 1,) over recordings of unit variance; for the emphasis and the LTAS.
-
-    Scaled as the LTAS of the paper (Sec. 3.4): Hann window, hop a quarter, 1 / sqrt(sum of the window).
+    key: hash of the file's content · file: its samples, float16 · samples: how many · deviation: their standard
+    deviation · power: their power spectrum (2049,) · ltas: the same at the LTAS's resolution (bins,).
     """
-    window = torch.hann_window(fft_size)
-    total = torch.zeros(fft_size // 2 + 1, dtype=torch.float64)
-    for audio in recordings:
-        spectrum = torch.stft(audio / audio.std(), fft_size, fft_size // 4, window=window, center=False,
-                              return_complex=True)
-        total += spectrum.abs().square().mean(-1).double() / window.sum()
-    return (total / len(recordings)).float()
+
+    name: str
+    key: str
+    file: Path
+    samples: int
+    deviation: float
+    power: Tensor
+    ltas: Tensor
+
+    def level(self, emphasis: Emphasis | None) -> float:
+        """Standard deviation in a prior's domain."""
+        if emphasis is None:
+            return self.deviation
+        gain = _power_gain(emphasis, len(self.power))
+        return self.deviation * math.sqrt(float(self.power.double() @ gain / self.power.double().sum()))
 
 
-def spectral_spread_db(recordings: list[Tensor], fft_size: int) -> Tensor:
-    """Standard deviation in dB of the recordings' third-octave spectra, (fft_size // 2 + 1,).
+# ---------------------------------------------------------------------------------------------------- reading
 
-    Each is first aligned by its mean level over log frequency, for loudness is no property of a recording's spectrum.
+def find_recordings(folder: Path) -> list[Path]:
+    """All audio files below a folder, sorted. Raises TrainingError where there are none.
+
+    Hidden files and folders do not count, nor folders NAME.run, where a run keeps examples that it drew.
     """
-    levels = torch.stack([10 * smooth_octave(power_spectrum([audio], fft_size)).clamp(min=1e-20).log10()
-                          for audio in recordings]).double()
-    weight = 1 / torch.arange(1, levels.shape[1], dtype=torch.float64)
-    mean = (levels[:, 1:] @ weight) / weight.sum()
-    return (levels - mean[:, None]).std(dim=0, unbiased=False).float()
+    if not folder.exists():
+        raise TrainingError(f"There is no folder {folder}.")
+    if not folder.is_dir():
+        raise TrainingError(f"{folder} is a file; training needs a folder of recordings.")
+    try:
+        found = sorted(path for path in folder.rglob("*") if path.suffix.lower() in SUFFIXES and path.is_file()
+                       and not any(part.startswith(".") or part.endswith(".run")
+                                   for part in path.relative_to(folder).parts))
+    except OSError as error:
+        raise TrainingError(f"{error.filename or folder} cannot be read: {error.strerror}.") from error
+    if not found:
+        raise TrainingError(f"{folder} holds no audio files (WAV, FLAC, AIFF, OGG, MP3, ...).")
+    return found
 
+
+def prepare(files: list[Path], folder: Path, cache: Path, sample_rate: int,
+            notes: list[str]) -> Iterator[Recording | None]:
+    """Decodes what is not in the cache yet; yields the recording of each file of the folder as it is ready, in order.
+
+    For a file that cannot be used, None is yielded and a sentence added to `notes`.
+    """
+    cache.mkdir(parents=True, exist_ok=True)
+    index = _Index(cache / "index.json")
+
+    def ready(path: Path) -> Recording | TrainingError:
+        try:
+            return _cached(path, path.relative_to(folder).as_posix(), cache, sample_rate, index)
+        except TrainingError as error:
+            return error
+
+    workers = min(8, os.cpu_count() or 1)
+    with ThreadPoolExecutor(workers) as pool:
+        try:
+            for result in pool.map(ready, files):
+                if isinstance(result, TrainingError):
+                    notes.append(f"{result} It is left out.")
+                yield result if isinstance(result, Recording) else None
+        finally:
+            pool.shutdown(cancel_futures=True)
+            index.save()
+
+
+class _Index:
+    """The hashes of files that have not changed since they were read, so that a large folder opens at once."""
+
+    def __init__(self, path: Path):
+        self.path, self.keys = path, {}
+        try:
+            self.keys = dict(json.loads(path.read_text(encoding="utf-8")))
+        except (OSError, ValueError, TypeError):  # it can be made again
+            pass
+
+    def key(self, path: Path) -> str:
+        there = path.stat()
+        state = f"{path.resolve()}|{there.st_size}|{there.st_mtime_ns}"
+        if state not in self.keys:
+            with open(path, "rb") as file:
+                self.keys[state] = hashlib.file_digest(file, lambda: hashlib.blake2b(digest_size=16)).hexdigest()
+        return self.keys[state]
+
+    def save(self) -> None:
+        part = self.path.with_suffix(f".{os.getpid()}.part")
+        part.write_text(json.dumps(self.keys, indent=0), encoding="utf-8")
+        os.replace(part, self.path)
+
+
+def _cached(path: Path, name: str, cache: Path, sample_rate: int, index: _Index) -> Recording:
+    """A recording from the cache, put there first if need be. Raises TrainingError where it cannot be used."""
+    try:
+        key = index.key(path)
+    except OSError as error:
+        raise TrainingError(f"{path} cannot be read: {error.strerror or error}.") from error
+    samples_file = cache / f"{key}-{sample_rate}.f16"
+    facts_file = samples_file.with_suffix(".npz")  # written last: where it is, the samples are whole
+    if not facts_file.exists():
+        _decode_into(path, samples_file, sample_rate)
+        facts = _facts(np.memmap(samples_file, np.float16, "r"), sample_rate)
+        part = facts_file.with_suffix(f".{os.getpid()}.part")
+        with open(part, "wb") as file:
+            np.savez(file, **facts)
+        os.replace(part, facts_file)
+    with np.load(facts_file) as facts:
+        recording = Recording(name, key, samples_file, int(facts["samples"]), float(facts["deviation"]),
+                              torch.from_numpy(facts["power"]), torch.from_numpy(facts["ltas"]))
+    if recording.samples * 2 != samples_file.stat().st_size:
+        raise TrainingError(f"{samples_file} is damaged: it is no longer as long as when it was written. Delete "
+                            f"the folder {cache}; it is made again from the recordings.")
+    if not math.isfinite(recording.deviation):
+        raise TrainingError(f"{path} has samples that are not finite numbers.")
+    if recording.deviation < SILENT:
+        raise TrainingError(f"{path} is silent.")
+    return recording
+
+
+def _decode_into(path: Path, target: Path, sample_rate: int) -> None:
+    # Two files of one content may be decoded at the same time.
+    part = target.with_suffix(f".{hashlib.blake2b(str(path).encode(), digest_size=4).hexdigest()}.part")
+    try:
+        with open(part, "wb") as file, np.errstate(over="ignore"):
+            for chunk in decode(path, sample_rate):
+                file.write(chunk.astype(np.float16).tobytes())
+        if part.stat().st_size < 2 * FFT_SIZE:
+            raise TrainingError(f"{path} is too short: {part.stat().st_size / 2 / sample_rate:.2f} s.")
+        os.replace(part, target)
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def decode(path: Path, sample_rate: int) -> Iterator[np.ndarray]:
+    """A recording as mono float32 at `sample_rate`, in pieces: what libsndfile reads, else what Pedalboard reads.
+
+    Raises TrainingError naming the file where it is empty, damaged, truncated or not audio.
+    """
+    try:
+        with soundfile.SoundFile(path) as file:
+            yield from _resampled(_chunks(path, file), file.samplerate, sample_rate)
+            return
+    except (soundfile.LibsndfileError, TypeError) as error:  # TypeError: a headerless file
+        first_error = error
+    from pedalboard.io import AudioFile
+    try:
+        with AudioFile(str(path)) as file:
+            chunks = (file.read(CHUNK).mean(axis=0) for _ in range(0, file.frames, CHUNK))
+            yield from _resampled(chunks, round(file.samplerate), sample_rate)
+    except (ValueError, RuntimeError, OSError) as error:
+        raise TrainingError(f"{path} is damaged or is not audio that can be read ({first_error}).") from error
+
+
+def _chunks(path: Path, file: soundfile.SoundFile) -> Iterator[np.ndarray]:
+    done = 0
+    while len(chunk := file.read(CHUNK, dtype="float32", always_2d=True)):
+        done += len(chunk)
+        yield chunk.mean(axis=1)
+    if done < file.frames and file.format != "MP3":  # the length in an MP3's header is a guess
+        raise TrainingError(f"{path} is truncated: its header promises {file.frames} samples and {done} are there.")
+
+
+def _resampled(chunks: Iterator[np.ndarray], source_hz: int, target_hz: int) -> Iterator[np.ndarray]:
+    if source_hz == target_hz:
+        yield from chunks
+        return
+    try:
+        import soxr
+    except ImportError as error:
+        raise TrainingError(f"The recordings are at {source_hz} Hz and the prior is at {target_hz} Hz; resampling "
+                            "needs soxr: pip install 'babe2-fx[train]'.") from error
+    stream = soxr.ResampleStream(source_hz, target_hz, 1, dtype="float32")
+    for chunk in chunks:
+        yield stream.resample_chunk(np.ascontiguousarray(chunk))
+    yield stream.resample_chunk(np.zeros(0, np.float32), last=True)
+
+
+def _facts(audio: np.ndarray, sample_rate: int) -> dict:
+    sizes = {"power": FFT_SIZE, "ltas": ltas_fft_size(sample_rate)}
+    sums = {name: torch.zeros(size // 2 + 1, dtype=torch.float64) for name, size in sizes.items()}
+    first = second = 0.0
+    for start in range(0, len(audio), CHUNK):
+        chunk = torch.from_numpy(audio[start:start + CHUNK].astype(np.float32))
+        first += float(chunk.double().sum())
+        second += float(chunk.double().square().sum())
+        for name, size in sizes.items():
+            sums[name] += ltas(chunk, size) * len(chunk)
+    spectra = {name: (total / len(audio)).numpy() for name, total in sums.items()}
+    variance = second / len(audio) - (first / len(audio)) ** 2
+    return spectra | {"samples": len(audio), "deviation": np.sqrt(np.maximum(variance, 0))}
+
+
+def split(recordings: list[Recording], share: float, folder: Path) -> tuple[list[Recording], list[Recording]]:
+    """Recordings to train on, and those held out: what lies in `heldout/`, else a share by the hash of their content.
+
+    A recording is on the same side in every run, whatever else is in the folder, and so are its copies.
+    Raises TrainingError where there are not two different recordings.
+    """
+    unique = sorted({recording.key: recording for recording in recordings}.values(), key=lambda r: r.key)
+    if len(unique) < 2:
+        raise TrainingError(f"{folder} holds {'one recording' if unique else 'no recording'} that can be used; there "
+                            "must be at least two different ones, to train on and to measure the loss on.")
+    apart = {r.key for r in recordings if r.name.split("/")[0] == HELD_OUT_FOLDER}
+    if not apart or len(apart) == len(unique):
+        apart = {r.key for r in unique if int(r.key[:8], 16) < share * 2 ** 32} or {unique[0].key}
+    if len(apart) == len(unique):
+        apart = {unique[0].key}
+    ordered = sorted(unique, key=lambda r: r.name)
+    return [r for r in ordered if r.key not in apart], [r for r in ordered if r.key in apart]
+
+
+# ---------------------------------------------------------------------------------------------- what it is like
 
 def flattening(power: Tensor, sample_rate: int, share: float, lowest_hz: float) -> Tensor:
     """Gain in dB (bins,) that takes away `share` (0 to 1) of a power spectrum's slope in dB.
@@ -55,7 +263,7 @@ def flattening(power: Tensor, sample_rate: int, share: float, lowest_hz: float) 
     """
     bins = len(power)
     hz = torch.linspace(0, sample_rate / 2, bins)
-    level = 10 * torch.log10(power.clamp(min=1e-20))
+    level = 10 * torch.log10(power.float().clamp(min=1e-20))
     octave = torch.log2(hz.clamp(min=lowest_hz))
     # Weights by 1/f, so that an octave counts the same wherever it lies.
     weights = torch.exp(-0.5 * ((octave[:, None] - octave[None]) / 0.35) ** 2) / hz.clamp(min=lowest_hz)[None]
@@ -63,31 +271,90 @@ def flattening(power: Tensor, sample_rate: int, share: float, lowest_hz: float) 
     return -share * (weights @ level) / weights.sum(1)
 
 
+def mean_power(recordings: list[Recording]) -> Tensor:
+    """Power spectrum (2049,) over recordings of unit variance."""
+    return torch.stack([r.power.double() / r.deviation ** 2 for r in recordings]).mean(0)
+
+
+def mean_ltas(recordings: list[Recording], emphasis: Emphasis | None) -> Tensor:
+    """LTAS (bins,) in a prior's domain, over recordings that have unit variance there."""
+    spectra = torch.stack([r.ltas.double() / r.level(emphasis) ** 2 for r in recordings]).mean(0)
+    return (spectra * _power_gain(emphasis, len(spectra))).float()
+
+
+def spectral_spread_db(recordings: list[Recording]) -> Tensor:
+    """Standard deviation in dB of the recordings' third-octave spectra, (bins,).
+
+    Each is first aligned by its mean level over log frequency, for loudness is no property of a recording's spectrum.
+    A fixed emphasis changes nothing of it.
+    """
+    recordings = recordings[:: math.ceil(len(recordings) / MOST_SPECTRA)]
+    levels = torch.stack([10 * smooth_octave(r.ltas.double()).clamp(min=1e-20).log10() for r in recordings])
+    weight = 1 / torch.arange(1, levels.shape[1], dtype=torch.float64)
+    mean = (levels[:, 1:] @ weight) / weight.sum()
+    return (levels - mean[:, None]).std(dim=0, unbiased=False).float()
+
+
+def common_level(recordings: list[Recording], emphasis: Emphasis | None) -> float:
+    """Standard deviation over all samples of all recordings, in a prior's domain."""
+    energy = sum(r.level(emphasis) ** 2 * r.samples for r in recordings)
+    return math.sqrt(energy / sum(r.samples for r in recordings))
+
+
+def _power_gain(emphasis: Emphasis | None, bins: int) -> Tensor:
+    """What an emphasis does to a power spectrum of so many bins from 0 Hz to Nyquist: (bins,) float64."""
+    if emphasis is None:
+        return torch.ones(bins, dtype=torch.float64)
+    gain_db = F.interpolate(emphasis.gain_db[None, None], size=bins, mode="linear", align_corners=True)[0, 0]
+    return 10 ** (gain_db / 10)
+
+
+# ------------------------------------------------------------------------------------------------------- crops
+
 class Material:
-    """Recordings brought to the prior's level and domain.
+    """Recordings brought to a prior's level and domain, crop by crop.
 
     Args:
-        files: audio files at the prior's rate.
-        sigma_data: standard deviation to which each recording is brought in the prior's domain.
+        recordings: of the cache.
+        emphasis: the prior's domain.
+        sigma_data: standard deviation of the data in that domain.
+        normalization: what is brought to it, as in `TrainingConfig`.
     """
 
-    def __init__(self, files: list[Path], sample_rate: int, sigma_data: float, emphasis: Emphasis | None):
-        self.recordings = []
-        for file in files:
-            audio = read_mono(file, sample_rate)
-            audio = emphasis.apply(audio) if emphasis else audio
-            # Half precision: hours of material stay in memory, its rounding lies 60 dB under the signal at all times.
-            self.recordings.append((audio * (sigma_data / audio.std())).half())
-        self.lengths = np.array([len(r) for r in self.recordings], dtype=float)
+    def __init__(self, recordings: list[Recording], emphasis: Emphasis | None, sigma_data: float,
+                 normalization: str = TrainingConfig.normalization):
+        self.recordings, self.emphasis = recordings, emphasis
+        self.sigma_data, self.normalization = sigma_data, normalization
+        self.samples = [np.memmap(r.file, np.float16, "r") for r in recordings]
+        self.levels = [r.level(emphasis) for r in recordings]
+        self.common = common_level(recordings, emphasis)
+        lengths = np.array([r.samples for r in recordings], dtype=float)
+        self.chances = lengths / lengths.sum()
 
     def batch(self, count: int, length: int, gain_db: float, rng: np.random.Generator) -> Tensor:
-        """Random blocks (count, length), each with a random gain of standard deviation `gain_db`."""
-        blocks = []
-        for index in rng.choice(len(self.recordings), count, p=self.lengths / self.lengths.sum()):
-            recording = self.recordings[index]
-            start = rng.integers(0, max(len(recording) - length, 0) + 1)
-            block = recording[start:start + length].float()
-            block = torch.nn.functional.pad(block, (0, length - len(block)))
-            sign = rng.choice((-1.0, 1.0))  # polarity carries no meaning
-            blocks.append(block * float(sign * 10 ** (rng.normal(0, gain_db) / 20)))
-        return torch.stack(blocks)
+        """Random crops (count, length), each with a random gain of standard deviation `gain_db`."""
+        return torch.stack([self._crop(index, length, gain_db, rng)
+                            for index in rng.choice(len(self.recordings), count, p=self.chances)])
+
+    def _crop(self, index: int, length: int, gain_db: float, rng: np.random.Generator) -> Tensor:
+        audio = self.samples[index]
+        start = int(rng.integers(0, max(len(audio) - length, 0) + 1))
+        reach = EMPHASIS_TAPS // 2 if self.emphasis else 0  # what the emphasis sees beyond the crop
+        left = max(start - reach, 0)
+        crop = torch.from_numpy(audio[left:start + length + reach].astype(np.float32))
+        if self.emphasis:
+            crop = self.emphasis.apply(crop)
+        crop = crop[start - left:start - left + length]
+        crop = F.pad(crop, (0, length - len(crop)))
+        sign = rng.choice((-1.0, 1.0))  # polarity carries no meaning
+        return crop * float(self._scale(index, crop) * sign * 10 ** (rng.normal(0, gain_db) / 20))
+
+    def _scale(self, index: int, crop: Tensor) -> float:
+        if self.normalization == "none":
+            return 1.0
+        if self.normalization == "collection":
+            return self.sigma_data / self.common
+        level = self.levels[index]
+        if self.normalization == "crop":
+            level = max(float(crop.std()), 0.1 * level)  # a pause is not blown up into music
+        return self.sigma_data / level

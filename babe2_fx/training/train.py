@@ -1,135 +1,178 @@
-"""Trains a prior on a folder of recordings (paper, App. A.1).
-
-    python -m babe2_fx.training.train DATA_DIR -o prior.safetensors --minutes 90
-
-DATA_DIR holds `train/` and `heldout/`. The learning rate falls to zero over the given time, so that a run uses the
-time it has; an interrupted run goes on from its last state, which lies beside the prior.
-"""
+"""Trains a prior on a folder of recordings, or fine-tunes one on it (paper, Sec. 5 and App. A.1)."""
 
 from __future__ import annotations
 
-import argparse
 import copy
-import json
-import logging
+import hashlib
+import itertools
 import math
-import os
+import shutil
 import time
-from dataclasses import asdict, dataclass, replace
+from collections import deque
+from collections.abc import Callable, Generator, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, closing
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
+import filelock
 import numpy as np
 import torch
 from torch import Tensor, nn
 
-from ..priors import CQTDiff, Emphasis, NetworkConfig, Preconditioning, load_prior, save_prior, warped_levels
-from ..spectra import ltas_fft_size
-from .material import Material, flattening, power_spectrum, read_mono, spectral_spread_db
-
-log = logging.getLogger(__name__)
+from ..priors import (
+    CQTDiff,
+    Emphasis,
+    NetworkConfig,
+    Preconditioning,
+    Prior,
+    load_prior,
+    save_prior,
+    warped_levels,
+)
+from ..running import relay
+from ..sampling.unconditional import free_settings, sample_prior
+from .config import FREE, TrainingConfig, TrainingError
+from .material import (
+    Material,
+    Recording,
+    common_level,
+    find_recordings,
+    flattening,
+    mean_ltas,
+    mean_power,
+    prepare,
+    spectral_spread_db,
+    split,
+)
+from .processes import Processes, joined
+from .results import Logs, write_preset
+from .state import CURRENT, PREVIOUS, load_state, save_state
 
 LONGEST_STEP_S = 20.0  # what a step counts at most: while the process is stopped, the run's time stands still
+HELD_OUT_LEVELS = tuple(sigma / 0.063 for sigma in (0.5, 0.1, 0.02, 0.004, 0.0008))  # in units of sigma_data
+HELD_OUT_CROPS = 8
+MOST_SKIPPED = 30  # steps in a row whose gradient is not finite
+LOG_STEPS = 10
+EXAMPLE_STEPS = 18
 
 
 @dataclass(frozen=True)
-class TrainingConfig:
-    """What a training run is made of; the published values stand in Table 2 of the paper."""
+class TrainingProgress:
+    """How far a run is: what it does ("reading", "training", "measuring", "drawing"), the share of that which is done
+    (0 to 1), steps, the loss of the last of them (none yet: nan), and what there is to say, or nothing."""
 
-    batch: int = 2
-    crop: int = 65536  # samples; long enough for the lowest octave to see as it does in a whole block
-    learning_rate: float = 1e-3  # Adam's: embeddings, normalisation, first and last convolutions
-    muon_rate: float = 1.5e-3  # Muon's, scaled to Adam's size of step: the convolutions between
-    warmup_steps: int = 100
-    ema_rate: float = 0.999
-    max_gradient_norm: float = 1.0
-    sigma_data: float = 0.063
-    sigma_max: float = 0.8
-    sigma_min: float = 4e-5
-    sigma_rho: float = 7.0  # more weight to high levels, where structure is decided, than the sampler's own scale
-    gain_db: float = 4.0
-    flattening: float = 0.6
-    seed: int = 0
+    stage: str
+    share_done: float
+    step: int = 0
+    loss: float = math.nan
+    message: str = ""
 
 
-SMALL_PIANO = NetworkConfig(sample_rate=22050, block_length=184184, window="hann",
-                            channels=(16, 32, 32, 32, 32, 48, 48), layers=(2, 2, 3, 3, 3, 4, 5), embedding=64,
-                            companding=0.063)
+# ---------------------------------------------------------------------------------------------------- one step
 
-
-def denoising_loss(network: CQTDiff, clean: Tensor, sigma: Tensor, noise: Tensor,
+def denoising_loss(network: nn.Module, clean: Tensor, sigma: Tensor, noise: Tensor,
                    preconditioning: Preconditioning) -> Tensor:
     """Eq. 3 with λ = 1/c_out², per example: (batch,). Where the transform is blind, no error is counted."""
     p, noisy = preconditioning, clean + sigma * noise
     target = (clean - p.c_skip(sigma) * noisy) / p.c_out(sigma)
     error = network(p.c_in(sigma) * noisy, p.c_noise(sigma)) - target
-    return network.transform(clean.shape[-1]).band_limit(error).square().mean(-1)
+    transform = getattr(network, "module", network).transform(clean.shape[-1])
+    return transform.band_limit(error).square().mean(-1)
 
 
 @torch.no_grad()
-def evaluate(network: CQTDiff, material: Material, config: TrainingConfig, blocks: int = 8) -> dict[str, float]:
-    """Loss on held-out blocks at fixed levels, the same blocks and noise every time."""
+def evaluate(network: CQTDiff, material: Material, config: TrainingConfig) -> dict[str, float]:
+    """Loss on held-out crops at fixed levels, the same crops and noise every time."""
     rng, generator = np.random.default_rng(1), torch.Generator().manual_seed(1)
-    clean = material.batch(blocks, config.crop, 0.0, rng)
+    device = network.downsamplerT.kernel.device
+    clean = material.batch(HELD_OUT_CROPS, config.crop_length, 0.0, rng)
     noise = torch.randn(clean.shape, generator=generator)
     result = {}
-    for sigma in (0.5, 0.1, 0.02, 0.004, 0.0008):
-        level = torch.full((blocks, 1), sigma)
-        result[f"{sigma:g}"] = float(denoising_loss(network, clean, level, noise,
-                                                    Preconditioning(config.sigma_data)).mean())
+    for sigma in (level * material.sigma_data for level in HELD_OUT_LEVELS):
+        losses = [denoising_loss(network, c.to(device), torch.full((len(c), 1), sigma, device=device), n.to(device),
+                                 Preconditioning(material.sigma_data)).cpu()
+                  for c, n in zip(clean.split(config.batch), noise.split(config.batch))]
+        result[f"{sigma:.3g}"] = float(torch.cat(losses).mean())
     return result
 
 
 class Trainer:
-    """One run: network, its moving average, optimisers and clock. `state` is all that a resumed run needs.
+    """One run: network, its moving average and its optimisers. `state` is all that a resumed run needs.
 
-    Convolutions are trained by Muon (momentum made orthogonal), the rest by Adam. `weights` is a state dict to start
-    from instead of random numbers.
+    With Muon (momentum made orthogonal) the convolutions are trained by that, the rest by Adam. `weights` is a state
+    dict to start from instead of random numbers.
     """
 
     def __init__(self, config: TrainingConfig, network_config: NetworkConfig, material: Material,
-                 weights: dict[str, Tensor] | None = None):
+                 weights: dict[str, Tensor] | None = None, processes: Processes = Processes()):
         torch.manual_seed(config.seed)
-        self.config, self.material = config, material
+        self.config, self.material, self.processes = config, material, processes
         self.network = CQTDiff(network_config)
         if weights:
             self.network.load_state_dict(weights)
+        self.network.to(processes.device).requires_grad_()
+        self.network.embedding.RFF_freq.requires_grad_(False)
+        self.network.compute_dtype = getattr(torch, config.precision)
         self.average = copy.deepcopy(self.network).requires_grad_(False)
+        self.average.compute_dtype = torch.float32
         self.trained = [p for p in self.network.parameters() if p.requires_grad]
         # Muon takes matrices only: it is given views of the convolutions' weights, which share their memory.
-        self.convolutions = [p for p in self.trained if p.dim() == 4 and min(p.shape[:2]) > 2]
+        muon = config.optimizer == "muon"
+        self.convolutions = [p for p in self.trained if muon and p.dim() == 4 and min(p.shape[:2]) > 2]
         self.matrices = [nn.Parameter(p.detach().view(len(p), -1)) for p in self.convolutions]
         chosen = {id(p) for p in self.convolutions}
-        self.optimisers = {
-            "muon": (torch.optim.Muon(self.matrices, weight_decay=0.0, adjust_lr_fn="match_rms_adamw"),
-                     config.muon_rate),
-            "adam": (torch.optim.Adam([p for p in self.trained if id(p) not in chosen]), config.learning_rate)}
-        self.preconditioning = Preconditioning(config.sigma_data)
-        self.step_count, self.seconds = 0, 0.0
-        self.rng = np.random.default_rng(config.seed)
-        self.generator = torch.Generator().manual_seed(config.seed)
+        self.optimisers = {"adam": (torch.optim.Adam([p for p in self.trained if id(p) not in chosen]),
+                                    config.learning_rate)}
+        if muon:
+            self.optimisers["muon"] = (torch.optim.Muon(self.matrices, weight_decay=0.0,
+                                                        adjust_lr_fn="match_rms_adamw"), config.muon_rate)
+        self.shared = processes.shared(self.network)
+        self.preconditioning = Preconditioning(material.sigma_data)
+        self.step_count, self.skipped, self.gradient_norm = 0, 0, math.nan
 
-    def step(self, share_done: float) -> float:
-        """One update; `share_done` (0 to 1) of the run is over. Returns the batch's loss."""
+    def draw(self, step: int) -> tuple[Tensor, Tensor, Tensor]:
+        """Clean crops, noise levels and noise of a step; they depend on the step and the seed alone."""
         config = self.config
-        warm = min(1.0, (self.step_count + 1) / config.warmup_steps)
-        share = warm * 0.5 * (1 + math.cos(math.pi * min(share_done, 1.0)))
+        rng = np.random.default_rng((config.seed, self.processes.rank, step))
+        generator = torch.Generator().manual_seed(int(rng.integers(2 ** 63)))
+        clean = self.material.batch(config.batch, config.crop_length, config.gain_db, rng)
+        # Stratified levels: a batch sees all of the range, which calms the gradient.
+        position = (torch.arange(config.batch) + torch.rand(config.batch, generator=generator)) / config.batch
+        sigma = warped_levels(position, config.sigma_max, config.sigma_min, config.sigma_rho) * self.material.sigma_data
+        return clean, sigma[:, None], torch.randn(clean.shape, generator=generator)
+
+    def step(self, share_done: float, drawn: tuple[Tensor, Tensor, Tensor] | None = None) -> float:
+        """One update; `share_done` (0 to 1) of the run is over. Returns the loss of what was drawn for it.
+
+        Raises TrainingError when step after step has no finite gradient.
+        """
+        config = self.config
+        rate_share = min(1.0, (self.step_count + 1) / max(config.warmup_steps, 1))
+        if config.decay == "cosine":
+            rate_share *= 0.5 * (1 + math.cos(math.pi * share_done))
         for optimiser, rate in self.optimisers.values():
             for group in optimiser.param_groups:
-                group["lr"] = rate * share
-        clean = self.material.batch(config.batch, config.crop, config.gain_db, self.rng)
-        # Stratified levels: a batch sees all of the range, which calms the gradient.
-        position = (torch.arange(config.batch) + torch.rand(config.batch, generator=self.generator)) / config.batch
-        sigma = warped_levels(position, config.sigma_max, config.sigma_min, config.sigma_rho)[:, None]
-        noise = torch.randn(clean.shape, generator=self.generator)
-        loss = denoising_loss(self.network, clean, sigma, noise, self.preconditioning).mean()
+                group["lr"] = rate * rate_share
+        clean, sigma, noise = (x.to(self.processes.device, non_blocking=True)
+                               for x in drawn or self.draw(self.step_count))
+        loss = denoising_loss(self.shared, clean, sigma, noise, self.preconditioning).mean()
         self.network.zero_grad(set_to_none=True)
         loss.backward()
         norm = torch.nn.utils.clip_grad_norm_(self.trained, config.max_gradient_norm)
-        if torch.isfinite(norm):
+        self.gradient_norm = float(norm)
+        if math.isfinite(self.gradient_norm):
+            self.skipped = 0
             for matrix, weight in zip(self.matrices, self.convolutions):
                 matrix.grad = weight.grad.reshape(matrix.shape)
             for optimiser, _ in self.optimisers.values():
                 optimiser.step()
+        else:
+            self.skipped += 1
+            if self.skipped >= MOST_SKIPPED:
+                raise TrainingError(f"The training has diverged: for {MOST_SKIPPED} steps, up to step "
+                                    f"{self.step_count + 1}, the gradient was not a finite number. Lower learning_rate "
+                                    "and muon_rate.")
         keep = min(config.ema_rate, (1 + self.step_count) / (10 + self.step_count))
         with torch.no_grad():
             for average, value in zip(self.average.parameters(), self.network.parameters()):
@@ -140,113 +183,285 @@ class Trainer:
     def state(self) -> dict:
         return {"network": self.network.state_dict(), "average": self.average.state_dict(),
                 "optimisers": {name: optimiser.state_dict() for name, (optimiser, _) in self.optimisers.items()},
-                "step": self.step_count, "seconds": self.seconds, "generator": self.generator.get_state(),
-                "rng": json.dumps(self.rng.bit_generator.state)}
+                "step": self.step_count}
 
     def restore(self, state: dict) -> None:
         self.network.load_state_dict(state["network"])
         self.average.load_state_dict(state["average"])
         for name, (optimiser, _) in self.optimisers.items():
             optimiser.load_state_dict(state["optimisers"][name])
-        self.step_count, self.seconds = state["step"], state["seconds"]
-        self.generator.set_state(state["generator"])
-        self.rng.bit_generator.state = json.loads(state["rng"])
+        self.step_count = state["step"]
 
 
-def _save_state(path: Path, state: dict) -> None:
-    temporary = path.with_suffix(".part")
-    torch.save(state, temporary)
-    os.replace(temporary, path)
+def ahead(draw: Callable[[int], tuple], first: int, depth: int = 2) -> Iterator[tuple]:
+    """What `draw` gives for `first`, `first + 1` ..., made by a thread while what came before is being used."""
+    with ThreadPoolExecutor(1) as thread:
+        waiting = deque(thread.submit(draw, first + i) for i in range(depth))
+        for following in itertools.count(first + depth):
+            waiting.append(thread.submit(draw, following))
+            yield waiting.popleft().result()
 
 
-def measure_material(files: list[Path], network_config: NetworkConfig, share: float) -> dict[str, Tensor]:
-    """The material's curves, from at most 60 of the files, spread over the list.
+# ----------------------------------------------------------------------------------------------------- a whole run
 
-    emphasis_db: (2049,), takes `share` of the slope of the material's spectrum · ltas: of the emphasised material,
-    (bins,) · ltas_spread_db: how recordings differ from it, (bins,).
+def train(data: Path, output: Path, config: TrainingConfig = TrainingConfig(), base: Path | None = None,
+          device: str = "cpu", cache: Path | None = None, restart: bool = False,
+          ) -> Generator[TrainingProgress, None, dict]:
+    """Trains a prior and writes it to `output`, with a preset and a card beside it; yields progress.
+
+    A run that was interrupted goes on from its last saved state. That, the decoded recordings, logs and examples lie
+    in the folder `output` with the suffix .run, which a finished run does not need any more.
+
+    Args:
+        data: folder of recordings, of any format and rate.
+        output: the prior file, NAME.safetensors.
+        base: a prior file or an official checkpoint to go on from; its sizes, level and domain are kept.
+        device: "cpu" or "cuda".
+        cache: where decoded recordings are kept, if not in the run's folder; runs may share it.
+        restart: whether to begin anew where there is an interrupted run.
+
+    Returns (as the generator's value) what the prior file says of its training. Closing the generator saves the
+    state first.
+
+    Raises:
+        TrainingError: the data, the settings or the state cannot be used; the message says which and why.
     """
-    rate = network_config.sample_rate
-    recordings = [read_mono(file, rate) for file in files[:: math.ceil(len(files) / 60)]]
-    lowest_hz = rate / 2 / 2 ** network_config.octaves
-    emphasis_db = flattening(power_spectrum(recordings, 4096), rate, share, lowest_hz)
-    if share:
-        recordings = [Emphasis(emphasis_db).apply(recording) for recording in recordings]
-    size = ltas_fft_size(rate)
-    return {"emphasis_db": emphasis_db, "ltas": power_spectrum(recordings, size),
-            "ltas_spread_db": spectral_spread_db(recordings, size)}
+    if output.suffix != ".safetensors":
+        raise TrainingError(f"The prior must be a file NAME.safetensors, not {output}.")
+    files = find_recordings(data)
+    start = load_prior(base) if base else None
+    if start:
+        config = as_base(config, start)
+    run = output.with_suffix(".run")
+    with ExitStack() as stack:
+        processes = stack.enter_context(joined(device))
+        if processes.leads:
+            run.mkdir(parents=True, exist_ok=True)
+            try:
+                stack.enter_context(filelock.FileLock(run / "lock", timeout=0))
+            except filelock.Timeout as error:
+                raise TrainingError(f"Another process is training {output} now.") from error
+            if restart:
+                for name in (CURRENT, PREVIOUS):
+                    (run / name).unlink(missing_ok=True)
+                shutil.rmtree(run / "logs", ignore_errors=True)
+            elif output.exists() and not (run / CURRENT).exists() and not (run / PREVIOUS).exists():
+                raise TrainingError(f"{output} is there already. Give another -o, or replace it with --restart.")
+        processes.wait()  # for that to have taken effect
+        state = load_state(run)
+        base_facts = start and {"file": base.name, "hash": _hash(base)}
+        if state:
+            _check_same_run(state, run, config, base_facts)
+        recordings = yield from _read(data, files, cache or run / "audio", config, processes)
+        trained_on, held_out = split(recordings, config.held_out, data)
+        _check_length(trained_on, held_out, config, data)
+        trainer, curves, emphasis = _prepared(trained_on, config, start, state, processes)
+        del start
+        facts = {"training": asdict(config), "parameters": sum(p.numel() for p in trainer.trained),
+                 "sigma_data": curves["sigma_data"], "recordings": len(trained_on),
+                 "held_out_recordings": len(held_out), "data": data.resolve().name,
+                 "material_hours": round(sum(r.samples for r in trained_on) / config.sample_rate / 3600, 3),
+                 "origin": {"title": config.title, "credit": config.credit}, "processes": processes.count}
+        if base_facts:
+            facts["base"] = base_facts
+        seconds = state["seconds"] if state else 0.0
+        del state
+        apart = Material(held_out, emphasis, curves["sigma_data"], config.normalization)
+        session = _Session(output, run, trainer, curves, emphasis, facts, apart, seconds) if processes.leads else None
+        goes_on = f"goes on from step {trainer.step_count}" if trainer.step_count else "begins"
+        yield TrainingProgress("training", _share(config, trainer.step_count, seconds), trainer.step_count, message=(
+            f"{facts['parameters'] / 1e6:.2f} million parameters, level {curves['sigma_data']:.3g}; {len(trained_on)} "
+            f"recordings of {facts['material_hours']:.2f} h in all, {len(held_out)} more held out. The run {goes_on}."))
+        return (yield from _loop(trainer, session, config, processes, seconds))
 
 
-def train(data: Path, output: Path, minutes: float, config: TrainingConfig = TrainingConfig(),
-          network_config: NetworkConfig = SMALL_PIANO, origin: dict | None = None,
-          save_every_s: float = 300.0, start: Path | None = None) -> None:
-    """Trains for `minutes` of running time, resumed runs counted in, and writes the prior to `output`.
+def _read(data: Path, files: list[Path], cache: Path, config: TrainingConfig,
+          processes: Processes) -> Generator[TrainingProgress, None, list[Recording]]:
+    """The recordings of the folder that can be used, decoded by the leader while the others wait."""
+    recordings = []
+    if not processes.leads:
+        processes.wait()  # for the leader to decode
+    for recording in prepare(files, data, cache, config.sample_rate, notes := []):
+        recordings.append(recording)
+        yield TrainingProgress("reading", len(recordings) / len(files), message=notes.pop() if notes else "")
+    if processes.leads:
+        processes.wait()
+    return [recording for recording in recordings if recording]
 
-    `start` is a prior to go on from; its sizes and its emphasis are kept.
-    """
-    base = load_prior(start) if start else None
-    if base:
-        network_config = base.network.config
-        config = replace(config, sigma_data=base.sigma_data, flattening=config.flattening if base.emphasis else 0.0)
-    rate = network_config.sample_rate
-    files = {part: sorted((data / part).glob("*.flac")) for part in ("train", "heldout")}
-    if not files["train"] or not files["heldout"]:
-        raise ValueError(f"{data} must hold FLAC files in train/ and heldout/.")
-    state_path = output.with_suffix(".state.pt")
-    state = torch.load(state_path, weights_only=True) if state_path.exists() else None
-    if state:
-        curves = state["curves"]
-    else:
-        curves = measure_material(files["train"], network_config, config.flattening)
-        if base and base.emphasis:  # the domain that the network knows
-            curves["emphasis_db"] = base.emphasis.gain_db
-    emphasis = Emphasis(curves["emphasis_db"]) if config.flattening else None
-    log.info("Reading %d recordings.", len(files["train"]))
-    material = Material(files["train"], rate, config.sigma_data, emphasis)
-    heldout = Material(files["heldout"], rate, config.sigma_data, emphasis)
-    hours = material.lengths.sum() / rate / 3600
 
-    trainer = Trainer(config, network_config, material, base and base.network.state_dict())
+def _prepared(recordings: list[Recording], config: TrainingConfig, base: Prior | None, state: dict | None,
+              processes: Processes) -> tuple[Trainer, dict, Emphasis | None]:
+    """The trainer, as it was saved if there is a state, with the material's curves and the domain."""
+    curves = state["curves"] if state else measure(recordings, config, base)
+    emphasis = Emphasis(curves["emphasis_db"]) if "emphasis_db" in curves else None
+    if not state:
+        curves["sigma_data"] = base.sigma_data if base else config.sigma_data or common_level(recordings, emphasis)
+        curves["level"] = base.level if base else curves["sigma_data"]
+    sigma_data = curves["sigma_data"]
+    network_config = base.network.config if base else config.network(sigma_data)
+    material = Material(recordings, emphasis, sigma_data, config.normalization)
+    try:
+        trainer = Trainer(config, network_config, material, base and base.network.state_dict(), processes)
+        for length in {config.crop_length, config.block_length}:
+            trainer.network.transform(length)
+    except (IndexError, ValueError) as error:
+        raise TrainingError(f"The settings of the network do not go together: {error}") from error
     if state:
         trainer.restore(state)
-        log.info("Going on from step %d.", trainer.step_count)
-    count = sum(p.numel() for p in trainer.network.parameters())
-    log.info("%.2f million parameters, %.1f h of material.", count / 1e6, hours)
-
-    def save() -> None:
-        _save_state(state_path, trainer.state() | {"curves": curves})
-        scores = evaluate(trainer.average, heldout, config)
-        log.info("held-out loss by sigma: %s", {k: round(v, 4) for k, v in scores.items()})
-        info = {"origin": origin or {}, "training": asdict(config), "steps": trainer.step_count,
-                "minutes": round(trainer.seconds / 60, 1), "material_hours": round(float(hours), 2),
-                "heldout_loss": scores}
-        save_prior(output, trainer.average.state_dict(), network_config, config.sigma_data, config.sigma_data,
-                   curves["ltas"], curves["emphasis_db"] if emphasis else None, info,
-                   ltas_spread_db=curves["ltas_spread_db"])
-
-    saved, losses = time.monotonic(), []
-    while trainer.seconds < minutes * 60:
-        started = time.monotonic()
-        losses.append(trainer.step(trainer.seconds / (minutes * 60)))
-        trainer.seconds += min(time.monotonic() - started, LONGEST_STEP_S)
-        if trainer.step_count % 50 == 0:
-            log.info("step %d, %.1f min: loss %.4f", trainer.step_count, trainer.seconds / 60, np.mean(losses))
-            losses = []
-        if time.monotonic() - saved > save_every_s:
-            save()
-            saved = time.monotonic()
-    save()
+    return trainer, curves, emphasis
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("data", type=Path)
-    parser.add_argument("-o", "--output", type=Path, required=True)
-    parser.add_argument("--minutes", type=float, default=90)
-    parser.add_argument("--start", type=Path, help="a prior to go on from")
-    args = parser.parse_args()
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
-    train(args.data, args.output, args.minutes, start=args.start)
+def _loop(trainer: Trainer, session: "_Session | None", config: TrainingConfig, processes: Processes,
+          seconds: float) -> Generator[TrainingProgress, None, dict]:
+    """Steps to the end of the run; `session`, the leader's, saves and reports."""
+    losses: list[float] = []
+    saved = reported = time.monotonic()
+    try:
+        with closing(ahead(trainer.draw, trainer.step_count)) as draws:
+            while (share := processes.agree(_share(config, trainer.step_count, seconds))) < 1:
+                started = time.monotonic()
+                losses.append(trainer.step(share, next(draws)))
+                seconds += min(time.monotonic() - started, LONGEST_STEP_S)
+                if not session:
+                    continue
+                session.seconds = seconds
+                yield TrainingProgress("training", _share(config, trainer.step_count, seconds), trainer.step_count,
+                                       losses[-1])
+                if trainer.step_count % LOG_STEPS == 0:
+                    session.log(losses, started)
+                    losses = []
+                now = time.monotonic()
+                ended = _share(config, trainer.step_count, seconds) == 1
+                if config.report_minutes and now - reported > 60 * config.report_minutes and not ended:
+                    yield from session.report()
+                    saved = reported = time.monotonic()
+                elif now - saved > 60 * config.save_minutes:
+                    session.save()
+                    saved = time.monotonic()
+        if session:
+            yield from session.report()
+            return session.facts
+        return {}
+    except (KeyboardInterrupt, GeneratorExit):
+        if session:
+            session.save()
+        raise
+    finally:
+        if session:
+            session.logs.close()
 
 
-if __name__ == "__main__":
-    main()
+class _Session:
+    """What the leading process does besides training: it saves, measures, draws examples and logs."""
+
+    def __init__(self, output: Path, run: Path, trainer: Trainer, curves: dict, emphasis: Emphasis | None, facts: dict,
+                 held_out: Material, seconds: float):
+        self.output, self.run, self.trainer, self.curves, self.emphasis = output, run, trainer, curves, emphasis
+        self.facts, self.held_out, self.seconds = facts, held_out, seconds
+        self.logs = Logs(run, trainer.step_count)
+
+    def save(self) -> None:
+        """Saves the state, and the prior as it is now."""
+        self._save_state()
+        self._write_prior()
+
+    def report(self) -> Generator[TrainingProgress, None, None]:
+        """Saves, measures the loss on what is held out, and draws an example."""
+        self._save_state()
+        trainer, step = self.trainer, self.trainer.step_count
+        yield TrainingProgress("measuring", 0.0, step)
+        losses = evaluate(trainer.average, self.held_out, trainer.config)
+        self.facts["heldout_loss"] = losses
+        self.logs.numbers(step, {f"held-out loss/{sigma}": loss for sigma, loss in losses.items()})
+        self._write_prior()
+        prior = Prior(trainer.average, self.curves["sigma_data"], emphasis=self.emphasis)
+        settings = free_settings(prior, steps=EXAMPLE_STEPS)
+        drawn = yield from relay(sample_prior(prior, settings, [torch.Generator().manual_seed(trainer.config.seed)]),
+                                 lambda now: TrainingProgress("drawing", now.step / settings.steps, step))
+        path = self.logs.example(step, drawn[0], prior.sample_rate)
+        said = ", ".join(f"{loss:.3f} at {sigma}" for sigma, loss in losses.items())
+        yield TrainingProgress("drawing", 1.0, step, message=f"Step {step}: held-out loss by noise level {said}. "
+                                                            f"An example is in {path}.")
+
+    def _save_state(self) -> None:
+        trainer = self.trainer
+        save_state(self.run, trainer.state() | {
+            "curves": self.curves, "seconds": self.seconds, "config": asdict(trainer.config),
+            "base": self.facts.get("base")})
+
+    def _write_prior(self) -> None:
+        trainer, curves = self.trainer, self.curves
+        self.facts |= {"steps": trainer.step_count, "minutes": round(self.seconds / 60, 1)}
+        weights = {name: value.cpu() for name, value in trainer.average.state_dict().items()}
+        save_prior(self.output, weights, trainer.network.config, curves["sigma_data"], curves["level"], curves["ltas"],
+                   curves.get("emphasis_db"), self.facts, ltas_spread_db=curves["ltas_spread_db"])
+        write_preset(self.output, trainer.config, curves["sigma_data"], self.facts)
+
+    def log(self, losses: list[float], started: float) -> None:
+        """Loss, rates and speed of the last steps; `started` is when the last of them began, on the monotonic clock."""
+        trainer, config = self.trainer, self.trainer.config
+        step_s = time.monotonic() - started
+        heard_s = config.batch * config.crop_length / config.sample_rate * trainer.processes.count
+        rates = {f"learning rate/{name}": optimiser.param_groups[0]["lr"]
+                 for name, (optimiser, _) in trainer.optimisers.items()}
+        self.logs.numbers(trainer.step_count, rates | {
+            "loss": float(np.mean(losses)), "gradient norm": trainer.gradient_norm, "seconds a step": step_s,
+            "hours of audio an hour": heard_s / step_s})
+
+
+# ----------------------------------------------------------------------------------------------------- pieces
+
+def as_base(config: TrainingConfig, base: Prior) -> TrainingConfig:
+    """The settings with the sizes and the level of the prior that is fine-tuned."""
+    network = base.network.config
+    return config.replace(
+        sample_rate=network.sample_rate, block_length=network.block_length, octaves=network.octaves,
+        bins_per_octave=network.bins_per_octave, window=network.window, channels=network.channels,
+        layers=network.layers, embedding=network.embedding, companding="on" if network.companding else "off",
+        sigma_data=base.sigma_data, flattening=config.flattening if base.emphasis else 0.0,
+        crop=min(config.crop, network.block_length))
+
+
+def measure(recordings: list[Recording], config: TrainingConfig, base: Prior | None) -> dict[str, Tensor]:
+    """The material's curves.
+
+    emphasis_db: (2049,), takes `config.flattening` of the slope of the material's spectrum, or the base's; none in a
+    plain domain · ltas: of the emphasised material, (bins,) · ltas_spread_db: how recordings differ from it, (bins,).
+    """
+    curves = {}
+    if base and base.emphasis:  # the domain that the network knows
+        curves["emphasis_db"] = base.emphasis.gain_db
+    elif config.flattening and not base:
+        lowest_hz = config.sample_rate / 2 / 2 ** config.octaves
+        curves["emphasis_db"] = flattening(mean_power(recordings), config.sample_rate, config.flattening, lowest_hz)
+    emphasis = Emphasis(curves["emphasis_db"]) if curves else None
+    return curves | {"ltas": mean_ltas(recordings, emphasis), "ltas_spread_db": spectral_spread_db(recordings)}
+
+
+def _share(config: TrainingConfig, step: int, seconds: float) -> float:
+    """The share of a run that is over."""
+    return min(1.0, max(step / config.steps if config.steps else 0.0,
+                        seconds / (60 * config.minutes) if config.minutes else 0.0))
+
+
+def _check_length(trained_on: list[Recording], held_out: list[Recording], config: TrainingConfig, data: Path) -> None:
+    crop_s = config.crop_length / config.sample_rate
+    for part, what in ((trained_on, "to train on"), (held_out, "to measure the loss on")):
+        total_s = sum(r.samples for r in part) / config.sample_rate
+        if total_s < crop_s:
+            raise TrainingError(f"{data} holds too little: {total_s:.1f} s {what}, where one crop is {crop_s:.1f} s "
+                                "(the setting crop).")
+
+
+def _check_same_run(state: dict, run: Path, config: TrainingConfig, base: dict | None) -> None:
+    """Raises TrainingError where a state belongs to another run than this one."""
+    begun, now = state["config"] | {"base": state["base"]}, asdict(config) | {"base": base}
+    for name in [item.name for item in fields(config) if item.name not in FREE] + ["base"]:
+        if begun.get(name) != now[name]:
+            raise TrainingError(f"{run} holds a run that was begun with {name} = {begun.get(name)}, not {now[name]}. "
+                                "Go on with what it was begun with, give another -o, or begin anew with --restart.")
+
+
+def _hash(path: Path) -> str:
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, lambda: hashlib.blake2b(digest_size=16)).hexdigest()

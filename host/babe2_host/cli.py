@@ -9,10 +9,10 @@ import sys
 
 from babe2_fx.errors import UserError
 
-from .commands import eq, presets, render, weights
+from .commands import eq, presets, render, train, weights
 from .console import FAILED, INTERRUPTED, MISTAKE, OK, fail, version
 
-COMMANDS = (render, presets, weights, eq)
+COMMANDS = (render, presets, weights, eq, train)
 USER_ERRNOS = (errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOENT,
                errno.ENOTDIR, errno.EISDIR, errno.ENAMETOOLONG, errno.EFBIG)
 
@@ -33,7 +33,7 @@ def main(argv: list[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return OK
     except MemoryError:
-        return fail("There is not enough memory for this recording. Cut it into shorter parts.", FAILED)
+        return fail("There is not enough memory for this; shorter recordings, or smaller batches, need less.", FAILED)
     except (RuntimeError, OSError, ValueError) as error:
         code = _exit_code(error)
         if code is None:
@@ -72,7 +72,7 @@ def _sentence(error: Exception) -> str:
         where = f"{error.filename}: " if error.filename else ""
         return f"{where}{error.strerror or error}."
     if _is_out_of_memory(error):
-        return "There is not enough memory for this recording (on the GPU: try --device cpu)."
+        return "There is not enough memory for this (on the GPU: try --device cpu)."
     return str(error)
 
 

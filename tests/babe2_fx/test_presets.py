@@ -4,9 +4,11 @@ from importlib.resources import files
 
 import pytest
 
-from babe2_fx.presets import EMBEDDED, INSTALLED, MISSING, PresetError, list_presets, load_preset
+from babe2_fx.presets import EMBEDDED, INSTALLED, MISSING, PresetError, list_presets, load_preset, preset_text
+from babe2_fx.priors import save_prior
 from babe2_fx.settings import Settings
 from babe2_fx.weights import KNOWN, weights_path
+from standin import tiny_prior
 
 PUBLISHED = ("piano-maestro", "tenor-caruso", "tenor-gigli", "soprano-melba", "soprano-patti")
 # Table 3 of the paper.
@@ -100,6 +102,49 @@ def test_a_users_preset_is_a_file_or_a_folder_with_its_prior_or_weights(folders)
         load_preset("with-weights").prior_path  # noqa: B018
     install("organ")
     assert load_preset("with-weights").prior_path == weights_path("organ")
+
+
+def save_tiny_prior(path, sigma_data=0.063):
+    prior = tiny_prior()
+    save_prior(path, prior.network.state_dict(), prior.network.config, sigma_data, sigma_data, None, None, {})
+
+
+def test_a_prior_file_is_a_preset_by_its_path_with_settings_at_its_level(tmp_path):
+    path = tmp_path / "My organ.safetensors"
+    save_tiny_prior(path)
+    preset = load_preset(str(path))
+    assert preset.prior_path == path and preset.name == preset.title == "My organ" and preset.state == INSTALLED
+    for quality in ("draft", "standard"):  # as the embedded prior's, which is at the same level
+        assert preset.settings(quality) == load_preset("piano").settings(quality)
+    assert preset.settings("paper") == Settings()
+    save_tiny_prior(path, sigma_data=1.0)
+    assert load_preset(str(path)).settings("paper").sigma_start == pytest.approx(0.5 / 0.063, rel=0.01)
+
+
+def test_the_preset_file_beside_a_prior_counts_and_can_be_given_itself(tmp_path):
+    path = tmp_path / "organ.safetensors"
+    save_tiny_prior(path)
+    text = preset_text('An "organ"\nof mine', "Played.", path.name, 0.063)
+    path.with_suffix(".toml").write_text(text + "seed = 7\n", encoding="utf-8")
+    path.with_suffix(".md").write_text("# My card\n")
+    for given in (path, path.with_suffix(".toml")):
+        preset = load_preset(str(given))
+        assert preset.title == 'An "organ" of mine' and preset.settings("draft").seed == 7
+        assert preset.card == "# My card\n" and preset.prior_path == path
+    other = tmp_path / "other.safetensors"  # whose neighbour is for another prior
+    save_tiny_prior(other)
+    other.with_suffix(".toml").write_text(text)
+    assert load_preset(str(other)).prior_path == other
+
+
+@pytest.mark.parametrize("name, content, sentence", [
+    ("gone.safetensors", None, "There is no file"), ("gone.toml", None, "There is no file"),
+    ("bad.safetensors", b"no prior", "is not a whole prior file"), ("bad.toml", b"title = 3", "title must be a text")])
+def test_a_path_that_cannot_be_used_is_said(tmp_path, name, content, sentence):
+    if content:
+        (tmp_path / name).write_bytes(content)
+    with pytest.raises(PresetError, match=f"{name}.* {sentence.split()[-1]}|{sentence}.*{name}"):
+        load_preset(str(tmp_path / name))
 
 
 def test_what_cannot_be_used_meanwhile_is_not_recommended(folders):

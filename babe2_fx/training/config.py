@@ -1,0 +1,189 @@
+"""Every setting of a training run in one frozen dataclass, and the TOML files that hold such settings."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import tomllib
+from dataclasses import dataclass, field, fields, replace
+from pathlib import Path
+
+from ..errors import UserError
+from ..priors import NetworkConfig
+
+RECIPES = Path(__file__).with_name("recipes")
+NETWORK = ("sample_rate", "block_length", "octaves", "bins_per_octave", "window", "channels", "layers", "embedding",
+           "companding")  # what a fine-tuned prior has from the prior it came from
+FREE = ("title", "description", "credit", "minutes", "steps", "save_minutes", "report_minutes")  # while a run goes on
+
+
+class TrainingError(UserError):
+    """What keeps a run from beginning or going on; the message is a sentence for the user."""
+
+
+def _setting(default, help: str, low: float | None = None, high: float | None = None,
+             choices: tuple[str, ...] | None = None):
+    return field(default=default, metadata={"help": help, "low": low, "high": high, "choices": choices})
+
+
+@dataclass(frozen=True)
+class TrainingConfig:
+    """How a prior is trained. The defaults are what proved itself for small priors that are trained on a CPU.
+
+    Raises:
+        TrainingError: a value is outside its range, or values do not go together; the message names them.
+    """
+
+    # What it is called: for its preset and its card
+    title: str = _setting("", "what the prior is of, as `babe2 presets` lists it; the file's name where empty")
+    description: str = _setting("", "a sentence more")
+    credit: str = _setting("", "whose recordings these are, and under which licence")
+    # The network (App. A.2)
+    sample_rate: int = _setting(22050, "Hz; the prior knows nothing above half of it", 8000, 192000)
+    block_length: int = _setting(184184, "samples that are restored at once", 4096, 2 ** 22)
+    octaves: int = _setting(7, "octaves below half the sample rate; nothing below them is heard", 1, 12)
+    bins_per_octave: int = _setting(64, "bands in each octave", 4, 512)
+    window: str = _setting("hann", "window of the transform; the published networks' is kaiser",
+                           choices=("hann", "kaiser"))
+    channels: tuple[int, ...] = _setting((16, 32, 32, 32, 32, 48, 48), "channels from the highest octave to the "
+                                         "lowest, multiples of 8", 8, 4096)
+    layers: tuple[int, ...] = _setting((2, 2, 3, 3, 3, 4, 5), "dilated convolutions from the highest octave to the "
+                                       "lowest", 1, 16)
+    embedding: int = _setting(64, "size of the embedding of the noise level", 1, 8192)
+    companding: str = _setting("on", "magnitudes compressed in units of the noise: a small network then learns in an "
+                               "hour what it does not learn otherwise", choices=("on", "off"))
+    # The material (App. A.1)
+    normalization: str = _setting("recording", "what is brought to sigma_data: each recording, each crop, the whole "
+                                  "collection by one factor, or nothing (none)",
+                                  choices=("recording", "crop", "collection", "none"))
+    sigma_data: float = _setting(0.063, "standard deviation of the training data; 0: as measured", 0.0, 1e3)
+    flattening: float = _setting(0.6, "share of the slope of the material's spectrum that is taken away, so that all "
+                                 "bands count; the paper's is 0", 0.0, 1.0)
+    gain_db: float = _setting(4.0, "standard deviation of the random gain of each crop", 0.0, 40.0)
+    held_out: float = _setting(0.05, "share of the recordings that is kept to measure the loss on", 0.0, 0.5)
+    # The loss (Eqs. 3, 15), weighted by 1 / c_out². Levels are drawn evenly from a scale warped as in Eq. 16.
+    sigma_max: float = _setting(12.7, "highest noise level, in units of sigma_data", 1.0, 1e5)
+    sigma_min: float = _setting(6.35e-4, "lowest noise level, in units of sigma_data", 1e-8, 1.0)
+    sigma_rho: float = _setting(7.0, "warping of the noise levels; more draws more low ones", 1.0, 100.0)
+    # The optimiser
+    batch: int = _setting(2, "crops a step, on each GPU", 1, 4096)
+    crop: int = _setting(65536, "samples of a crop; 0: a whole block", 0, 2 ** 22)
+    optimizer: str = _setting("muon", "adam: the paper's; muon: for the convolutions, and Adam for the rest",
+                              choices=("muon", "adam"))
+    learning_rate: float = _setting(1e-3, "Adam's", 0.0, 1.0)
+    muon_rate: float = _setting(1.5e-3, "Muon's, scaled to Adam's size of step", 0.0, 1.0)
+    decay: str = _setting("cosine", "how the learning rate falls over the run", choices=("cosine", "none"))
+    warmup_steps: int = _setting(100, "steps in which the learning rate rises", 0, 10 ** 7)
+    max_gradient_norm: float = _setting(1.0, "longer gradients are shortened to this", 1e-6, 1e9)
+    ema_rate: float = _setting(0.999, "rate of the moving average of the weights, which is what is kept; it rises to "
+                               "this in the beginning", 0.0, 0.999999)
+    precision: str = _setting("float32", "of the convolutions; bfloat16 pays on GPUs and not on CPUs",
+                              choices=("float32", "bfloat16"))
+    # The run: it ends with whichever comes first
+    minutes: float = _setting(90.0, "how long to train, interruptions not counted; 0: no limit", 0.0, 1e7)
+    steps: int = _setting(0, "how many steps to train; 0: no limit", 0, 10 ** 9)
+    save_minutes: float = _setting(5.0, "how often the state and the prior are saved", 0.01, 1e5)
+    report_minutes: float = _setting(30.0, "how often the loss on what is held out is measured and an example drawn; "
+                                     "0: at the end alone", 0.0, 1e5)
+    seed: int = _setting(0, "seed of all random numbers", 0, 2 ** 63 - 1)
+
+    def __post_init__(self):
+        for item in fields(self):
+            object.__setattr__(self, item.name, _checked(item, getattr(self, item.name)))
+        if not self.minutes and not self.steps:
+            raise TrainingError("minutes and steps are both 0: the run would have no end. Set one of them.")
+        self.network(self.sigma_data)
+
+    def network(self, sigma_data: float) -> NetworkConfig:
+        """The sizes of the network, for data of this standard deviation."""
+        sizes = {name: getattr(self, name) for name in NETWORK}
+        try:
+            return NetworkConfig(**sizes | {"companding": sigma_data if self.companding == "on" else 0.0})
+        except ValueError as error:
+            raise TrainingError(str(error)) from error
+
+    @property
+    def crop_length(self) -> int:
+        """Samples of a crop."""
+        return self.crop or self.block_length
+
+    def replace(self, **changes) -> "TrainingConfig":
+        """A copy with some values changed. Raises TrainingError for an unknown name or a bad value."""
+        unknown = sorted(set(changes) - {item.name for item in fields(self)})
+        if unknown:
+            raise TrainingError(f"There is no training setting called {unknown[0]!r}; "
+                                "`babe2 train --list-settings` lists them.")
+        return replace(self, **changes)
+
+    def to_toml(self) -> str:
+        """Every setting with its value and what it does, as a file that `read_config` reads."""
+        lines = []
+        for item in fields(self):
+            meta, value = item.metadata, getattr(self, item.name)
+            extent = ", ".join(meta["choices"]) if meta["choices"] else (
+                "" if meta["low"] is None else f"{meta['low']:g} to {meta['high']:g}")
+            lines.append(f"# {meta['help']}{f' ({extent})' if extent else ''}\n{item.name} = "
+                         f"{json.dumps(value, ensure_ascii=False)}\n")  # these values read the same in JSON and TOML
+        return "\n".join(lines)
+
+
+def read_config(path_or_recipe: str | os.PathLike) -> dict:
+    """What a TOML file, or a recipe by its name, sets: changes of the defaults, each value checked.
+
+    Raises TrainingError naming the file and what is wrong in it.
+    """
+    path = Path(path_or_recipe)
+    if str(path_or_recipe) in recipes():
+        path = RECIPES / f"{path_or_recipe}.toml"
+    if not path.is_file():
+        raise TrainingError(f"There is no configuration {path}; it must be a TOML file or one of the recipes "
+                            f"{', '.join(recipes())}.")
+    try:
+        content = tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise TrainingError(f"{path} cannot be read: {error.strerror}.") from error
+    except ValueError as error:  # not TOML, or not UTF-8
+        raise TrainingError(f"{path} is not a TOML file: {error}.") from error
+    known = {item.name: item for item in fields(TrainingConfig)}
+    for name, value in content.items():
+        try:
+            if name not in known:
+                raise TrainingError(f"there is no training setting called {name!r}; `babe2 train --list-settings` "
+                                    "lists them.")
+            content[name] = _checked(known[name], value)
+        except TrainingError as error:
+            raise TrainingError(f"{path}: {error}") from error
+    return content
+
+
+def recipes() -> list[str]:
+    """Names of the configurations that come with this program."""
+    return sorted(path.stem for path in RECIPES.glob("*.toml"))
+
+
+def _checked(item, value):
+    """A setting's value in its own type. Raises TrainingError naming it, the value and what was expected."""
+    name, meta = item.name, item.metadata
+    if meta["choices"]:
+        if value not in meta["choices"]:
+            raise TrainingError(f"{name} must be one of {', '.join(meta['choices'])}, not {value!r}.")
+        return value
+    if item.type == "str":
+        if not isinstance(value, str):
+            raise TrainingError(f"{name} must be a text, not {value!r}.")
+        return value
+    if item.type.startswith("tuple"):
+        if not isinstance(value, (tuple, list)) or not value:
+            raise TrainingError(f"{name} must be a list of whole numbers, not {value!r}.")
+        return tuple(_number(f"{name}[{i}]", int, meta, number) for i, number in enumerate(value))
+    return _number(name, int if item.type == "int" else float, meta, value)
+
+
+def _number(name: str, kind: type, meta, value) -> int | float:
+    wrong = isinstance(value, bool) or not isinstance(value, (int, float))
+    if wrong or (kind is int and math.isfinite(value) and value != int(value)):
+        raise TrainingError(f"{name} must be {'a whole number' if kind is int else 'a number'}, not {value!r}.")
+    if not math.isfinite(value) or not meta["low"] <= value <= meta["high"]:
+        raise TrainingError(f"{name} must lie from {meta['low']:g} to {meta['high']:g}, not {value!r}.")
+    return kind(value)

@@ -1,0 +1,89 @@
+"""What a run leaves for people: the preset and the card beside the prior, logs and examples."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+
+import soundfile
+from torch import Tensor
+
+from ..presets import preset_text
+from .config import TrainingConfig
+
+log = logging.getLogger(__name__)
+
+EXAMPLE_LEVEL = 0.063  # standard deviation; leaves music its peaks
+
+
+def for_listening(audio: Tensor) -> Tensor:
+    """Audio (samples,) at a level to listen to, nowhere clipped."""
+    audio = audio * (EXAMPLE_LEVEL / audio.std().clamp(min=1e-12))
+    return audio * (0.99 / audio.abs().max().clamp(min=0.99))
+
+
+class Logs:
+    """TensorBoard logs and drawn examples of a run, in its folder."""
+
+    def __init__(self, folder: Path, first_step: int):
+        self.folder, self.writer = folder, None
+        try:
+            from torch.utils.tensorboard import SummaryWriter
+        except ImportError:
+            log.info("There are no TensorBoard logs: pip install 'babe2-fx[train]'.")
+            return
+        # What a killed run logged beyond the state that is gone back to is dropped.
+        self.writer = SummaryWriter(folder / "logs", purge_step=first_step)
+
+    def numbers(self, step: int, values: dict[str, float]) -> None:
+        if self.writer:
+            for name, value in values.items():
+                self.writer.add_scalar(name, value, step)
+
+    def example(self, step: int, audio: Tensor, sample_rate: int) -> Path:
+        """Keeps a drawn example (samples,), as a file and in the logs."""
+        path = self.folder / "examples" / f"step-{step:07d}.flac"
+        path.parent.mkdir(exist_ok=True)
+        audio = for_listening(audio.cpu())
+        soundfile.write(path, audio.numpy(), sample_rate)
+        if self.writer:
+            self.writer.add_audio("example", audio[None], step, sample_rate)
+        return path
+
+    def close(self) -> None:
+        if self.writer:
+            self.writer.close()
+
+
+def write_preset(prior: Path, config: TrainingConfig, sigma_data: float, info: dict) -> None:
+    """Writes NAME.toml, unless there is one, and NAME.md beside the prior NAME.safetensors: a preset with its card."""
+    title = config.title or prior.stem
+    preset = prior.with_suffix(".toml")
+    if not preset.exists():  # a user may have tuned it
+        preset.write_text(preset_text(title, config.description or f"Trained on {info['data']}.",
+                                      prior.name, sigma_data), encoding="utf-8")
+    prior.with_suffix(".md").write_text(_card(title, config, info), encoding="utf-8")
+
+
+def _card(title: str, config: TrainingConfig, info: dict) -> str:
+    crop_s = config.crop_length / config.sample_rate
+    rows = {
+        "network": f"CQT-Diff+, {config.octaves} octaves x {config.bins_per_octave} bands at {config.sample_rate} Hz, "
+                   f"{info['parameters'] / 1e6:.2f} million parameters",
+        "domain": f"flattened by {100 * config.flattening:g} %" if config.flattening else "the signal itself",
+        "material": f"{info['material_hours']:.2f} h, {info['recordings']} recordings; "
+                    f"{info['held_out_recordings']} held out",
+        "training": f"{info['steps']} steps of {config.batch * info['processes']} x {crop_s:.2f} s, "
+                    f"{config.optimizer}, {info['minutes']:.1f} minutes",
+    }
+    if info.get("base"):
+        rows["fine-tuned from"] = f"{info['base']['file']} (BLAKE2b {info['base']['hash']})"
+    table = "\n".join(f"| {name} | {text} |" for name, text in rows.items())
+    text = (f"# {title}\n\n{config.description}\n\n| | |\n|---|---|\n{table}\n\n"
+            f"**Credit.** {config.credit or 'Not stated: the setting `credit` of the training was empty.'}\n")
+    if losses := info.get("heldout_loss"):
+        heads, values = " | ".join(losses), " | ".join(f"{value:.3f}" for value in losses.values())
+        text += (f"\n**Held-out loss** (1 is what a network that knows nothing scores), by noise level where the music "
+                 f"has {info['sigma_data']:.3g}:\n\n| noise level | {heads} |\n|---|{'---|' * len(losses)}\n"
+                 f"| loss | {values} |\n")
+    return text

@@ -1,0 +1,49 @@
+"""The state of a run on disk: saved whole or not at all, and the one before it is kept."""
+
+from __future__ import annotations
+
+import logging
+import os
+import pickle
+import zipfile
+from pathlib import Path
+
+import torch
+
+from .config import TrainingError
+
+log = logging.getLogger(__name__)
+
+CURRENT, PREVIOUS = "state.pt", "state.previous.pt"
+
+
+def save_state(folder: Path, state: dict) -> None:
+    """Writes a state of plain values and tensors. A kill at any moment leaves the last one, or this one."""
+    part = folder / "state.part"
+    with open(part, "wb") as file:
+        torch.save(state, file)
+        file.flush()
+        os.fsync(file.fileno())
+    if (folder / CURRENT).exists():
+        os.replace(folder / CURRENT, folder / PREVIOUS)
+    os.replace(part, folder / CURRENT)
+
+
+def load_state(folder: Path) -> dict | None:
+    """The last good state, on the CPU, or None where there is none. Raises TrainingError where all are damaged."""
+    damaged = []
+    for path in (folder / CURRENT, folder / PREVIOUS):
+        if not path.exists():
+            continue
+        try:
+            state = torch.load(path, map_location="cpu", weights_only=True)
+            if isinstance(state, dict) and "step" in state:
+                return state
+            damaged.append(f"{path} (not the state of a run)")
+        except (RuntimeError, OSError, EOFError, ValueError, pickle.UnpicklingError, zipfile.BadZipFile) as error:
+            damaged.append(f"{path} ({str(error).splitlines()[0] if str(error) else type(error).__name__})")
+        log.warning("%s is damaged; the state before it is looked for.", path)
+    if damaged:
+        raise TrainingError(f"The run cannot go on: its state is damaged in {' and '.join(damaged)}. "
+                            "Begin anew with --restart.")
+    return None
