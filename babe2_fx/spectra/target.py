@@ -63,7 +63,8 @@ class TargetProfile:
 
         Two or more, at different frequencies. What a user draws point by point.
         """
-        corners = cls(*(zip(*sorted((float(hz), float(db)) for hz, db in points)) or ((), ())))
+        points = sorted((float(hz), float(db)) for hz, db in points)
+        corners = cls(tuple(hz for hz, _ in points), tuple(db for _, db in points))
         octaves = np.log2(corners.freqs_hz)
         steps = np.arange(octaves[0], octaves[-1], 1 / POINTS_PER_OCTAVE)
         fine = np.unique(np.concatenate([steps, octaves]))
