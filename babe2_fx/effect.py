@@ -168,10 +168,6 @@ class GenerativeEQ:
         """Forgets the layout of the last array, as every Pedalboard plugin does; there is no other state."""
         self._layout.forget()
 
-    def __call__(self, input_array: np.ndarray, sample_rate: float, buffer_size: int = 8192,
-                 reset: bool = True) -> np.ndarray:
-        return self.process(input_array, sample_rate, buffer_size, reset)
-
     def process(self, input_array: np.ndarray, sample_rate: float, buffer_size: int = 8192,
                 reset: bool = True) -> np.ndarray:
         """Restores a whole recording.
@@ -187,6 +183,8 @@ class GenerativeEQ:
             float32 of the same shape.
         """
         return finish(self.run(input_array, sample_rate, buffer_size, reset))
+
+    __call__ = process
 
     def run(self, input_array: np.ndarray, sample_rate: float, buffer_size: int = 8192, reset: bool = True,
             journal: Journal | None = None) -> Generator[Progress, None, np.ndarray]:

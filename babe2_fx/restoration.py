@@ -22,12 +22,12 @@ from .settings import Settings
 from .spectra import (
     Medium,
     TargetProfile,
-    apply_response,
     filter_frequencies,
     ltas,
     ltas_fft_size,
     resample_spectrum,
     smooth_octave,
+    zero_phase,
 )
 
 SILENCE = 1e-7  # -140 dBFS: nothing that a recording holds
@@ -174,7 +174,7 @@ class Restorer:
         equalizing = 10 ** (medium.response_db.clamp(min=settings.ltas_floor_db) / 20)
         initial, lift = flat, torch.ones_like(equalizing)
         if settings.ltas != "off":
-            initial = apply_response(flat, 1 / equalizing)
+            initial = zero_phase(flat, -20 * equalizing.log10())
             scale = flat.std() / initial.std().clamp(min=1e-12)
             initial, lift = initial * scale, scale / equalizing
         equalizer = None

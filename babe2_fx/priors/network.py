@@ -93,7 +93,61 @@ class Conv(nn.Module):
         self.dilation = (dilation, 1)
 
     def forward(self, x: Tensor) -> Tensor:
+        if self.weight.shape[2:] == (1, 1):  # a matrix product: one thread has no fast convolution of this size
+            return F.linear(x.permute(0, 2, 3, 1), self.weight.to(x.dtype).flatten(1)).permute(0, 3, 1, 2)
         return F.conv2d(x, self.weight.to(x.dtype), padding=self.padding, dilation=self.dilation)
+
+
+def _sums(x: Tensor) -> Tensor:
+    """Sums over frequency and frames, float32: (batch, channels, frequency, frames) -> (batch, channels, 1, 1)."""
+    return x.sum(dim=(2, 3), keepdim=True, dtype=torch.float32)
+
+
+class _GatedLayer(torch.autograd.Function):
+    """x + opening * conv(gelu(x * scale)), with its gradient in as few passes over the planes as possible.
+
+    Autograd's own keeps four planes instead of two, and passes over them about twice as often.
+    """
+
+    @staticmethod
+    def forward(ctx, x: Tensor, scale: Tensor, opening: Tensor, weight: Tensor, padding, dilation) -> Tensor:
+        update = F.conv2d(F.gelu(x * scale), weight, padding=padding, dilation=dilation)
+        # What can be had again for a pass over the plane is not kept, nor what only the training of gates needs.
+        ctx.save_for_backward(x, scale, opening, weight, update if ctx.needs_input_grad[2] else None)
+        ctx.padding, ctx.dilation = padding, dilation
+        return torch.addcmul(x, update, opening)
+
+    @staticmethod
+    @torch.autograd.function.once_differentiable
+    def backward(ctx, grad: Tensor):
+        x, scale, opening, weight, update = ctx.saved_tensors
+        grad = grad.contiguous(memory_format=torch.channels_last)
+        scaled, buffer = x * scale, grad * opening
+        grad_active, grad_weight, _ = torch.ops.aten.convolution_backward(
+            buffer, F.gelu(scaled), weight, None, (1, 1), ctx.padding, ctx.dilation, False, (0, 0), 1,
+            (True, ctx.needs_input_grad[3], False))
+        grad_opening = None
+        if update is not None:
+            grad_opening = _sums(torch.mul(update, grad, out=buffer)).to(opening.dtype)
+        grad_scaled = torch.ops.aten.gelu_backward(grad_active, scaled)
+        grad_scale = _sums(torch.mul(grad_scaled, x, out=buffer)).to(scale.dtype)
+        return torch.addcmul(grad, grad_scaled, scale), grad_scale, grad_opening, grad_weight, None, None
+
+
+class _ChannelSums(torch.autograd.Function):
+    """Sum and sum of squares of channels, float32: (batch, channels, frequency, frames) -> two (batch, channels)."""
+
+    @staticmethod
+    def forward(ctx, x: Tensor) -> tuple[Tensor, Tensor]:
+        ctx.save_for_backward(x)
+        wide = x.float()
+        return _sums(wide)[:, :, 0, 0], _sums(wide.square())[:, :, 0, 0]
+
+    @staticmethod
+    @torch.autograd.function.once_differentiable
+    def backward(ctx, grad_total: Tensor, grad_power: Tensor) -> Tensor:
+        x, = ctx.saved_tensors
+        return torch.addcmul(grad_total[:, :, None, None].to(x.dtype), x, 2 * grad_power[:, :, None, None].to(x.dtype))
 
 
 class GroupScale(nn.Module):
@@ -107,10 +161,8 @@ class GroupScale(nn.Module):
         """The factor for each channel of x (batch, channels, frequency, frames): (batch, channels), float32."""
         batch, channels = x.shape[:2]
         count = x[0, 0].numel() * (channels // GROUPS)
-        wide = x.float()
         # From sums over each channel: in the memory layout of the convolutions a group is not contiguous.
-        total = wide.sum(dim=(2, 3)).view(batch, GROUPS, -1).sum(-1)
-        power = wide.square().sum(dim=(2, 3)).view(batch, GROUPS, -1).sum(-1)
+        total, power = (sums.view(batch, GROUPS, -1).sum(-1) for sums in _ChannelSums.apply(x))
         variance = (power - total.square() / count) / (count - 1)
         scale = 1 / (variance.clamp(min=1e-20).sqrt() + 1e-7)
         return scale.repeat_interleave(channels // GROUPS, dim=1) * self.gamma.view(1, -1)
@@ -140,7 +192,10 @@ class ResnetBlock(nn.Module):
         for norm, affine, gate, conv in zip(self.norm, self.affine, self.gate, self.H):
             scale = (norm.factor(x) * (affine(level) + 1)).to(x.dtype)[:, :, None, None]
             opening = (gate(level) / half).to(x.dtype)[:, :, None, None]
-            x = torch.addcmul(x, conv(F.gelu(x * scale)), opening)
+            if conv.weight.shape[2:] == (1, 1):
+                x = torch.addcmul(x, conv(F.gelu(x * scale)), opening)
+            else:
+                x = _GatedLayer.apply(x, scale, opening, conv.weight.to(x.dtype), conv.padding, conv.dilation)
             half *= math.sqrt(0.5)
         return torch.add(self.res_conv(inputs), self.proj_out(x), alpha=half) * math.sqrt(0.5)
 
@@ -292,8 +347,8 @@ class CQTDiff(nn.Module):
         for out_block, block in self.ups:
             x = self._stage(block, torch.cat([x, skips.pop()], dim=1), level)
             out = (out + out_block(x, level)) * half
-            result.append(out[:, :, :bins])
-            x, out = x[:, :, bins:], out[:, :, bins:]
+            plane, out = out.split([bins, out.shape[2] - bins], dim=2)
+            result.append(plane)
             if skips:
-                x, out = self.upsamplerT(x), self.upsamplerT(out)
+                x, out = self.upsamplerT(x[:, :, bins:]), self.upsamplerT(out)
         return result

@@ -86,10 +86,6 @@ class Board(MutableSequence):
 
     # --------------------------------------------------------------------------------------------- processing
 
-    def __call__(self, input_array: np.ndarray, sample_rate: float, buffer_size: int = 8192,
-                 reset: bool = True) -> np.ndarray:
-        return self.process(input_array, sample_rate, buffer_size, reset)
-
     def process(self, input_array: np.ndarray, sample_rate: float, buffer_size: int = 8192,
                 reset: bool = True) -> np.ndarray:
         """Runs audio through all plugins.
@@ -110,6 +106,8 @@ class Board(MutableSequence):
                 input's shape.
         """
         return finish(self.run(input_array, sample_rate, buffer_size, reset))
+
+    __call__ = process
 
     def run(self, input_array: np.ndarray, sample_rate: float, buffer_size: int = 8192, reset: bool = True,
             journal=None) -> Generator:

@@ -33,10 +33,6 @@ class _Whole:
                 value = kind(value)
         super().__setattr__(name, value)
 
-    def __call__(self, input_array: np.ndarray, sample_rate: float, buffer_size: int = 8192,
-                 reset: bool = True) -> np.ndarray:
-        return self.process(input_array, sample_rate, buffer_size, reset)
-
     def process(self, input_array: np.ndarray, sample_rate: float, buffer_size: int = 8192,
                 reset: bool = True) -> np.ndarray:
         """Audio in any of Pedalboard's shapes -> float32 of the same shape; `buffer_size` is of no effect.
@@ -48,6 +44,8 @@ class _Whole:
                              "reset=False.")
         audio, layout = self._layout.planar(input_array)
         return from_planar(self._whole(audio, float(sample_rate)) if audio.any() else audio, layout)
+
+    __call__ = process
 
     def reset(self) -> None:
         """Forgets the layout of the last array."""

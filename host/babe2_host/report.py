@@ -167,9 +167,9 @@ def spectrograms_picture(path: Path, before: tuple[np.ndarray, float], after: tu
     before, after: audio (channels, samples), drawn as the mean of its channels, and its rate in Hz.
     """
     top_hz = min(max(before[1], after[1]) / 2, 0.6 * prior_rate)
-    images = [_spectrogram_db(audio, rate, min(top_hz, rate / 2)) for audio, rate in (before, after)]
+    images = [spectrogram_db(audio, rate, min(top_hz, rate / 2)) for audio, rate in (before, after)]
     loudest = max(float(image.max()) for image in images)
-    colours = _colours_on_white()
+    colours = colours_on_white()
     duration_s = before[0].shape[1] / before[1]
     with _figure(path, (10, 7)) as figure:
         panels = figure.subplots(2, 1, sharex=True, sharey=True)
@@ -200,7 +200,7 @@ def _figure(path: Path, size_inches: tuple[float, float]):
         figure.savefig(path, dpi=130, format="png")
 
 
-def _colours_on_white():
+def colours_on_white():
     """Magma from black for the loudest, its palest end made white, as paper is."""
     from matplotlib import colormaps
     from matplotlib.colors import LinearSegmentedColormap
@@ -208,7 +208,7 @@ def _colours_on_white():
     return LinearSegmentedColormap.from_list("magma_on_white", ["white", *colours])
 
 
-def _spectrogram_db(audio: np.ndarray, sample_rate: float, top_hz: float) -> np.ndarray:
+def spectrogram_db(audio: np.ndarray, sample_rate: float, top_hz: float) -> np.ndarray:
     """Of the mean of (channels, samples), in dB of a full-scale sine: (bins to top_hz, columns)."""
     # Shorter windows at low rates, so that time is shown as finely.
     frame = 1 << max(8, round(np.log2(FRAME * sample_rate / 44100)))

@@ -13,7 +13,7 @@ from babe2_fx.presets import EMBEDDED, QUALITIES, PresetError, list_presets, loa
 from babe2_fx.priors import load_prior
 from babe2_fx.restoration import Restorer
 from babe2_fx.settings import BASELINES, Settings, baseline
-from babe2_fx.spectra import TargetProfile
+from babe2_fx.spectra import TargetProfile, apply_response, filter_frequencies
 from standin import tiny_prior
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
@@ -209,3 +209,12 @@ def test_the_lows_below_the_prior_are_the_recordings_own_or_nothing(make_notes):
 
     assert hum_of("keep") == pytest.approx(0.05, rel=0.05)
     assert hum_of("drop") < 0.002
+
+
+def test_music_that_is_cut_off_gets_no_click_at_its_ends(make_notes):
+    """LTAS-EQ with the embedded prior: what is lifted by 20 dB must not ring at an end."""
+    notes = make_notes(22050, 6.0)[:, 4000:-4000]
+    dull = apply_response(torch.from_numpy(notes), 1 / (1 + filter_frequencies(22050) / 800) ** 2).numpy()
+    restored = Restorer(load_prior("piano"), baseline("ltas-eq", Settings())).restore(dull, 22050).audio
+    body = np.abs(restored[:, 3000:-3000]).max()
+    assert np.abs(restored[:, :300]).max() < 1.1 * body and np.abs(restored[:, -300:]).max() < 1.1 * body

@@ -116,3 +116,12 @@ def test_the_command_takes_several_targets(tmp_path, monkeypatch, make_notes, ca
     assert "b.wav is an input and is not written over" in capsys.readouterr().err
     assert cli.main(["restore", "in.wav", "-o", "out.wav", "--preset", "piano", "--target-match", "2"]) == cli.MISTAKE
     assert "--target-match must lie from 0 to 1, not 2." in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("samples", [1, 2, 500, 2048, 2049, 5000, 44100])
+def test_a_filter_and_its_inverse_leave_music_that_begins_and_ends_in_the_middle_as_it_was(samples):
+    audio = torch.from_numpy(noise(300)[:samples].copy())[None]
+    gain_db = torch.linspace(0, 24, 2049)
+    undone = zero_phase(zero_phase(audio, gain_db), -gain_db)
+    assert undone.shape == audio.shape
+    assert samples < 2049 or (undone - audio).abs().max() < 1e-3 * audio.abs().max()
