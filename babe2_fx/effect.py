@@ -187,10 +187,12 @@ class GenerativeEQ:
     __call__ = process
 
     def run(self, input_array: np.ndarray, sample_rate: float, buffer_size: int = 8192, reset: bool = True,
-            journal: Journal | None = None) -> Generator[Progress, None, np.ndarray]:
+            journal: Journal | None = None,
+            passage: tuple[int, int] | None = None) -> Generator[Progress, None, np.ndarray]:
         """As `process`, step by step: a generator of `Progress` whose value is the output. Closing it cancels.
 
-        A `journal` keeps finished blocks, and those that are in it are not made again.
+        A `journal` keeps finished blocks, and those that are in it are not made again. With a `passage`, first and last
+        sample (not included), only that is restored and comes back, by what the whole recording tells.
         """
         if not reset:
             raise ValueError("GenerativeEQ needs the whole recording at once and cannot be streamed with reset=False. "
@@ -199,17 +201,19 @@ class GenerativeEQ:
         sample_rate = float(sample_rate)
         if not sample_rate >= 1000 or not np.isfinite(sample_rate):
             raise ValueError(f"The sample rate must be a number of Hz from 1000 on, not {sample_rate!r}.")
-        return self._run(audio, layout, sample_rate, journal)
+        return self._run(audio, layout, sample_rate, journal, passage)
 
-    def _run(self, audio: np.ndarray, layout: str, sample_rate: float,
-             journal: Journal | None) -> Generator[Progress, None, np.ndarray]:
+    def _run(self, audio: np.ndarray, layout: str, sample_rate: float, journal: Journal | None,
+             passage: tuple[int, int] | None) -> Generator[Progress, None, np.ndarray]:
         # All parameters as they are at the start: another thread may change them meanwhile.
         settings, target, match = self.settings, self.target, self.target_match
         mix, gain = self.mix, 10 ** (self.output_gain_db / 20)
+        whole, audio = audio, audio[:, slice(*passage)] if passage else audio
         restored, result, distances = audio, None, None
         if audio.size and mix:
             prior = self.prior
-            result = yield from relay(Restorer(prior, settings, target, journal).run(audio, sample_rate), self._tell)
+            run = Restorer(prior, settings, target, journal).run(whole, sample_rate, passage)
+            result = yield from relay(run, self._tell)
             restored = result.audio
             wanted = target or TargetProfile.from_prior(prior)
             highest_hz = min(sample_rate, prior.sample_rate) / 2

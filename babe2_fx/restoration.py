@@ -116,37 +116,48 @@ class Restorer:
                  journal: Journal | None = None):
         self.prior, self.settings, self.target, self.journal = prior, settings, target, journal
 
-    def run(self, audio: np.ndarray, sample_rate: float) -> Generator[Progress, None, RestorationResult]:
+    def run(self, audio: np.ndarray, sample_rate: float,
+            passage: tuple[int, int] | None = None) -> Generator[Progress, None, RestorationResult]:
         """Restores `audio` (channels, samples), ±1, at `sample_rate` Hz, step by step.
+
+        With a `passage`, first and last sample (not included), only that is restored and comes back, but the noise and
+        the long-term spectrum are those of the whole: a preview of what the whole would become.
 
         Yields `Progress`; returns, as the generator's value, a `RestorationResult`. Closing the generator cancels.
 
         Raises:
-            ValueError: audio that is empty, not two-dimensional or not finite.
+            ValueError: audio that is empty, not two-dimensional or not finite; a passage that is not in it.
         """
         audio = np.asarray(audio, dtype=np.float32)
         if audio.ndim != 2 or audio.size == 0:
             raise ValueError(f"The audio must have the shape (channels, samples), not {audio.shape}, and some of both.")
         if not np.isfinite(audio).all():
             raise ValueError("The audio has samples that are not finite numbers.")
+        begin, end = passage or (0, audio.shape[1])
+        if not 0 <= begin < end <= audio.shape[1]:
+            raise ValueError(f"The passage from sample {begin} to {end} is not in a recording of {audio.shape[1]}.")
+        passage = slice(begin, end)
         if self.settings.channels == "independent" and len(audio) > 1:
-            return self._run_each(audio, sample_rate)
-        return self._run(audio, sample_rate)
+            return self._run_each(audio, sample_rate, passage)
+        return self._run(audio, sample_rate, passage)
 
     def restore(self, audio: np.ndarray, sample_rate: float) -> RestorationResult:
         """`run` to its end."""
         return finish(self.run(audio, sample_rate))
 
-    def _run_each(self, audio: np.ndarray, sample_rate: float) -> Generator[Progress, None, RestorationResult]:
+    def _run_each(self, audio: np.ndarray, sample_rate: float,
+                  passage: slice) -> Generator[Progress, None, RestorationResult]:
         """Every channel as a recording of its own."""
         results, count = [], len(audio)
         for number, channel in enumerate(audio):
-            results.append((yield from relay(self._run(channel[None], sample_rate), lambda now, done=number: replace(
-                now, block=now.block + done * now.blocks, blocks=now.blocks * count,
-                share_done=(done + now.share_done) / count))))
+            def of_all(now: Progress, done: int = number) -> Progress:
+                return replace(now, block=now.block + done * now.blocks, blocks=now.blocks * count,
+                               share_done=(done + now.share_done) / count)
+            results.append((yield from relay(self._run(channel[None], sample_rate, passage), of_all)))
         return replace(results[0], audio=np.concatenate([result.audio for result in results]), parts=tuple(results))
 
-    def _run(self, audio: np.ndarray, sample_rate: float) -> Generator[Progress, None, RestorationResult]:
+    def _run(self, audio: np.ndarray, sample_rate: float,
+             passage: slice) -> Generator[Progress, None, RestorationResult]:
         prior, settings, notes = self.prior, self.settings, []
         signal, spread = _channels_to_restore(torch.from_numpy(audio), settings.channels, notes)
         if sample_rate != prior.sample_rate:
@@ -154,19 +165,19 @@ class Restorer:
             notes.append(f"Worked at {prior.sample_rate} Hz (the recording has {sample_rate:g} Hz); "
                          f"{'what lies' if kept else 'nothing is made'} above {prior.sample_rate / 2:g} Hz"
                          f"{' stays as it was' if kept else ''}.")
-        working = resample(signal, sample_rate, prior.sample_rate)
-        offset = working.mean(dim=-1, keepdim=True)
-        working = working - offset
         reference = self._reference_ltas()
-        if float(working.abs().max()) < SILENCE:
+        whole = self._flat(signal, sample_rate)
+        if float(whole.abs().max()) < SILENCE:
             notes.append("The recording is silent and stays so.")
+            audio = audio[:, passage]
             return self._result(audio, audio, sample_rate, None, None, reference, notes)
-
-        flat = prior.emphasis.apply(working) if prior.emphasis else working
-        gain = prior.level / _median_block_level(flat, prior.block_length)
-        flat = flat * gain
-        medium = Medium.of(flat, reference, prior.sample_rate, prior.lowest_hz,
+        gain = prior.level / _median_block_level(whole, prior.block_length)
+        medium = Medium.of(whole * gain, reference, prior.sample_rate, prior.lowest_hz,
                            settings.recording_noise == "measured", self._margin_db())
+        if passage != slice(0, audio.shape[1]):
+            audio, signal = audio[:, passage], signal[:, passage]
+            whole = self._flat(signal, sample_rate)
+        flat = whole * gain
         if not medium.heard.all():
             hz = filter_frequencies(prior.sample_rate)[medium.heard]
             notes.append(f"Music stands out of the recording's noise from {float(hz.min()):.0f} to "
@@ -205,6 +216,12 @@ class Restorer:
         return self._result(audio, spread(restored).numpy(), sample_rate, equalizer, response, reference, notes)
 
     # ------------------------------------------------------------------------------------------------- pieces
+
+    def _flat(self, signal: Tensor, sample_rate: float) -> Tensor:
+        """A recording (channels, samples) at the prior's rate, in the prior's domain, without an offset."""
+        working = resample(signal, sample_rate, self.prior.sample_rate)
+        working = working - working.mean(dim=-1, keepdim=True)
+        return self.prior.emphasis.apply(working) if self.prior.emphasis else working
 
     def _reference_ltas(self) -> Tensor:
         """The reference of the LTAS steps: power spectrum of a signal of unit variance in the prior's domain."""

@@ -267,8 +267,8 @@ def test_a_run_that_stops_half_way_says_why_in_a_line_and_leaves_nothing(
         notes_wav, folder, monkeypatch, capsys, error, code, sentence):
     real = babe2_fx.restoration.Restorer.run
 
-    def stops(self, audio, sample_rate):
-        yield next(real(self, audio, sample_rate))
+    def stops(self, audio, sample_rate, passage):
+        yield next(real(self, audio, sample_rate, passage))
         raise error
     monkeypatch.setattr(babe2_fx.restoration.Restorer, "run", stops)
     (folder / "out.wav").write_text("an earlier result")
