@@ -42,7 +42,11 @@ MAX_EQ_HZ_POINTS = 400
 
 @dataclass(frozen=True)
 class Progress:
-    """Where a run is: block and step (from 1), their totals, noise level, the current EQ, the share done (0 to 1)."""
+    """Where a run is: block and step (from 1), their totals, noise level, the current EQ, the share done (0 to 1).
+
+    denoised: the current estimate, (batch, samples), in the prior's domain · removed: the response that LTAS-EQ has
+    undone before, linear magnitude (2049,) at `filter_frequencies`; with the EQ it is the whole learned response.
+    """
 
     block: int
     blocks: int
@@ -52,6 +56,7 @@ class Progress:
     equalizer: BreakpointEQ | None
     share_done: float
     denoised: Tensor | None = field(default=None, repr=False, compare=False)
+    removed: Tensor | None = field(default=None, repr=False, compare=False)
 
 
 @dataclass(frozen=True)
@@ -171,6 +176,7 @@ class Restorer:
             notes.append("The recording is silent and stays so.")
             audio = audio[:, passage]
             return self._result(audio, audio, sample_rate, None, None, reference, notes)
+        run_name = self._fingerprint(audio, sample_rate, passage) if self.journal else ""
         gain = prior.level / _median_block_level(whole, prior.block_length)
         medium = Medium.of(whole * gain, reference, prior.sample_rate, prior.lowest_hz,
                            settings.recording_noise == "measured", self._margin_db())
@@ -198,8 +204,8 @@ class Restorer:
             noise = noise + prior.level ** 2 * 10 ** (settings.observation_noise_db / 10)
             noise[~medium.heard] = UNHEARD  # what is made there is the prior's alone
             fitter = self._fitter(medium, removed)
-            run_name = self._fingerprint(audio, sample_rate) if self.journal else ""
-            restored = yield from self._sample(observation, initial, noise, fitter, run_name)
+            run = self._sample(observation, initial, noise, fitter, run_name)
+            restored = yield from relay(run, lambda now: replace(now, removed=removed))
             if settings.low_band == "keep":
                 restored = restored + self._below(flat)
             equalizer = fitter.equalizer if fitter else None
@@ -268,10 +274,10 @@ class Restorer:
             return FixedFilter(torch.ones_like(filter_frequencies(self.prior.sample_rate)), noise)
         return BlindEqualizer(fitter, self.prior.sample_rate, noise)
 
-    def _fingerprint(self, audio: np.ndarray, sample_rate: float) -> str:
+    def _fingerprint(self, audio: np.ndarray, sample_rate: float, passage: slice) -> str:
         """Tells runs apart in a journal: equal only for what gives an equal result on one machine."""
         what = (astuple(self.settings), self.target, self.prior.fingerprint, str(self.prior.device), torch.__version__,
-                audio.shape, float(sample_rate))
+                audio.shape, float(sample_rate), passage)
         return hashlib.sha256(repr(what).encode() + np.ascontiguousarray(audio).tobytes()).hexdigest()[:32]
 
     def _sample(self, observation: Tensor, initial: Tensor, noise: Tensor, fitter,
@@ -378,8 +384,8 @@ class Restorer:
         level_db = np.maximum(level_db - np.interp(reference_hz, hz, level_db), -120.0)
         size = ltas_fft_size(prior.sample_rate)
         bins_hz = np.linspace(0, prior.sample_rate / 2, size // 2 + 1)
-        power = [smooth_octave(ltas(resample(torch.from_numpy(x), sample_rate, prior.sample_rate), size))
-                 for x in (audio, restored)]
+        power = [smooth_octave(ltas(resample(torch.from_numpy(x), sample_rate, prior.sample_rate), size,
+                                    mirrored=False)) for x in (audio, restored)]
         plain = resample_spectrum(reference.double(), len(bins_hz))
         if prior.emphasis:
             plain = plain / _emphasis_power(prior, len(bins_hz))

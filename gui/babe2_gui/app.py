@@ -1,13 +1,46 @@
-"""Entry point of the desktop app."""
+"""Entry point of the desktop app: `babe2-gui [FILE]`."""
 
+from __future__ import annotations
+
+import argparse
 import sys
 
 
-def main() -> int:
-    """Says that there is no desktop app yet. Returns the exit code."""
-    print("The desktop app is not in this version yet; `babe2 restore` does the work from the command line.",
-          file=sys.stderr)
-    return 2
+def main(argv: list[str] | None = None) -> int:
+    """Shows the window until it is closed. Returns the exit code."""
+    parser = argparse.ArgumentParser(prog="babe2-gui", description="Restores old music recordings: the desktop app.")
+    parser.add_argument("file", metavar="FILE", nargs="?", help="a recording or a session to open")
+    args = parser.parse_args(argv)
+    try:
+        import pyqtgraph  # noqa: F401
+        from PySide6.QtCore import Qt
+        from PySide6.QtWidgets import QApplication, QLabel
+    except ImportError as error:
+        print(f"The desktop app needs more packages ({error}). Install them with: pip install 'babe2-fx[gui]'",
+              file=sys.stderr)
+        return 1
+    from . import theme
+    from .icons import icon
+    app = QApplication(sys.argv[:1])
+    app.setApplicationName("babe2-gui")
+    app.setApplicationDisplayName("BABE-2")
+    theme.apply(app)
+    app.setWindowIcon(icon("wave"))
+    # PyTorch takes seconds to import, and would hold up the window; so that comes first, and says so.
+    splash = QLabel("BABE-2 is starting…")
+    splash.setWindowFlags(Qt.WindowType.SplashScreen | Qt.WindowType.FramelessWindowHint)
+    splash.setAlignment(Qt.AlignmentFlag.AlignCenter)
+    splash.setFixedSize(320, 110)
+    splash.show()
+    app.processEvents()
+    import babe2_fx.effect  # noqa: F401
+
+    from .main_window import MainWindow
+    window = MainWindow()
+    window.show()
+    splash.close()
+    window.greet(args.file)
+    return app.exec()
 
 
 if __name__ == "__main__":

@@ -15,7 +15,6 @@ import babe2_fx.effect
 import babe2_fx.restoration
 from babe2_fx.presets import load_preset
 from babe2_fx.settings import BASELINES, Settings
-from babe2_gui import app
 from babe2_host import cli
 from standin import tiny_prior
 
@@ -329,11 +328,6 @@ def test_help_does_not_wait_for_torch():
     done = run_python("-c", script)
     assert done.returncode == 0, done.stderr
     assert "--preset" in done.stdout and "babe2 settings" in done.stdout
-
-
-def test_the_desktop_app_says_that_it_is_not_there_yet(capsys):
-    assert app.main() == 2
-    assert "not in this version yet" in capsys.readouterr().err
 
 
 # ------------------------------------------------------------------------------- the real thing, in a process

@@ -76,3 +76,14 @@ def test_music_brighter_than_the_reference_is_not_dulled(music):
     recording = apply_response(music, response_of({800: 0, 3500: 25}))
     medium = Medium.of(recording, reference_of(music), RATE, margin_db=torch.full((1025,), 4.0))
     assert medium.response_db.max() <= 5.0
+
+
+def test_the_ends_of_music_that_was_cut_out_do_not_pass_for_highs():
+    """A chord up to 3 kHz that begins and ends at full level, over noise 70 dB below it."""
+    rng, time_s = np.random.default_rng(0), np.arange(4 * 22050) / 22050
+    chord = sum(np.sin(2 * np.pi * 200 * k * time_s + 2 * np.pi * rng.random()) / k for k in range(1, 16))
+    audio = torch.from_numpy(chord / chord.std() + 10 ** (-70 / 20) * rng.normal(size=chord.shape)).float()[None]
+    reference = 1 / (1 + torch.linspace(0, 20, 1025).double() ** 2)
+    medium = Medium.of(audio, reference, 22050, 86.0, measure_noise=True, margin_db=torch.ones(1025))
+    hz = filter_frequencies(22050)
+    assert medium.heard[(hz > 300) & (hz < 2500)].any() and not medium.heard[hz > 5000].any()

@@ -1,0 +1,359 @@
+"""The window: its parts side by side, its menus, and what it remembers."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import platformdirs
+from PySide6.QtCore import QEvent, QSettings, Qt, QTimer
+from PySide6.QtGui import QAction, QKeySequence
+from PySide6.QtWidgets import (
+    QAbstractButton,
+    QApplication,
+    QComboBox,
+    QMainWindow,
+    QMessageBox,
+    QSplitter,
+    QTabWidget,
+    QVBoxLayout,
+    QWidget,
+)
+
+from .autosave import Autosave
+from .axes import time_text
+from .banner import Banner
+from .chain_panel import ChainPanel
+from .eq_panel import EqPanel
+from .files import Files
+from .model.session import Session
+from .model.session_file import SessionWriter
+from .output import Player
+from .restore_panel import RestorePanel
+from .takes_panel import TakesPanel
+from .tasks import QtTasks
+from .timeline import Timeline
+from .tour import Tour
+from .transport import Transport
+from .widgets import label
+
+NOTE_MS = 15000
+STEPS = (("Open a recording", "Drop a file on the window. Its spectrum over frequency is drawn above, before and after "
+          "over time below. Drag in the timeline to select a passage."),
+         ("Shape the target", "The yellow curve is what the restoration comes to. Drag its points, double-click to add "
+          "one, scroll to change a slope, or draw it freehand. Everything can be undone."),
+         ("Restore", "Choose what kind of music it is. Try a selected passage first; then restore everything. You can "
+          "watch what it learns of the medium, and cancel at any time."),
+         ("Compare", "Press A for the original, B for the restored version and E for a plain equalizer, all equally "
+          "loud. Each render is kept as a take; export the one you like."))
+
+
+class MainWindow(QMainWindow):
+    """The app's window.
+
+    Args:
+        prior: stands in for the presets' priors.
+        settings: where layout and recent files are remembered; the user's by default.
+        state_folder: where unsaved work and unfinished renders are kept; the user's by default.
+    """
+
+    def __init__(self, prior=None, settings: QSettings | None = None, state_folder: Path | None = None):
+        super().__init__()
+        self.settings = settings or QSettings("babe2-fx", "babe2-gui")
+        self.tasks = QtTasks(self)
+        folder = state_folder or Path(platformdirs.user_state_path("babe2-fx"))
+        self.session = Session(self.tasks, prior, folder)
+        self.player = Player(self)
+        self.banner = Banner()
+        self.eq, self.timeline = EqPanel(self.session), Timeline(self.session)
+        self.restore_panel, self.takes = RestorePanel(self.session), TakesPanel(self.session)
+        self.chain = ChainPanel(self.session)
+        self.transport = Transport(self.session, self.player)
+        self.writer = SessionWriter()
+        self.files = Files(self.session, self.writer, self.settings, self, self.banner, self.chain.load_board)
+        self.autosave = Autosave(self.session, folder, SessionWriter(), self)
+        self._build()
+        self._make_menus()
+        self._connect()
+        self._restore_layout()
+        self.setAcceptDrops(True)
+        QApplication.instance().installEventFilter(self)
+        self.session.start()
+        self._refresh()
+        self.eq.plot.setFocus()
+
+    def _build(self) -> None:
+        self.tabs = QTabWidget()
+        self.tabs.setDocumentMode(True)
+        for panel, title in ((self.restore_panel, "Restore"), (self.takes, "Takes"), (self.chain, "Chain")):
+            self.tabs.addTab(panel, title)
+        self.tabs.setMinimumWidth(300)
+        self.views = QSplitter(Qt.Orientation.Vertical)
+        self.views.addWidget(self.eq)
+        self.views.addWidget(self.timeline)
+        self.views.setSizes([540, 460])
+        self.views.setHandleWidth(5)
+        self.columns = QSplitter(Qt.Orientation.Horizontal)
+        self.columns.addWidget(self.views)
+        self.columns.addWidget(self.tabs)
+        self.columns.setStretchFactor(0, 1)
+        self.columns.setSizes([10000, 330])
+        self.columns.setHandleWidth(5)
+        for splitter in (self.views, self.columns):
+            splitter.setChildrenCollapsible(False)
+        centre = QWidget()
+        layout = QVBoxLayout(centre)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.setSpacing(0)
+        layout.addWidget(self.banner)
+        layout.addWidget(self.columns, 1)
+        layout.addWidget(self.transport)
+        self.setCentralWidget(centre)
+        self.info = label("", "dim")
+        self.info.setContentsMargins(12, 0, 12, 2)
+        self.statusBar().addWidget(self.info, 1)
+        self.statusBar().setSizeGripEnabled(False)
+        self.resize(1280, 800)
+        self.setMinimumHeight(640)
+
+    # -------------------------------------------------------------------------------------------------- menus
+
+    def _make_menus(self) -> None:
+        files, session, timeline, transport = self.files, self.session, self.timeline, self.transport
+        bar = self.menuBar()
+        menu = bar.addMenu("&File")
+        self._action(menu, "&Open…", files.open_dialog, "Ctrl+O")
+        self.recent_menu = menu.addMenu("Open &recent")
+        menu.addSeparator()
+        self.save_action = self._action(menu, "&Save session", files.save, "Ctrl+S")
+        self.save_as_action = self._action(menu, "Save session &as…", files.save_as, "Ctrl+Shift+S")
+        menu.addSeparator()
+        self.export_action = self._action(menu, "&Export take…", files.export_dialog, "Ctrl+E")
+        self.export_eq_action = self._action(menu, "Export &learned response…", files.export_eq_dialog)
+        menu.addSeparator()
+        self._action(menu, "&Quit", self.close, "Ctrl+Q")
+        menu = bar.addMenu("&Edit")
+        self.undo_action = self._action(menu, "&Undo", session.undo, "Ctrl+Z")
+        self.redo_action = self._action(menu, "&Redo", session.redo, "Ctrl+Shift+Z", "Ctrl+Y")
+        menu.addSeparator()
+        self._action(menu, "Select &all of the recording", self._select_all, "Ctrl+Shift+A")
+        self._action(menu, "Select &nothing", lambda: timeline.select(None), "Ctrl+D")
+        menu = bar.addMenu("&Target")
+        self._action(menu, "From a &file…", self.eq.load, "Ctrl+T")
+        self._action(menu, "From the &preset, to edit", self.eq.from_preset)
+        self._action(menu, "From this &recording, to edit", self.eq.from_input)
+        self._action(menu, "&Back to the preset's own", self.eq.to_preset)
+        menu.addSeparator()
+        self._action(menu, "&Draw freehand", self.eq.draw.toggle, "D")
+        self._action(menu, "&Smooth", self.eq.smooth, "Ctrl+Shift+M")
+        self._action(menu, "Shift &up", lambda: self.eq.shift(1.0), "Ctrl+Up")
+        self._action(menu, "Shift do&wn", lambda: self.eq.shift(-1.0), "Ctrl+Down")
+        menu = bar.addMenu("&View")
+        self._action(menu, "&Waveform", timeline.wave.click, "Shift+W")
+        self._action(menu, "&Spectrogram", timeline.spectrogram.click, "Shift+S")
+        self._action(menu, "&Difference below", self._toggle_difference, "Shift+D")
+        menu.addSeparator()
+        self._action(menu, "Zoom &in", lambda: timeline.zoom(0.6), "Ctrl+=", "Ctrl++")
+        self._action(menu, "Zoom &out", lambda: timeline.zoom(1 / 0.6), "Ctrl+-")
+        self._action(menu, "Zoom to s&election", timeline.zoom_to_selection, "Z")
+        self._action(menu, "Show &everything", timeline.fit, "F")
+        self._action(menu, "Show all &frequencies and levels", self.eq.plot.reset_view, "Shift+F")
+        menu = bar.addMenu("&Play")
+        self._action(menu, "&Play or pause", self.player.toggle, "Space")
+        self._action(menu, "&Stop", self.player.stop, "Shift+Space")
+        self._action(menu, "&Loop", transport.loop.click, "L")
+        menu.addSeparator()
+        for name, text, key in (("original", "Hear the &original", "A"), ("restored", "Hear the &restored", "B"),
+                                ("equalized", "Hear the plain &equalizer", "E")):
+            self._action(menu, text, lambda name=name: transport.choose(name), key)
+        self._action(menu, "&Match loudness", transport.matched.click, "M")
+        menu = bar.addMenu("&Restore")
+        self._action(menu, "Restore &all", session.render, "Ctrl+R")
+        self._action(menu, "Restore &selection", lambda: session.render(True), "Ctrl+Shift+R")
+        menu.addSeparator()
+        self.pause_action = self._action(menu, "&Pause or go on", self.restore_panel.pause.toggle, "Ctrl+P")
+        self.cancel_action = self._action(menu, "&Cancel", self._escape, "Esc")
+        menu.addSeparator()
+        for index, title in enumerate(("&Restore panel", "&Takes panel", "&Chain panel")):
+            self._action(menu, title, lambda index=index: self.tabs.setCurrentIndex(index), f"Ctrl+{index + 1}")
+        menu = bar.addMenu("&Help")
+        self._action(menu, "&Tour", self.start_tour)
+        self._action(menu, "&Keys", self.show_keys, "F1")
+        self._action(menu, "&About", self.show_about)
+        self._fill_recent()
+
+    def _action(self, menu, text: str, do, *keys: str) -> QAction:
+        action = menu.addAction(text)
+        action.triggered.connect(lambda *_: do())
+        action.setShortcuts([QKeySequence(key) for key in keys])
+        self.addAction(action)
+        return action
+
+    def _fill_recent(self) -> None:
+        self.recent_menu.clear()
+        for path in self.files.recent():
+            action = self.recent_menu.addAction(Path(path).name, lambda path=path: self.files.open(path))
+            action.setToolTip(path)
+        self.recent_menu.setToolTipsVisible(True)
+        self.recent_menu.setEnabled(bool(self.files.recent()))
+
+    def _connect(self) -> None:
+        session, timeline = self.session, self.timeline
+        session.changed.connect(self._refresh)
+        session.progressed.connect(self._progressed)
+        session.reported.connect(self._say)
+        self.files.recent_changed.connect(self._fill_recent)
+        self.files.reopened.connect(self._show_view)
+        timeline.sought.connect(self.player.seek)
+        timeline.selection_changed.connect(self.transport.selection_changed)
+        timeline.selection_changed.connect(self.restore_panel.refresh)
+        self.player.ticked.connect(lambda: timeline.set_cursor(self.player.position_s))
+        self.player.failed.connect(self.banner.say)
+        self.takes.export_asked.connect(self.files.export_dialog)
+
+    # ------------------------------------------------------------------------------------------------ showing
+
+    def _refresh(self) -> None:
+        session, history = self.session, self.session.history
+        recording = session.recording
+        for action, words, what in ((self.undo_action, "&Undo", history.undo_label),
+                                    (self.redo_action, "&Redo", history.redo_label)):
+            action.setEnabled(what is not None)
+            action.setText(f"{words} {what[:1].lower() + what[1:]}" if what else words)
+        self.save_action.setEnabled(recording is not None)
+        self.save_as_action.setEnabled(recording is not None)
+        take = session.document.take
+        self.export_action.setEnabled(take is not None)
+        self.export_eq_action.setEnabled(take is not None and take.learned is not None)
+        self.setWindowTitle(f"{session.title}[*] – BABE-2" if recording else "BABE-2")
+        self.setWindowModified(session.modified and recording is not None)
+        self.tabs.setTabText(1, f"Takes ({len(session.document.takes)})" if session.document.takes else "Takes")
+        if session.loading:
+            self.info.setText("Reading…")
+        elif recording:
+            channels = {1: "mono", 2: "stereo"}.get(recording.channels, f"{recording.channels} channels")
+            self.info.setText("   ·   ".join((recording.path.name, f"{recording.sample_rate / 1000:g} kHz", channels,
+                                              time_text(recording.duration_s, 0.1))))
+        else:
+            self.info.setText("No recording")
+
+    def _progressed(self, state) -> None:
+        for action in (self.pause_action,):
+            action.setEnabled(state is not None)
+        if state is None and self.session.document.takes and self.session.job is None:
+            self._refresh()
+
+    def _show_view(self) -> None:
+        """After a session was reopened: everything as it was."""
+        view = self.session.view
+        if view.frequency_hz and view.level_db:
+            self.eq.plot.set_view(view.frequency_hz, view.level_db)
+        self.timeline.show_view()
+        self.player.seek(view.position_s)
+        self.transport.loop.setChecked(view.loop)
+        self.session.changed()
+
+    def _say(self, sentence: str, error: bool = False) -> None:
+        """Errors across the window, notes at its foot."""
+        if error:
+            self.banner.say(sentence, True)
+        else:
+            self.statusBar().showMessage(sentence, NOTE_MS)
+
+    def _select_all(self) -> None:
+        if self.session.recording:
+            self.timeline.select((0.0, self.session.recording.duration_s))
+
+    def _toggle_difference(self) -> None:
+        timeline = self.timeline
+        (timeline.restored if timeline.difference.isChecked() else timeline.difference).click()
+
+    def _escape(self) -> None:
+        """Away with what is in the way: first a message, then drawing, then a render."""
+        if self.banner.isVisible():
+            self.banner.hide()
+        elif self.eq.draw.isChecked():
+            self.eq.draw.setChecked(False)
+        elif self.session.job:
+            self.session.cancel()
+
+    def start_tour(self) -> None:
+        places = (self.timeline, self.eq, self.tabs, self.transport)
+        self.tabs.setCurrentIndex(0)
+        Tour(self, [(place, *step) for place, step in zip(places, STEPS)],
+             lambda: self.settings.setValue("tour_done", True))
+
+    def show_keys(self) -> None:
+        native = QKeySequence.SequenceFormat.NativeText
+        rows = "".join(f"<tr><td style='padding:2px 24px 2px 0'>{action.text().replace('&', '')}</td>"
+                       f"<td>{', '.join(key.toString(native) for key in keys)}</td></tr>"
+                       for action in self.actions() if (keys := action.shortcuts()))
+        self._message("Keys", f"<table>{rows}</table>")
+
+    def show_about(self) -> None:
+        self._message("About", "<b>BABE-2 FX</b><p>A generative equalizer for old music recordings: estimates what the "
+                      "medium did to the spectrum and synthesises what it lost.</p><p>What it adds is plausible, not "
+                      "true: a model of other music imagined it.</p><p>E. Moliner, M. Turunen, F. Elvander and "
+                      "V. Välimäki, DAFx 2024. GPL-3.0-or-later.</p>")
+
+    def _message(self, title: str, html: str) -> None:
+        box = QMessageBox(QMessageBox.Icon.NoIcon, title, html, QMessageBox.StandardButton.Close, self)
+        box.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+        box.open()
+
+    # --------------------------------------------------------------------------------------- start and finish
+
+    def greet(self, path: str | None = None) -> None:
+        """What happens once the window is there: work that was lost is offered, a file opened, the tour begun."""
+        orphans = self.autosave.orphans()
+        if orphans:
+            self.banner.say("The program ended last time before the work was saved.", False, "Open that work",
+                            lambda: self.files.open_session(str(orphans[0]), saved=False))
+        if path:
+            self.files.open(path)
+        elif not orphans and not self.settings.value("tour_done", False, bool):
+            QTimer.singleShot(0, self.start_tour)
+
+    def _restore_layout(self) -> None:
+        for name, part in (("geometry", self), ("views", self.views), ("columns", self.columns)):
+            held = self.settings.value(f"layout/{name}")
+            if held is not None:
+                part.restoreGeometry(held) if part is self else part.restoreState(held)
+        self.views.splitterMoved.connect(self._remember_layout)
+        self.columns.splitterMoved.connect(self._remember_layout)
+
+    def _remember_layout(self, *_) -> None:
+        self.settings.setValue("layout/geometry", self.saveGeometry())
+        self.settings.setValue("layout/views", self.views.saveState())
+        self.settings.setValue("layout/columns", self.columns.saveState())
+
+    def closeEvent(self, event) -> None:
+        if not self.files.may_lose_work():
+            event.ignore()
+            return
+        self._remember_layout()
+        self.player.stop()
+        self.session.cancel()
+        QApplication.instance().removeEventFilter(self)
+        self.autosave.close()
+        self.tasks.close()
+        event.accept()
+
+    def eventFilter(self, watched, event) -> bool:
+        """Space belongs to the transport, but for a button that was reached by Tab."""
+        if event.type() == QEvent.Type.ShortcutOverride and event.key() == Qt.Key.Key_Space and isinstance(
+                QApplication.focusWidget(), (QAbstractButton, QComboBox)):
+            event.accept()
+        return False
+
+    # ------------------------------------------------------------------------------------------ drag and drop
+
+    def dragEnterEvent(self, event) -> None:
+        if any(url.isLocalFile() for url in event.mimeData().urls()):
+            event.acceptProposedAction()
+
+    def dropEvent(self, event) -> None:
+        paths = [url.toLocalFile() for url in event.mimeData().urls() if url.isLocalFile()]
+        event.acceptProposedAction()
+        if len(paths) > 1:
+            self.banner.say(f"One file at a time: {Path(paths[0]).name} is opened. For many, use the command babe2.")
+        QTimer.singleShot(0, lambda: self.files.open(paths[0]))  # the other program waits for the drop to end

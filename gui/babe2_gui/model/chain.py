@@ -1,0 +1,202 @@
+"""Effects before and after the restoration, as plain values; the host's boards are their files and their engine."""
+
+from __future__ import annotations
+
+import math
+import tempfile
+import tomllib
+from collections.abc import Iterable
+from dataclasses import dataclass, field, fields, is_dataclass, replace
+from fnmatch import fnmatch
+from pathlib import Path
+
+from babe2_host.audio_files import check_destination, write_whole
+from babe2_host.board import Board
+from babe2_host.board_files import FORMAT, OFFLINE
+from babe2_host.plugins import EXTERNAL, LIMITS, NATIVE, BoardError, is_enum
+
+from .curve import TargetCurve
+
+RESTORATION = "GenerativeEQ"
+# What a knob should cover; the host's limits are what an effect can take, which is far more.
+RANGES = {"cutoff_frequency_hz": (20, 20000), "cutoff_hz": (20, 20000), "centre_frequency_hz": (20, 20000),
+          "rate_hz": (0.01, 20), "target_sample_rate": (8000, 96000), "*_ms": (0.1, 2000), "gain_db": (-36, 36),
+          "ceiling_db": (-24, 0), "threshold_db": (-100, 0), "drive_db": (0, 60), "ratio": (1, 20), "drive": (1, 20),
+          "q": (0.1, 20), "feedback": (-0.95, 0.95), "bit_depth": (1, 32), "delay_seconds": (0, 5),
+          "semitones": (-24, 24), "vbr_quality": (0, 9)}
+UNITS = {"_hz": "Hz", "_db": "dB", "_ms": "ms", "_seconds": "s", "sample_rate": "Hz", "semitones": "semitones",
+         "bit_depth": "bit"}
+
+
+@dataclass(frozen=True)
+class Effect:
+    """One effect: its class's name and its parameters, as in a board file · enabled: whether it is heard."""
+
+    plugin: str
+    values: dict = field(default_factory=dict)
+    enabled: bool = True
+
+    @property
+    def title(self) -> str:
+        if self.plugin in EXTERNAL:
+            return Path(str(self.values.get("path", self.plugin))).stem
+        return spaced(self.plugin)
+
+
+@dataclass(frozen=True)
+class Parameter:
+    """How to edit a parameter: a number from low to high (log: over a logarithmic scale), one of `choices`, or a
+    switch (low is None and there are no choices)."""
+
+    name: str
+    value: object
+    unit: str = ""
+    low: float | None = None
+    high: float | None = None
+    log: bool = False
+    choices: tuple[str, ...] = ()
+
+    @property
+    def title(self) -> str:
+        words = self.name
+        for ending in UNITS:
+            if ending.startswith("_"):
+                words = words.removesuffix(ending)
+        return words.replace("_", " ").capitalize()
+
+
+def spaced(name: str) -> str:
+    """ "HighpassFilter" as "Highpass Filter"."""
+    words = "".join(f" {c}" if c.isupper() and i and not name[i - 1].isupper() else c for i, c in enumerate(name))
+    return words.replace("GSMFull", "GSM Full").replace("MP3C", "MP3 C").strip()
+
+
+def known_effects() -> list[str]:
+    """Names of the effects that can be added without a file, sorted."""
+    return sorted((set(NATIVE) | set(OFFLINE)) - {"Convolution", RESTORATION})
+
+
+def new_effect(plugin: str) -> Effect:
+    """An effect as it is when it is made. Raises BoardError for an unknown name."""
+    return effects_of(board_of([Effect(plugin)]))[0]
+
+
+def convolution(path: str) -> Effect:
+    """A convolution with an impulse response. Raises BoardError if the file is none."""
+    return effects_of(board_of([Effect("Convolution", {"impulse_response_filename": str(Path(path).absolute())})]))[0]
+
+
+def external(path: str) -> Effect:
+    """A VST3 plugin (or Audio Unit) from its file. Loads it, which runs it. Raises BoardError."""
+    kind = "AudioUnitPlugin" if path.endswith(".component") else "VST3Plugin"
+    return effects_of(board_of([Effect(kind, {"path": str(Path(path).absolute())})], allow_external=True))[0]
+
+
+def edit_external(effect: Effect) -> Effect:
+    """Opens the plugin's own editor and waits until it is closed; the effect with what was set there."""
+    board = board_of([effect], allow_external=True)
+    board[0].show_editor()
+    return effects_of(board)[0]
+
+
+def parameters(effect: Effect) -> list[Parameter]:
+    """What can be changed of an effect, in its own order; nothing of external ones, which have editors."""
+    if effect.plugin not in NATIVE and effect.plugin not in OFFLINE:
+        return []
+    plugin, found = board_of([replace(effect, enabled=True)])[0], []
+    for name in effect.values:
+        value = getattr(plugin, name)
+        if isinstance(value, bool):
+            found.append(Parameter(name, value))
+        elif is_enum(value):
+            found.append(Parameter(name, value.name, choices=tuple(type(value).__members__)))
+        elif isinstance(value, (int, float)):
+            low, high = _range(plugin, name)
+            unit = next((unit for ending, unit in UNITS.items() if name.endswith(ending)), "")
+            low, high = min(low, value), max(high, value)
+            found.append(Parameter(name, float(effect.values[name]), unit, low, high, log=low > 0 and high / low > 50))
+    return found
+
+
+def _range(plugin, name: str) -> tuple[float, float]:
+    if is_dataclass(plugin):  # the host's own effects say it themselves
+        meta = next(item.metadata for item in fields(plugin) if item.name == name)
+        if "low" in meta:
+            return meta["low"], meta["high"]
+    for table in (RANGES, LIMITS):
+        for pattern, limits in table.items():
+            if fnmatch(name, pattern):
+                return limits
+    return 0.0, 1.0
+
+
+def board_of(effects: Iterable[Effect], title: str = "", allow_external: bool = False) -> Board:
+    """A board of those effects that are enabled. Raises BoardError, naming the one at fault."""
+    import tomlkit
+    entries = [{"plugin": effect.plugin, **effect.values} for effect in effects if effect.enabled]
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "chain.toml"
+        path.write_text(tomlkit.dumps({"format": FORMAT, "title": title, "plugins": entries}), encoding="utf-8")
+        try:
+            return Board.load(path, allow_external=allow_external)
+        except BoardError as error:
+            raise BoardError(str(error).replace(f"{path}, ", "The chain: ").replace(str(path), "The chain")) from error
+
+
+def effects_of(board: Board) -> tuple[Effect, ...]:
+    """A board's plugins as plain values. Raises BoardError for one that cannot be kept."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "chain.toml"
+        board.save(path)
+        content = tomllib.loads(path.read_text(encoding="utf-8"))
+    entries = content.get("plugins", [])
+    return tuple(Effect(entry["plugin"], {key: value for key, value in entry.items() if key != "plugin"})
+                 for entry in entries)
+
+
+def load_chain(path: str, allow_external: bool = False) -> tuple[tuple[Effect, ...], dict, tuple[Effect, ...]]:
+    """The effects before the restoration in a board file, its parameters ({} if it has none), and those after."""
+    effects = effects_of(Board.load(path, allow_external=allow_external))
+    at = next((index for index, effect in enumerate(effects) if effect.plugin == RESTORATION), None)
+    if at is None:
+        return (), {}, effects
+    rest = tuple(effect for effect in effects[at + 1:] if effect.plugin != RESTORATION)
+    return effects[:at], effects[at].values, rest
+
+
+def names_programs(path: str) -> bool:
+    """Whether a board file names VST3 plugins or Audio Units, which run when they are loaded."""
+    try:
+        return any(f'"{kind}"' in Path(path).read_text(encoding="utf-8") for kind in EXTERNAL)
+    except (OSError, ValueError):
+        return False  # loading it says what is wrong
+
+
+def save_chain(path: str, before: Iterable[Effect], restoration: dict, after: Iterable[Effect]) -> None:
+    """Writes a board file of all three; effects that are switched off are left out. Raises BoardError."""
+    effects = [*before, Effect(RESTORATION, restoration), *after]
+    allow = any(effect.plugin in EXTERNAL for effect in effects)
+    board_of(effects, Path(path).stem, allow_external=allow).save(path)
+
+
+def save_curve(board: str, target: TargetCurve) -> str:
+    """Writes a target beside a board, which can only name one; its path. Raises AudioFileError."""
+    path = Path(board).with_suffix(".target.csv")
+    text = "Hz,dB\n" + "".join(f"{hz:.2f},{db:.3f}\n" for hz, db in target.points)
+    write_whole(check_destination(path), lambda part: part.write_text(text, encoding="utf-8"))
+    return str(path)
+
+
+def position(parameter: Parameter, value: float) -> float:
+    """Where a value is on its slider, 0 to 1."""
+    low, high = parameter.low, parameter.high
+    if parameter.log:
+        return math.log(max(value, low) / low) / math.log(high / low)
+    return (value - low) / (high - low) if high > low else 0.0
+
+
+def value_at(parameter: Parameter, place: float) -> float:
+    """The value at a place on the slider, with three digits."""
+    low, high = parameter.low, parameter.high
+    value = low * (high / low) ** place if parameter.log else low + place * (high - low)
+    return min(max(float(f"{value:.3g}"), low), high)

@@ -1,0 +1,159 @@
+"""A render in a thread of its own: it can be paused, and cancelled at once, and tells how far it is."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from contextlib import closing
+from dataclasses import dataclass
+
+import numpy as np
+
+from babe2_host.journal import FolderJournal
+
+from .chain import EXTERNAL, Effect, board_of
+from .curve import TargetCurve
+from .engine import effect_for
+from .options import RenderOptions
+from .take import Learned, Take
+
+
+@dataclass(frozen=True)
+class RenderState:
+    """How far a render is: share 0 to 1, the words for it, seconds left (None: not known yet) and the EQ learned so
+    far."""
+
+    share: float = 0.0
+    block: int = 0
+    blocks: int = 0
+    step: int = 0
+    steps: int = 0
+    sigma: float = 0.0
+    left_s: float | None = None
+    learned: Learned | None = None
+    paused: bool = False
+
+    def words(self) -> str:
+        """For the user: "Step 5 of 12 · block 1 of 3 · sigma 0.023"."""
+        if not self.steps:
+            return "Preparing…"
+        block = f" · block {self.block} of {self.blocks}" if self.blocks > 1 else ""
+        return f"Step {self.step} of {self.steps}{block} · sigma {self.sigma:.2g}"
+
+    def left_words(self) -> str:
+        if self.paused:
+            return "Paused"
+        if self.left_s is None:
+            return ""
+        return f"{clock(self.left_s)} left"
+
+
+def clock(seconds: float) -> str:
+    """ "1:23:45" or "2:05"."""
+    minutes, seconds = divmod(max(round(seconds), 0), 60)
+    return f"{minutes // 60}:{minutes % 60:02}:{seconds:02}" if minutes >= 60 else f"{minutes}:{seconds:02}"
+
+
+class RenderJob:
+    """One render. `progress`, `done` and `failed` are called on its own thread; after `cancel` none is.
+
+    Args:
+        audio: (channels, samples) of the whole recording, which tells of its noise and its spectrum.
+        passage: first and last sample (not included) of what is rendered.
+        before: effects that it goes through first.
+        prior: stands in for the preset's.
+        journal: where finished blocks are kept until the render is done, so that it can go on after it was cancelled
+            or killed; None: nowhere.
+    """
+
+    def __init__(self, audio: np.ndarray, sample_rate: int, passage: tuple[int, int], options: RenderOptions,
+                 target: TargetCurve | None, before: tuple[Effect, ...], name: str, prior=None,
+                 journal: FolderJournal | None = None):
+        self.audio, self.sample_rate, self.passage = audio, sample_rate, passage
+        self.options, self.target, self.before, self.name, self.prior = options, target, before, name, prior
+        self.journal = journal
+        self.state = RenderState()
+        self._go, self._cancelled = threading.Event(), threading.Event()
+        self._go.set()
+        self._paused_s, self._paused_at = 0.0, None
+        self._thread: threading.Thread | None = None
+
+    def start(self, progress: Callable[[RenderState], None], done: Callable[[Take], None],
+              failed: Callable[[Exception], None]) -> None:
+        self._thread = threading.Thread(target=self._work, args=(progress, done, failed), daemon=True,
+                                        name=f"render {self.name}")
+        self._thread.start()
+
+    def pause(self) -> None:
+        if self._paused_at is None:
+            self._paused_at = time.monotonic()
+            self._go.clear()
+
+    def resume(self) -> None:
+        if self._paused_at is not None:
+            self._paused_s += time.monotonic() - self._paused_at
+            self._paused_at = None
+            self._go.set()
+
+    @property
+    def paused(self) -> bool:
+        return self._paused_at is not None
+
+    def cancel(self) -> None:
+        """Nothing is heard of it any more, at once; its thread ends after the step that it is at."""
+        self._cancelled.set()
+        self._go.set()
+
+    def join(self, timeout_s: float | None = None) -> None:
+        if self._thread:
+            self._thread.join(timeout_s)
+
+    def _work(self, progress, done, failed) -> None:
+        try:
+            take = self._render(progress)
+        except Exception as error:  # whatever it is, the window must hear of it
+            if not self._cancelled.is_set():
+                failed(error)
+        else:
+            if take is not None and not self._cancelled.is_set():
+                done(take)
+
+    def _render(self, progress) -> Take | None:
+        audio = self.audio
+        if any(effect.enabled for effect in self.before):
+            allow = any(effect.plugin in EXTERNAL for effect in self.before)
+            audio = board_of(self.before, allow_external=allow)(audio, self.sample_rate)
+        effect = effect_for(self.options, self.target, self.prior)
+        started = time.monotonic()
+        with closing(effect.run(audio, self.sample_rate, journal=self.journal, passage=self.passage)) as run:
+            while True:
+                self._go.wait()
+                if self._cancelled.is_set():
+                    return None
+                try:
+                    now = next(run)
+                except StopIteration as end:
+                    restored = end.value
+                    break
+                elapsed_s = time.monotonic() - started - self._paused_s
+                left_s = elapsed_s * (1 - now.share_done) / now.share_done if now.share_done > 0 else None
+                learned = Learned.of(now) if now.equalizer else None
+                self.state = RenderState(now.share_done, now.block, now.blocks, now.step, now.steps, now.sigma, left_s,
+                                         learned)
+                if not self._cancelled.is_set():
+                    progress(self.state)
+        taken_s = time.monotonic() - started - self._paused_s
+        notes = list(effect.result.notes)
+        if self.journal:
+            if self.journal.found:
+                notes.append(f"{self.journal.found} blocks were taken from a render that was cancelled.")
+            self.journal.clear()
+        return self._take(effect.result, restored, taken_s, tuple(notes))
+
+    def _take(self, result, restored: np.ndarray, taken_s: float, notes: tuple[str, ...]) -> Take:
+        eq = result.equalizer
+        learned = Learned(result.frequencies_hz, result.response_db, eq.breakpoints_hz if eq else (),
+                          eq.slopes_db_per_octave if eq else (), result.reference_hz)
+        return Take(self.name, restored, self.passage[0], self.options, self.target, learned,
+                    (result.ltas_hz, result.input_ltas_db, result.restored_ltas_db), notes, taken_s)

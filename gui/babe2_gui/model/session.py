@@ -1,0 +1,351 @@
+"""A session: a recording, what is to be done to it, and what was made of it."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from babe2_fx.presets import load_preset
+from babe2_host.audio_files import (
+    AudioFile,
+    check_destination,
+    not_carried,
+    read_audio,
+    write_audio,
+    write_whole,
+)
+from babe2_host.journal import FolderJournal
+from babe2_host.weights import pull
+
+from . import engine
+from .curve import TargetCurve
+from .document import Document, History
+from .events import Event
+from .listening import Listening
+from .render import RenderJob, RenderState
+from .take import Take
+from .tasks import InlineTasks, Tasks
+
+
+@dataclass
+class View:
+    """What is seen, kept with a session but no step of its history: times in s, frequencies in Hz, levels in dB."""
+
+    selection_s: tuple[float, float] | None = None
+    time_s: tuple[float, float] | None = None
+    frequency_hz: tuple[float, float] | None = None
+    level_db: tuple[float, float] | None = None
+    timeline: str = "spectrogram"
+    lower: str = "restored"
+    hidden: tuple[str, ...] = ()
+    position_s: float = 0.0
+    loop: bool = False
+    version: str = "original"
+
+
+class Session:
+    """The document and everything around it. Views listen to its events and call its methods.
+
+    changed: the document, the recording or what is known of them · progressed: a render is further (`RenderState`) ·
+    reported: a sentence for the user, and whether it is an error · prior: stands in for the presets' priors ·
+    folder: where finished blocks of a render are kept, or None.
+    """
+
+    def __init__(self, tasks: Tasks | None = None, prior=None, folder: Path | None = None):
+        self.tasks, self.prior, self.folder = tasks or InlineTasks(), prior, folder
+        self.changed, self.progressed, self.reported = Event(), Event(), Event()
+        self.view, self.path = View(), None
+        self.recording: AudioFile | None = None
+        self.input_spectrum = None
+        self.preset_target: TargetCurve | None = None
+        self.selected: set[int] = set()  # indices of the target's points
+        self.job: RenderJob | None = None
+        self.loading = False
+        self.history = History(Document())
+        self._saved = self.document
+        self._preset_of = None
+        self.listening = Listening(self)
+
+    @property
+    def document(self) -> Document:
+        return self.history.now
+
+    @property
+    def modified(self) -> bool:
+        """Whether there is work that is in no file."""
+        return self.document is not self._saved and self.document != self._saved
+
+    @property
+    def title(self) -> str:
+        if self.path:
+            return Path(self.path).stem
+        return self.recording.path.name if self.recording else "Untitled"
+
+    def report(self, error: Exception | str) -> None:
+        """Tells the user something; an exception as a sentence."""
+        is_error = isinstance(error, Exception)
+        self.reported(engine.sentence(error) if is_error else error, is_error)
+
+    # ------------------------------------------------------------------------------------------------ editing
+
+    def edit(self, label: str, key: object = None, **changes) -> None:
+        """One step of the history: parts of the document replaced."""
+        self.history.push(replace(self.document, **changes), label, key)
+        self._after_change()
+
+    def undo(self) -> None:
+        self.history.undo()
+        self._after_change()
+
+    def redo(self) -> None:
+        self.history.redo()
+        self._after_change()
+
+    def _after_change(self) -> None:
+        count = len(self.document.target.points) if self.document.target else 0
+        self.selected = {index for index in self.selected if index < count}
+        self._find_preset_target()
+        self.changed()
+
+    @property
+    def shown_target(self) -> TargetCurve | None:
+        """The target that counts: the user's or the preset's; None while that is not known yet."""
+        return self.document.target or self.preset_target
+
+    def set_target(self, target: TargetCurve | None, label: str, key: object = None,
+                   selected: set[int] | None = None) -> None:
+        """Another target; None for the preset's. selected: the points that are selected then."""
+        if selected is not None:
+            self.selected = selected
+        before = self.shown_target
+        if target and before and target is not before and target.origin == before.origin:
+            target = replace(target, origin=before.origin.removesuffix(", edited") + ", edited")
+        self.edit(label, key, target=target)
+
+    def change_target(self, change, label: str, key: object = None) -> None:
+        """Applies `change(curve) -> curve` to the shown target; the preset's becomes the user's by that."""
+        curve = self.shown_target
+        if curve is None:
+            self.report("There is no target yet. Load one from a reference recording or a curve.")
+            return
+        try:
+            self.set_target(change(curve), label, key)
+        except ValueError as error:
+            self.report(error)
+
+    def load_target(self, path: str) -> None:
+        """The target from a reference recording or a curve's file, in the background."""
+        self.tasks.run(lambda: engine.target_from_file(path),
+                       lambda curve: self.set_target(curve, "Load target", selected=set()), self.report)
+
+    def set_options(self, label: str, key: object = None, **changes) -> None:
+        """Changes how to render. What cannot be is reported and nothing changes."""
+        try:
+            options = replace(self.document.options, **changes)
+            options.settings  # noqa: B018  (raises where values do not go together)
+        except ValueError as error:
+            self.report(error)
+            self.changed()  # views show what is
+            return
+        self.edit(label, key, options=options)
+
+    def install_model(self, progress, ended) -> None:
+        """Downloads the published model of the preset. progress: called with bytes done and all (None: not known),
+        on another thread; ended: called with None or with what went wrong."""
+        name = load_preset(self.document.options.preset).weights
+
+        def installed(_) -> None:
+            self._preset_of = None  # its spectrum can be known now
+            ended(None)
+        self.tasks.run(lambda: pull(name, False, progress), installed, ended)
+
+    def _find_preset_target(self) -> None:
+        """Loads the prior's spectrum when the preset is another."""
+        options = self.document.options
+        if self._preset_of == options.preset:
+            return
+        self._preset_of, self.preset_target = options.preset, None
+
+        def done(curve) -> None:
+            if self._preset_of == options.preset:
+                self.preset_target = curve
+                self.changed()
+
+        def failed(error) -> None:
+            if self._preset_of == options.preset:
+                self.report(error)
+        self.tasks.run(lambda: engine.preset_curve(options, self.prior), done, failed)
+
+    # -------------------------------------------------------------------------------------------------- files
+
+    def start(self) -> None:
+        """Prepares what is needed before a recording is open."""
+        self._after_change()
+
+    def open_recording(self, path: str) -> None:
+        """Begins a new session with a recording, read in the background. What was there is gone once it is read."""
+        self.loading = True
+        self.changed()
+
+        def done(recording: AudioFile) -> None:
+            self.loading = False
+            self.begin(recording)
+
+        def failed(error) -> None:
+            self.loading = False
+            self.changed()
+            self.report(error)
+        self.tasks.run(lambda: read_audio(path), done, failed)
+
+    def begin(self, recording: AudioFile, document: Document | None = None, view: View | None = None,
+              path: str | None = None, modified: bool = False) -> None:
+        """A session with this recording; what was set for the one before (target, chain, options) stays with it,
+        but for the takes, unless a document is given."""
+        self.cancel()
+        document = document or replace(self.document, takes=(), current=None)
+        self.recording, self.view, self.path = recording, view or View(), path
+        self.history = History(document)
+        self._saved = None if modified else document
+        self.input_spectrum = None
+        self._after_change()
+        for note in recording.notes:
+            self.report(note)
+
+        def done(found) -> None:
+            if self.recording is recording:
+                self.input_spectrum = found
+                self.changed()
+        self.tasks.run(lambda: engine.spectrum(recording.audio, recording.sample_rate), done, self.report)
+
+    def mark_saved(self, path: str | None = None) -> None:
+        self._saved = self.document
+        self.path = path or self.path
+        self.changed()
+
+    def export(self, path: str, depth: str | None, tags: dict[str, str]) -> None:
+        """Writes the current take, after the chain, in the background.
+
+        Args:
+            depth: "16", "24", "float", or None for the recording's.
+            tags: by name, in place of the recording's; "" for none.
+        """
+        held, recording, seed = self.listening.restored, self.recording, self.document.options.seed
+        if held is None:
+            self.report("There is nothing to export yet: restore the recording first.")
+            return
+        texts = dict(recording.tags.texts) | {name: (text,) for name, text in tags.items()}
+        texts = {name: values for name, values in texts.items() if any(values)}
+        like = replace(recording, tags=replace(recording.tags, texts=texts))
+
+        def work() -> list[str]:
+            lowered_db = write_audio(path, held[0], recording.sample_rate, like, depth=depth, seed=seed)
+            said = [f"Wrote {path}."]
+            if lowered_db:
+                said.append(f"Its peaks did not fit, so all of it was lowered by {lowered_db:.2f} dB; 32-bit float "
+                            "keeps them.")
+            return said + list(not_carried(path, held[0], recording.sample_rate, like))
+        self.tasks.run(work, lambda said: self.report(" ".join(said)), self.report)
+
+    def export_eq(self, path: str) -> None:
+        """Writes what was learned in the current take as JSON, as the command line does."""
+        learned = self.document.take.learned
+
+        def work() -> None:
+            text = json.dumps(learned.export(), indent=1) + "\n"
+            write_whole(check_destination(path), lambda part: part.write_text(text, encoding="utf-8"))
+        self.tasks.run(work, lambda _: self.report(f"Wrote {path}."), self.report)
+
+    # -------------------------------------------------------------------------------------------------- takes
+
+    def _edit_takes(self, label: str, takes: tuple[Take, ...], current: str | None) -> None:
+        self.edit(label, takes=takes, current=current)
+
+    def add_take(self, take: Take) -> None:
+        """Keeps a render. That is no step to undo: undoing an edit of the target must not throw an hour away."""
+        self.history.amend(lambda document: replace(document, takes=(*document.takes, take), current=take.id))
+        self._after_change()
+
+    def choose_take(self, take_id: str | None) -> None:
+        if take_id != self.document.current:
+            self._edit_takes("Choose take", self.document.takes, take_id)
+
+    def rename_take(self, take_id: str, name: str) -> None:
+        name = name.strip()
+        if name:
+            self._edit_takes("Rename take", tuple(replace(take, name=name) if take.id == take_id else take
+                                                  for take in self.document.takes), self.document.current)
+
+    def remove_take(self, take_id: str) -> None:
+        left = tuple(take for take in self.document.takes if take.id != take_id)
+        current = self.document.current
+        if current == take_id:
+            current = left[-1].id if left else None
+        self._edit_takes("Delete take", left, current)
+
+    # ----------------------------------------------------------------------------------------------- rendering
+
+    def span(self, passage_only: bool) -> tuple[int, int]:
+        """The samples to render: the selection, or everything."""
+        rate, samples = self.recording.sample_rate, self.recording.audio.shape[1]
+        if passage_only and self.view.selection_s:
+            begin, end = (round(s * rate) for s in self.view.selection_s)
+            return max(begin, 0), min(end, samples)
+        return 0, samples
+
+    def render(self, passage_only: bool = False) -> bool:
+        """Starts a render in its own thread; whether it could."""
+        if self.recording is None:
+            self.report("Open a recording first: File > Open, or drop one on the window.")
+            return False
+        if self.job is not None:
+            return False
+        begin, end = self.span(passage_only)
+        if end - begin < self.recording.sample_rate // 10:
+            self.report("The selected passage is shorter than a tenth of a second. Select a longer one.")
+            return False
+        try:
+            self.document.options.settings  # noqa: B018  (raises what is wrong with them)
+        except ValueError as error:
+            self.report(error)
+            return False
+        number = 1 + max((int(take.name.split()[1]) for take in self.document.takes
+                          if take.name.startswith(("Take ", "Preview ")) and take.name.split()[1].isdigit()), default=0)
+        name = f"{'Preview' if passage_only and self.view.selection_s else 'Take'} {number}"
+        document = self.document
+        job = RenderJob(self.recording.audio, self.recording.sample_rate, (begin, end), document.options,
+                        document.target, document.before, name, self.prior,
+                        FolderJournal(self.folder / "render") if self.folder else None)
+        self.job = job
+
+        def heard(function):  # of this job alone, on the session's thread
+            return lambda value: self.tasks.call_here(lambda: function(value) if self.job is job else None)
+        job.start(heard(self._progress), heard(self._rendered), heard(self._render_failed))
+        self.progressed(RenderState())
+        return True
+
+    def _progress(self, state: RenderState) -> None:
+        self.progressed(replace(state, paused=self.job.paused))
+
+    def _rendered(self, take: Take) -> None:
+        self.job = None
+        self.add_take(take)
+        self.progressed(None)
+
+    def _render_failed(self, error: Exception) -> None:
+        self.job = None
+        self.progressed(None)
+        self.report(error)
+
+    def pause(self, paused: bool = True) -> None:
+        if self.job:
+            self.job.pause() if paused else self.job.resume()
+            self.progressed(replace(self.job.state, paused=paused))
+
+    def cancel(self) -> None:
+        """Ends a render at once. Its finished blocks are kept, so that the same render goes on from there."""
+        if self.job:
+            self.job.cancel()
+            self.job = None
+            self.progressed(None)
+

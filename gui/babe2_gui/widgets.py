@@ -1,0 +1,146 @@
+"""Small parts that panels are made of: each has a name for screen readers and says what it is for."""
+
+from __future__ import annotations
+
+from PySide6.QtCore import Qt
+from PySide6.QtGui import QWheelEvent
+from PySide6.QtWidgets import (
+    QComboBox,
+    QDoubleSpinBox,
+    QFrame,
+    QHBoxLayout,
+    QLabel,
+    QPushButton,
+    QSizePolicy,
+    QSlider,
+    QSpinBox,
+    QToolButton,
+    QWidget,
+)
+
+from .icons import icon
+
+
+def named(widget: QWidget, name: str, tip: str = "") -> QWidget:
+    """A widget with a name for screen readers and a tip."""
+    widget.setAccessibleName(name)
+    widget.setAccessibleDescription(tip)
+    widget.setToolTip(tip or name)
+    return widget
+
+
+def tool(picture: str | None, name: str, tip: str = "", text: str = "", checkable: bool = False,
+         style: str = "") -> QToolButton:
+    """A button with an icon, a text or both. It has the focus by Tab alone: Space belongs to the transport."""
+    button = named(QToolButton(), name, tip)
+    if picture:
+        button.setIcon(icon(picture))
+    if text:
+        button.setText(f" {text}" if picture else text)
+        button.setToolButtonStyle(Qt.ToolButtonStyle.ToolButtonTextBesideIcon if picture
+                                  else Qt.ToolButtonStyle.ToolButtonTextOnly)
+    button.setCheckable(checkable)
+    button.setFocusPolicy(Qt.FocusPolicy.TabFocus)
+    button.setSizePolicy(QSizePolicy.Policy.Minimum, QSizePolicy.Policy.Fixed)  # never narrower than its text
+    button.setObjectName(style)
+    return button
+
+
+def button(text: str, tip: str = "", primary: bool = False) -> QPushButton:
+    made = named(QPushButton(text), text.replace("&", "").rstrip("…"), tip)
+    made.setFocusPolicy(Qt.FocusPolicy.TabFocus)
+    if primary:
+        made.setObjectName("primary")
+    return made
+
+
+def label(text: str = "", style: str = "", buddy: QWidget | None = None) -> QLabel:
+    made = QLabel(text)
+    made.setObjectName(style)
+    if buddy:
+        made.setBuddy(buddy)
+    return made
+
+
+def rule() -> QFrame:
+    """A thin line between groups."""
+    line = QFrame()
+    line.setObjectName("rule")
+    line.setFixedHeight(1)
+    return line
+
+
+def row(*parts, spacing: int = 6, margins: tuple[int, int, int, int] = (0, 0, 0, 0)) -> QHBoxLayout:
+    """Widgets and layouts beside each other; a number is a stretch."""
+    layout = QHBoxLayout()
+    layout.setSpacing(spacing)
+    layout.setContentsMargins(*margins)
+    for part in parts:
+        if isinstance(part, int):
+            layout.addStretch(part)
+        elif isinstance(part, QWidget):
+            layout.addWidget(part)
+        else:
+            layout.addLayout(part)
+    return layout
+
+
+class _CalmWheel:
+    """The wheel scrolls the panel, not the value under it, until the value has the focus."""
+
+    def wheelEvent(self, event: QWheelEvent) -> None:
+        if self.hasFocus():
+            super().wheelEvent(event)
+        else:
+            event.ignore()
+
+
+class Combo(_CalmWheel, QComboBox):
+    """A choice."""
+
+    def __init__(self):
+        super().__init__()
+        self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
+        self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
+        self.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
+        self.setMinimumContentsLength(6)
+
+
+class Number(_CalmWheel, QDoubleSpinBox):
+    """A number with as many digits as it needs."""
+
+    def __init__(self, low: float, high: float, decimals: int = 2, unit: str = "", step: float = 1.0):
+        super().__init__()
+        self.setDecimals(decimals)
+        self.setRange(low, high)
+        self.setSingleStep(step)
+        self.setSuffix(f" {unit}" if unit else "")
+        self.setKeyboardTracking(False)
+        self.lineEdit().setTextMargins(6, 0, 2, 0)
+        self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
+
+    def textFromValue(self, value: float) -> str:
+        text = super().textFromValue(value)
+        point = self.locale().decimalPoint()
+        return text.rstrip("0").rstrip(point) if point in text else text
+
+
+class Whole(_CalmWheel, QSpinBox):
+    """A whole number."""
+
+    def __init__(self, low: int, high: int):
+        super().__init__()
+        self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
+        self.setRange(max(low, -2 ** 31), min(high, 2 ** 31 - 1))
+        self.setKeyboardTracking(False)
+        self.lineEdit().setTextMargins(6, 0, 2, 0)
+        self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
+
+
+class Slider(_CalmWheel, QSlider):
+    """A value by its place."""
+
+    def __init__(self, steps: int = 1000):
+        super().__init__(Qt.Orientation.Horizontal)
+        self.setRange(0, steps)
+        self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
