@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from ..audio_files import check_destination, read_audio, write_whole
 from ..console import speaker
 
 
@@ -25,6 +24,7 @@ def add(commands) -> None:
 
 def run(args: argparse.Namespace) -> None:
     """`babe2 compare`."""
+    from ..audio_files import check_destination, read_audio, write_whole
     check_destination(args.html, *args.recordings)
     recordings = [read_audio(path) for path in args.recordings]
 
