@@ -35,8 +35,9 @@ def watch(run: Generator, quiet: bool):
     from tqdm import tqdm
     # In a log each update is a line of its own, so there they are few.
     interval_s = 0.2 if sys.stderr.isatty() else 10.0
-    with closing(run), tqdm(total=1.0, disable=quiet, file=sys.stderr, mininterval=interval_s, miniters=0, smoothing=0.1,
-                            bar_format="{percentage:3.0f}%|{bar:24}| {desc}{elapsed} elapsed, {remaining} left") as bar:
+    form = "{percentage:3.0f}%|{bar:24}| {desc}{elapsed} elapsed, {remaining} left"
+    with closing(run), tqdm(total=1.0, disable=quiet, file=sys.stderr, mininterval=interval_s, miniters=0,
+                            smoothing=0.1, bar_format=form) as bar:
         while True:
             try:
                 now = next(run)

@@ -296,10 +296,11 @@ HOSTILE = {  # what it holds, what is named in the message, whether a plain load
     "as an OrderedDict's items": (lambda s: Call(collections.OrderedDict, touch(s)), "posix.system", False),
     "builtins.eval": (lambda s: Call(eval, opened(s)), "builtins.eval", True),
     "builtins.exec": (lambda s: pickled(Call(exec, opened(s)), 4), "builtins.exec", True),
-    "builtins.getattr": (lambda s: Call(Call(getattr, Call(__import__, "os"), "system"), f"touch {s}"),
+    "builtins.getattr": (lambda s: Call(Call(getattr, Call(importlib.import_module, "os"), "system"), f"touch {s}"),
                          "builtins.getattr", True),
     "builtins.map": (lambda s: Call(list, Call(map, eval, [opened(s)])), "map", True),
-    "builtins.__import__": (lambda s: Call(__import__, "this"), "builtins.__import__", False),
+    # Written out: where Qt has been imported, `__import__` itself bears another name.
+    "builtins.__import__": (lambda s: b"cbuiltins\n__import__\n(S'this'\ntR.", "builtins.__import__", False),
     "builtins.open": (lambda s: Call(open, str(s), "w"), "io.open", True),
     "functools.partial": (lambda s: Call(functools.partial(os.system, f"touch {s}")), "functools.partial",
                           True),
