@@ -208,6 +208,16 @@ class NoiseLevelEmbedding(nn.Module):
         self.RFF_freq = nn.Parameter(16 * torch.randn(1, 32), requires_grad=False)
         self.MLP = nn.ModuleList([Linear(64, 128), Linear(128, 256), Linear(256, embedding)])
 
+    @torch.no_grad()
+    def spread(self, detail: float) -> None:
+        """Draws the frequencies anew, with this standard deviation, in cycles per unit of the noise condition.
+
+        The published 16 takes a feature through a whole cycle while the level changes by 28 %. A network that is
+        trained for thousands of steps, instead of hundreds of thousands, then fails at single levels between those
+        that it saw.
+        """
+        self.RFF_freq.normal_(std=detail)
+
     def forward(self, noise_condition: Tensor) -> Tensor:
         angle = 2 * math.pi * noise_condition * self.RFF_freq
         x = torch.cat([angle.sin(), angle.cos()], dim=1)

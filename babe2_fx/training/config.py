@@ -51,6 +51,9 @@ class TrainingConfig:
     layers: tuple[int, ...] = _setting((2, 2, 3, 3, 3, 4, 5), "dilated convolutions from the highest octave to the "
                                        "lowest", 1, 16)
     embedding: int = _setting(64, "size of the embedding of the noise level", 1, 8192)
+    noise_detail: float = _setting(1.0, "how finely the network tells noise levels apart: standard deviation of "
+                                   "the frequencies of its Fourier features of ln(sigma) / 4; the paper's is 16",
+                                   0.01, 1000.0)
     companding: str = _setting("on", "magnitudes compressed in units of the noise: a small network then learns in an "
                                "hour what it does not learn otherwise", choices=("on", "off"))
     # The material (App. A.1)

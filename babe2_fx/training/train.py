@@ -111,6 +111,8 @@ class Trainer:
         self.network = CQTDiff(network_config)
         if weights:
             self.network.load_state_dict(weights)
+        else:
+            self.network.embedding.spread(config.noise_detail)
         self.network.to(processes.device).requires_grad_()
         self.network.embedding.RFF_freq.requires_grad_(False)
         self.network.compute_dtype = getattr(torch, config.precision)

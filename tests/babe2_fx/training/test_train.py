@@ -103,6 +103,18 @@ def test_the_average_follows_quickly_at_first_and_then_at_its_rate(material):
         assert torch.allclose(trainer.average.state_dict()[name], keep * before + (1 - keep) * now, atol=1e-6)
 
 
+def test_a_new_network_is_smooth_in_the_noise_level_and_a_base_keeps_its_own_features(material):
+    torch.manual_seed(1)
+    base = CQTDiff(CONFIG.network(0.063))
+    fine, new = (Trainer(CONFIG, CONFIG.network(0.063), material, weights).network.embedding
+                 for weights in (base.state_dict(), None))
+    assert torch.equal(fine.RFF_freq, base.embedding.RFF_freq)
+    levels = torch.linspace(-2.5, 0, 200)[:, None]  # ln(sigma) / 4 from 4e-5 to 1
+    with torch.no_grad():
+        published, ours = (float(x.diff(dim=0).norm() / x.std(dim=0).norm()) for x in (fine(levels), new(levels)))
+    assert ours < 0.3 * published
+
+
 def test_a_gradient_that_is_not_finite_changes_nothing_and_ends_a_run_that_diverged(material, monkeypatch):
     monkeypatch.setattr("babe2_fx.training.train.MOST_SKIPPED", 3)
     trainer = Trainer(CONFIG, CONFIG.network(0.063), material)
