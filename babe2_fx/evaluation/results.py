@@ -16,6 +16,7 @@ from .scores import BANDS, reference_distance_db
 
 CONFIDENCE = 0.95
 FAD, FAD_INFINITY, REFERENCE_LTAS = "fad_", "fad_infinity_", "ltas_distance_db"
+PAPER_ORDER = ("babe2", "babe", "ltas-eq", "original")  # by FAD in Table 1, best first
 HEADINGS = {REFERENCE_LTAS: "LTAS distance, dB", "filter_error_db": "filter error, dB",
             "clean_ltas_error_db": "LTAS error, dB", "clean_ltas_distance_db": "LTAS distance to clean, dB",
             **{f"lsd_{low}-{high}_db": f"LSD {low}-{high} Hz, dB" for low, high in BANDS}}
@@ -103,6 +104,18 @@ def heading(figure: str) -> str:
     if figure.startswith(FAD_INFINITY):
         return f"FAD∞ {figure.removeprefix(FAD_INFINITY)}"
     return f"FAD {figure.removeprefix(FAD)}" if figure.startswith(FAD) else HEADINGS.get(figure, figure)
+
+
+def order_by_fad(table: dict[str, dict[str, Estimate]]) -> list[str]:
+    """For each embedding, a sentence on how the methods come out beside the order of the paper's Table 1."""
+    sentences, methods = [], [name for name in PAPER_ORDER if name in table]
+    if len(methods) < 2:
+        return []
+    for figure in (name for name in table[methods[0]] if name.startswith(FAD) and not name.startswith(FAD_INFINITY)):
+        found = sorted(methods, key=lambda name: table[name][figure].value)
+        verdict = "as in the paper" if found == methods else f"where the paper has {', '.join(methods)}"
+        sentences.append(f"By {heading(figure)} the order is {', '.join(found)}, best first, {verdict}.")
+    return sentences
 
 
 def markdown(table: dict[str, dict[str, Estimate]]) -> str:

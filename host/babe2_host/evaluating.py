@@ -61,7 +61,7 @@ def evaluate(args: argparse.Namespace) -> int:
     from babe2_fx import effect
     from babe2_fx.evaluation import load_embedding
     from babe2_fx.evaluation.methods import method_settings
-    from babe2_fx.evaluation.results import csv_text, json_table, markdown, summarise
+    from babe2_fx.evaluation.results import csv_text, json_table, markdown, order_by_fad, summarise
     say = speaker(args.quiet)
     methods = {name: method_settings(name, settings) for name in _names(args.methods)}
     embeddings = [load_embedding(name) for name in _names(args.embeddings) if name != "none"]
@@ -92,18 +92,20 @@ def evaluate(args: argparse.Namespace) -> int:
              "embeddings": {e.name: e.hears for e in embeddings}, "recordings": [p.path.name for p in pieces],
              "reference": [path.name for path in reference], "prior": prior.fingerprint, "versions": versions(),
              "methods": {name: values and asdict(values) for name, values in methods.items()},
-             "notes": _notes(methods, settings, embeddings, pieces, args.fad_infinity)}
+             "notes": [*order_by_fad(table), *_notes(methods, settings, embeddings, pieces, args.fad_infinity)]}
     record = {**facts, "table": json_table(table), "denoising": gains,
               "each": [{"recording": s.recording, "method": s.method, **s.scores} for s in scored]}
     _write(folder / "results.json", json.dumps(record, indent=1, ensure_ascii=False) + "\n")
     _write(folder / "results.csv", csv_text(table))
-    for path in filter(None, (folder / "results.md", args.table and Path(args.table))):
-        picture = os.path.relpath(folder / "ltas.png", path.parent).replace(os.sep, "/")
-        _write(path, _page(facts, markdown(table), gains, picture))
+    _write(folder / "results.md", _page(facts, markdown(table), gains, "ltas.png"))
+    if args.table:
+        page, picture = Path(args.table), Path(args.table).with_suffix(".png")
+        write_whole(picture, lambda part: shutil.copyfile(folder / "ltas.png", part))
+        _write(page, _page(facts, markdown(table), gains, picture.name))
     if not args.quiet:
         print(markdown(table), end="")
     say(f"Wrote {folder}: results.md, results.csv, results.json, ltas.png." + (
-        f" Wrote {args.table}." if args.table else ""))
+        f" Wrote {args.table} and its picture." if args.table else ""))
     return OK
 
 
@@ -190,7 +192,8 @@ def _sources(args: argparse.Namespace) -> dict[str, list[Path]]:
             raise UsageError(f"{folder} given as --{name} holds nothing but recordings whose names end in {other}, "
                              "which are not taken for such.")
     if args.table:
-        check_destination(args.table, *(path for paths in sources.values() for path in paths))
+        for path in (args.table, Path(args.table).with_suffix(".png")):
+            check_destination(path, *(path for paths in sources.values() for path in paths))
     return sources
 
 

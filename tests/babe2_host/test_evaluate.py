@@ -60,7 +60,8 @@ def test_tables_figure_and_recordings_of_every_method(folder, capsys):
     value = next(r["value"] for r in rows if (r["method"], r["figure"]) == ("babe", "lsd_100-1000_db"))
     assert float(value) == record["table"]["babe"]["lsd_100-1000_db"]["value"]
     page = (folder / "page.md").read_text()
-    assert page == (folder / "out" / "results.md").read_text().replace("](ltas.png)", "](out/ltas.png)")
+    assert page == (folder / "out" / "results.md").read_text().replace("](ltas.png)", "](page.png)")
+    assert (folder / "page.png").read_bytes() == (folder / "out" / "ltas.png").read_bytes()
     assert all(f"| {method} |" in page for method in methods.split(","))
     assert "babe2-no-noise-reg is babe2 here" in page and "direct guidance" in page
     printed = capsys.readouterr().out

@@ -37,7 +37,7 @@ def add(commands) -> None:
                                                                     "frames")
     parser.add_argument("--figure", metavar="NAME", action="append", help="a recording to draw in ltas.png; may be "
                                                                           "repeated (default: the first three)")
-    parser.add_argument("--table", metavar="FILE.md", help="write the Markdown here too")
+    parser.add_argument("--table", metavar="FILE.md", help="write the Markdown here too, with its picture as FILE.png")
     parser.add_argument("--seed", type=int, metavar="N", help="seed of the random numbers")
     parser.add_argument("--set", dest="overrides", metavar="NAME=VALUE", action="append", default=[],
                         help="change an expert setting of all methods; may be repeated")

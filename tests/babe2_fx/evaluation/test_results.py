@@ -9,7 +9,16 @@ import torch
 from scipy import stats
 
 from babe2_fx.evaluation import METHODS, Moments, embedding_statistics, frechet_distance, method_settings
-from babe2_fx.evaluation.results import Scored, csv_text, jackknife, json_table, markdown, summarise
+from babe2_fx.evaluation.results import (
+    Estimate,
+    Scored,
+    csv_text,
+    jackknife,
+    json_table,
+    markdown,
+    order_by_fad,
+    summarise,
+)
 from babe2_fx.presets import load_preset
 from babe2_fx.settings import Settings, baseline
 
@@ -74,3 +83,16 @@ def test_methods_are_settings():
     assert len(METHODS) == 7
     with pytest.raises(ValueError, match="babe2-ltas-obj"):
         method_settings("magic", paper)
+
+
+def test_the_order_by_fad_is_told_beside_the_papers():
+    def table(*values):
+        return {name: {"fad_vibenet": Estimate(value, None, 4), "fad_infinity_vibenet": Estimate(9 - value, None, 4)}
+                for name, value in zip(("original", "ltas-eq", "babe", "babe2"), values)}
+
+    assert order_by_fad(table(4, 3, 2, 1)) == [
+        "By FAD vibenet the order is babe2, babe, ltas-eq, original, best first, as in the paper."]
+    assert order_by_fad(table(4, 2, 3, 1)) == [
+        "By FAD vibenet the order is babe2, ltas-eq, babe, original, best first, where the paper has babe2, babe, "
+        "ltas-eq, original."]
+    assert order_by_fad({"babe2": table(4, 3, 2, 1)["babe2"]}) == []
