@@ -19,7 +19,7 @@ class Layout:
         self._last = None
 
     def planar(self, array: np.ndarray) -> tuple[np.ndarray, str]:
-        """Audio (channels, samples) float32, a copy, and the layout it came in.
+        """Audio (channels, samples) float32, which may share the array's memory, and the layout it came in.
 
         array: (samples,), (channels, samples) or (samples, channels), float32 or float64.
 
@@ -31,7 +31,7 @@ class Layout:
         if array.dtype not in (np.float32, np.float64):
             raise TypeError(f"The audio must be 32-bit or 64-bit floating point, not {array.dtype}.")
         if array.ndim == 1:
-            return array[None].astype(np.float32), "mono"
+            return array[None].astype(np.float32, copy=False), "mono"
         if array.ndim != 2:
             raise RuntimeError(f"The audio must have 1 or 2 dimensions, not {array.ndim}.")
         rows, columns = array.shape
@@ -40,15 +40,17 @@ class Layout:
             smaller_first = rows < columns if rows and columns else bool(rows)
             self._last = "planar" if smaller_first else "interleaved"
         elif rows == 1:
-            return array.astype(np.float32), "planar"
+            return array.astype(np.float32, copy=False), "planar"
         elif self._last is None:
             raise RuntimeError(f"It cannot be told from the shape {array.shape} which dimension holds the channels. "
                                "Process an array that is not square first.")
         planar = array if self._last == "planar" else array.T
-        return planar.astype(np.float32), self._last
+        return planar.astype(np.float32, copy=False), self._last
 
 
 def from_planar(audio: np.ndarray, layout: str) -> np.ndarray:
-    """Audio (channels, samples) in a layout that `Layout.planar` gave, float32, a copy."""
+    """Audio (channels, samples) in a layout that `Layout.planar` gave, float32. Its memory may be shared."""
     audio = np.asarray(audio, dtype=np.float32)
-    return {"mono": audio[0] if len(audio) else audio, "planar": audio, "interleaved": audio.T}[layout].copy()
+    if layout == "interleaved":
+        return np.ascontiguousarray(audio.T)
+    return audio[0] if layout == "mono" and len(audio) else audio

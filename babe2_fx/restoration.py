@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 from collections.abc import Generator
 from dataclasses import astuple, dataclass, field, replace
 from typing import Protocol
@@ -13,6 +14,7 @@ import torch
 import torchaudio.functional as AF
 from torch import Tensor
 
+from .arrays import PIECE, all_finite, pieces, rest, room, room_like
 from .equalizer import BreakpointEQ, FilterFit, GlobalFit
 from .operators import BlindEqualizer, FixedFilter, WithOverlap
 from .priors import Prior, PriorError
@@ -38,6 +40,7 @@ LOW_HZ = 1000.0  # what may be missing below is a matter of the music played
 OTHER_SPREAD_DB = 4.0  # by which recordings differ that were made with other instruments than the prior's
 BATCH = 4  # blocks sampled at once in time-invariant processing; bounds memory
 MAX_EQ_HZ_POINTS = 400
+KERNEL_WIDTH, ROLLOFF = 64, 0.97  # of the resampler: zero crossings to each side, and the share of Nyquist it keeps
 
 
 @dataclass(frozen=True)
@@ -136,7 +139,7 @@ class Restorer:
         audio = np.asarray(audio, dtype=np.float32)
         if audio.ndim != 2 or audio.size == 0:
             raise ValueError(f"The audio must have the shape (channels, samples), not {audio.shape}, and some of both.")
-        if not np.isfinite(audio).all():
+        if not all_finite(audio):
             raise ValueError("The audio has samples that are not finite numbers.")
         begin, end = passage or (0, audio.shape[1])
         if not 0 <= begin < end <= audio.shape[1]:
@@ -159,7 +162,10 @@ class Restorer:
                 return replace(now, block=now.block + done * now.blocks, blocks=now.blocks * count,
                                share_done=(done + now.share_done) / count)
             results.append((yield from relay(self._run(channel[None], sample_rate, passage), of_all)))
-        return replace(results[0], audio=np.concatenate([result.audio for result in results]), parts=tuple(results))
+        whole = room(count, results[0].audio.shape[1])
+        for row, result in zip(whole, results):
+            row[:] = result.audio[0]
+        return replace(results[0], audio=whole, parts=tuple(results))
 
     def _run(self, audio: np.ndarray, sample_rate: float,
              passage: slice) -> Generator[Progress, None, RestorationResult]:
@@ -172,18 +178,19 @@ class Restorer:
                          f"{' stays as it was' if kept else ''}.")
         reference = self._reference_ltas()
         whole = self._flat(signal, sample_rate)
-        if float(whole.abs().max()) < SILENCE:
+        if float(torch.linalg.vector_norm(whole, torch.inf)) < SILENCE:
             notes.append("The recording is silent and stays so.")
             audio = audio[:, passage]
             return self._result(audio, audio, sample_rate, None, None, reference, notes)
         run_name = self._fingerprint(audio, sample_rate, passage) if self.journal else ""
         gain = prior.level / _median_block_level(whole, prior.block_length)
-        medium = Medium.of(whole * gain, reference, prior.sample_rate, prior.lowest_hz,
+        flat = whole.mul_(gain)
+        medium = Medium.of(flat, reference, prior.sample_rate, prior.lowest_hz,
                            settings.recording_noise == "measured", self._margin_db())
         if passage != slice(0, audio.shape[1]):
             audio, signal = audio[:, passage], signal[:, passage]
-            whole = self._flat(signal, sample_rate)
-        flat = whole * gain
+            flat = self._flat(signal, sample_rate).mul_(gain)
+        rest(flat)
         if not medium.heard.all():
             hz = filter_frequencies(prior.sample_rate)[medium.heard]
             notes.append(f"Music stands out of the recording's noise from {float(hz.min()):.0f} to "
@@ -193,7 +200,7 @@ class Restorer:
         if settings.ltas != "off":
             initial = zero_phase(flat, -20 * equalizing.log10())
             scale = flat.std() / initial.std().clamp(min=1e-12)
-            initial, lift = initial * scale, scale / equalizing
+            initial, lift = initial.mul_(scale), scale / equalizing
         equalizer = None
         if settings.ltas == "only":
             restored, response = initial, equalizing
@@ -207,26 +214,27 @@ class Restorer:
             run = self._sample(observation, initial, noise, fitter, run_name)
             restored = yield from relay(run, lambda now: replace(now, removed=removed))
             if settings.low_band == "keep":
-                restored = restored + self._below(flat)
+                restored.add_(self._below(flat))
             equalizer = fitter.equalizer if fitter else None
             response = removed
-        restored = restored / gain
+        del flat, initial
+        restored = restored.div_(gain)
         if prior.emphasis:
             restored = prior.emphasis.undo(restored)
-        restored = resample(restored, prior.sample_rate, sample_rate)
-        length = audio.shape[-1]
-        restored = torch.nn.functional.pad(restored, (0, max(length - restored.shape[-1], 0)))[..., :length]
+        restored = resample(restored, prior.sample_rate, sample_rate)[..., :audio.shape[-1]]
         if settings.high_band == "keep" and sample_rate > prior.sample_rate:
             lower = resample(resample(signal, sample_rate, prior.sample_rate), prior.sample_rate, sample_rate)
-            restored = restored + signal - lower[..., :length]
+            for part in pieces(audio.shape[-1], restored, signal, lower):
+                restored[:, part] += signal[:, part] - lower[:, part]
         return self._result(audio, spread(restored).numpy(), sample_rate, equalizer, response, reference, notes)
 
     # ------------------------------------------------------------------------------------------------- pieces
 
     def _flat(self, signal: Tensor, sample_rate: float) -> Tensor:
         """A recording (channels, samples) at the prior's rate, in the prior's domain, without an offset."""
-        working = resample(signal, sample_rate, self.prior.sample_rate)
-        working = working - working.mean(dim=-1, keepdim=True)
+        resampled = resample(signal, sample_rate, self.prior.sample_rate)
+        offset, working = resampled.mean(dim=-1, keepdim=True), room_like(resampled)
+        torch.sub(resampled, offset, out=working)
         return self.prior.emphasis.apply(working) if self.prior.emphasis else working
 
     def _reference_ltas(self) -> Tensor:
@@ -278,7 +286,11 @@ class Restorer:
         """Tells runs apart in a journal: equal only for what gives an equal result on one machine."""
         what = (astuple(self.settings), self.target, self.prior.fingerprint, str(self.prior.device), torch.__version__,
                 audio.shape, float(sample_rate), passage)
-        return hashlib.sha256(repr(what).encode() + np.ascontiguousarray(audio).tobytes()).hexdigest()[:32]
+        digest = hashlib.sha256(repr(what).encode())
+        for channel in audio:
+            for part in pieces(len(channel), audio):
+                digest.update(np.ascontiguousarray(channel[part]))
+        return digest.hexdigest()[:32]
 
     def _sample(self, observation: Tensor, initial: Tensor, noise: Tensor, fitter,
                 run_name: str) -> Generator[Progress, None, Tensor]:
@@ -294,18 +306,18 @@ class Restorer:
     def _autoregressive(self, observation: Tensor, initial: Tensor, noise: Tensor, fitter, cut,
                         run_name: str) -> Generator[Progress, None, Tensor]:
         """Block after block; each begins with the restored end of the one before (Eq. 20)."""
-        done = None
+        done = cut.room(len(observation))
         for index in range(cut.count):
             observed, start = cut.take(observation, index), cut.take(initial, index)
             operator = self._operator(fitter, noise)
             if index:
-                previous = done[..., -cut.overlap:]
+                previous = cut.take(done, index)[..., :cut.overlap]
                 observed = torch.cat([previous, observed[..., cut.overlap:]], dim=-1)
                 start = torch.cat([previous, start[..., cut.overlap:]], dim=-1)
                 operator = WithOverlap(operator, cut.overlap)
             block = yield from self._block(operator, observed, start, [index] * len(observed), fitter,
                                            index, cut.count, run_name)
-            done = block if done is None else cut.join(done, block)
+            cut.join(done, block, index)
         return done[..., :observation.shape[-1]]
 
     def _time_invariant(self, observation: Tensor, initial: Tensor, noise: Tensor, fitter, cut,
@@ -319,14 +331,14 @@ class Restorer:
         rows = [i for i in chosen for _ in range(len(observation))]
         yield from self._block(self._operator(fitter, noise), *stack, rows, fitter, 0, rounds, run_name)
         known = FixedFilter(fitter.equalizer.response(filter_frequencies(self.prior.sample_rate)), noise)
-        done = None
+        done = cut.room(len(observation))
         for number, begin in enumerate(range(0, cut.count, BATCH), 1):
             batch = range(begin, min(begin + BATCH, cut.count))
             stack = [torch.cat([cut.take(source, i) for i in batch]) for source in (observation, initial)]
             rows = [i for i in batch for _ in range(len(observation))]
             blocks = yield from self._block(known, *stack, rows, fitter, number, rounds, run_name)
-            for block in blocks.split(len(observation)):
-                done = block if done is None else cut.join(done, block)
+            for index, block in zip(batch, blocks.split(len(observation))):
+                cut.join(done, block, index)
         return done[..., :observation.shape[-1]]
 
     def _block(self, operator, observed: Tensor, start: Tensor, rows: list[int], fitter, index: int, total: int,
@@ -363,11 +375,11 @@ class Restorer:
 
     def _below(self, recording: Tensor) -> Tensor:
         """What lies below the prior's lowest octave, (channels, samples), as it is: LTAS-EQ would lift rumble."""
-        cut, whole = _Blocks(recording.shape[-1], self.prior.block_length, self.settings.overlap), None
+        cut = _Blocks(recording.shape[-1], self.prior.block_length, self.settings.overlap)
+        whole = cut.room(len(recording))
         for index in range(cut.count):
             block = cut.take(recording, index)
-            block = block - self.prior.band_limit(block.to(self.prior.device)).cpu()
-            whole = block if whole is None else cut.join(whole, block)
+            cut.join(whole, block - self.prior.band_limit(block.to(self.prior.device)).cpu(), index)
         return whole[..., :recording.shape[-1]]
 
     def _result(self, audio: np.ndarray, restored: np.ndarray, sample_rate: float, equalizer: BreakpointEQ | None,
@@ -409,13 +421,19 @@ class _Blocks:
         piece = x[..., index * self.hop:index * self.hop + self.length]
         return torch.nn.functional.pad(piece, (0, self.length - piece.shape[-1]))
 
-    def join(self, done: Tensor, block: Tensor) -> Tensor:
-        """Appends a block, cross-fading over the overlap with a Hann slope."""
-        if not self.overlap:
-            return torch.cat([done, block], dim=-1)
-        rise = torch.hann_window(2 * self.overlap)[:self.overlap]
-        seam = done[..., -self.overlap:] * (1 - rise) + block[..., :self.overlap] * rise
-        return torch.cat([done[..., :-self.overlap], seam, block[..., self.overlap:]], dim=-1)
+    def room(self, rows: int) -> Tensor:
+        """For all blocks together, (rows, samples); there may be more samples than in the recording."""
+        return torch.from_numpy(room(rows, self.count * self.hop + self.overlap))
+
+    def join(self, done: Tensor, block: Tensor, index: int) -> None:
+        """Puts a block where it belongs, after the one before, cross-fading over the overlap with a Hann slope."""
+        start = index * self.hop
+        if index and self.overlap:
+            rise, seam = torch.hann_window(2 * self.overlap)[:self.overlap], done[:, start:start + self.overlap]
+            block = torch.cat([seam * (1 - rise) + block[:, :self.overlap] * rise, block[:, self.overlap:]], dim=-1)
+        done[:, start:start + self.length] = block
+        if index % 64 == 63:
+            rest(done)
 
 
 def _seed(seed: int, block: int, row: int) -> int:
@@ -438,8 +456,19 @@ def resample(x: Tensor, source_hz: float, target_hz: float) -> Tensor:
     """Audio (..., samples) at another rate in Hz; the passband reaches to 0.97 of the lower Nyquist frequency."""
     if source_hz == target_hz or x.shape[-1] == 0:
         return x
-    return AF.resample(x, int(source_hz), int(target_hz), lowpass_filter_width=64, rolloff=0.97,
-                       resampling_method="sinc_interp_kaiser", beta=14.77)
+    source, target = int(source_hz), int(target_hz)
+    common = math.gcd(source, target)
+    source, target = source // common, target // common  # so many samples become so many
+    margin = source * (2 + math.ceil(KERNEL_WIDTH / min(source, target) / ROLLOFF))  # as far as the kernel sees
+    result = room_like(x, -(-x.shape[-1] * target // source))
+    for part in pieces(x.shape[-1], x, result, length=source * max(1, PIECE // source)):
+        start = max(part.start - margin, 0)
+        done = AF.resample(x[..., start:part.stop + margin], source, target, lowpass_filter_width=KERNEL_WIDTH,
+                           rolloff=ROLLOFF, resampling_method="sinc_interp_kaiser", beta=14.77)
+        first, skipped = part.start // source * target, (part.start - start) // source * target
+        count = min(-(-(part.stop - part.start) * target // source), result.shape[-1] - first)
+        result[..., first:first + count] = done[..., skipped:skipped + count]
+    return result
 
 
 def _median_block_level(x: Tensor, block_length: int) -> Tensor:
@@ -458,12 +487,24 @@ def _channels_to_restore(audio: Tensor, channels: str, notes: list[str]):
     """
     if len(audio) == 1:
         return audio, lambda x: x
-    mid = audio.mean(dim=0, keepdim=True)
-    side = (audio - mid).square().mean()
-    alike = float(10 * torch.log10((side + 1e-20) / (mid.square().mean() + 1e-20))) < DUAL_MONO_DB
+    mid, side, power = torch.from_numpy(room(1, audio.shape[1])), 0.0, 0.0
+    for part in pieces(audio.shape[1], audio, mid):
+        mid[:, part] = audio[:, part].mean(dim=0)
+        side += float((audio[:, part] - mid[:, part]).double().square().mean(dim=0).sum())
+        power += float(mid[:, part].double().square().sum())
+    count = audio.shape[1]
+    alike = 10 * math.log10((side / count + 1e-20) / (power / count + 1e-20)) < DUAL_MONO_DB
     if channels == "mono" or (channels == "auto" and alike):
         notes.append(f"The {len(audio)} channels {'hold the same signal' if alike else 'were summed'}; what was "
                      "restored is their mean.")
-        return mid, lambda x: x.expand(len(audio), -1).clone()
+        return mid, lambda x: _repeated(x, len(audio))
     notes.append(f"The {len(audio)} channels were restored each, with one common filter.")
     return audio, lambda x: x
+
+
+def _repeated(x: Tensor, channels: int) -> Tensor:
+    """One channel (1, samples) as several."""
+    several = torch.from_numpy(room(channels, x.shape[1]))
+    for part in pieces(x.shape[1], x, several):
+        several[:, part] = x[:, part]
+    return several

@@ -6,6 +6,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from ..arrays import pieces, room_like
+
 TAPS = 4097
 
 
@@ -15,16 +17,26 @@ def zero_phase(x: Tensor, gain_db: Tensor) -> Tensor:
     The ends are mirrored: music that is cut off there would else be given a click, and no inverse would take it away.
     """
     taps = _taps(gain_db.detach().double().cpu()).to(x)
-    half, chunk = TAPS // 2, 1 << 18  # in chunks, so that memory does not grow with the length twice
+    half, chunk = TAPS // 2, 1 << 18  # in chunks, so that memory does not grow with the length
     size = chunk + TAPS - 1
     response = torch.fft.rfft(taps, n=size)
-    mirror = min(half, x.shape[-1] - 1)
-    padded = x.reshape(-1, x.shape[-1])  # which is what can be mirrored
-    padded = F.pad(padded, (mirror, mirror), mode="reflect") if mirror > 0 else padded
-    padded = F.pad(padded, (half - mirror, half - mirror + (-x.shape[-1]) % chunk)).reshape(*x.shape[:-1], -1)
-    pieces = [torch.fft.irfft(torch.fft.rfft(padded[..., start:start + size], n=size) * response, n=size)
-              [..., 2 * half:] for start in range(0, x.shape[-1], chunk)]
-    return torch.cat(pieces, dim=-1)[..., :x.shape[-1]] if pieces else x.clone()
+    rows, filtered = x.reshape(-1, x.shape[-1]), room_like(x)
+    results = filtered.view(-1, x.shape[-1])
+    for part in pieces(x.shape[-1], x, filtered, length=chunk):
+        spectrum = torch.fft.rfft(_mirrored(rows, part.start - half, part.stop + half, half), n=size)
+        convolved = torch.fft.irfft(spectrum.mul_(response), n=size)[:, 2 * half:]
+        results[:, part] = convolved[:, :part.stop - part.start]
+    return filtered
+
+
+def _mirrored(x: Tensor, start: int, stop: int, most: int) -> Tensor:
+    """Samples from `start` to `stop` of (rows, samples), which may lie outside: mirrored up to `most`, then zeros."""
+    length = x.shape[-1]
+    most = min(most, length - 1)
+    left, right = min(max(-start, 0), most), min(max(stop - length, 0), most)
+    inside = x[:, max(start, 0):min(stop, length)]
+    whole = torch.cat([x[:, 1:left + 1].flip(-1), inside, x[:, length - 1 - right:length - 1].flip(-1)], dim=-1)
+    return F.pad(whole, (max(-start, 0) - left, max(stop - length, 0) - right))
 
 
 def _taps(gain_db: Tensor) -> Tensor:

@@ -8,6 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from ..arrays import pieces
 from .stft import FILTER_BINS
 
 CHUNK_FRAMES = 2048  # keeps memory constant in the length of a recording
@@ -27,16 +28,18 @@ def ltas(audio: Tensor, fft_size: int, mirrored: bool = True) -> Tensor:
     music that was cut out in the middle it adds some -55 dB to every band. Where that counts, whole frames only.
     """
     audio = audio.reshape(-1, audio.shape[-1])
-    audio = F.pad(audio, (0, max(fft_size - audio.shape[-1], 0)))
-    if mirrored:
-        audio = F.pad(audio, (fft_size // 2, fft_size // 2), mode="reflect")
+    if audio.shape[-1] < fft_size:
+        audio = F.pad(audio, (0, fft_size - audio.shape[-1]))
     window = torch.hann_window(fft_size, dtype=audio.dtype, device=audio.device)
-    hop = fft_size // 4
-    frames = (audio.shape[-1] - fft_size) // hop + 1
+    hop, beyond = fft_size // 4, fft_size // 2 if mirrored else 0
+    frames = (audio.shape[-1] + 2 * beyond - fft_size) // hop + 1
     total = torch.zeros(fft_size // 2 + 1, dtype=torch.float64)
-    for start in range(0, frames, CHUNK_FRAMES):
-        count = min(CHUNK_FRAMES, frames - start)
-        piece = audio[:, start * hop:(start + count - 1) * hop + fft_size]
+    for part in pieces(frames, audio, length=CHUNK_FRAMES):
+        first, last = part.start * hop - beyond, (part.stop - 1) * hop + fft_size - beyond
+        piece = audio[:, first:last]
+        if first < 0 or last > audio.shape[-1]:
+            at = torch.arange(first, last, device=audio.device).abs()
+            piece = audio[:, torch.minimum(at, 2 * (audio.shape[-1] - 1) - at)]
         spectrum = torch.stft(piece, fft_size, hop, window=window, center=False, return_complex=True)
         total += spectrum.abs().square().double().sum(dim=(0, 2)).cpu()
     return total / (frames * audio.shape[0]) / window.double().sum().cpu()

@@ -38,9 +38,9 @@ def match_target(audio: Tensor, sample_rate: float, target: TargetProfile, amoun
         amount: 0 (not at all) to 1 (all the way).
         highest_hz: where the audio's content ends; the gain is held constant beyond. Default: Nyquist.
     """
-    if not amount or not float(audio.abs().max()) > 0:
+    norm = torch.linalg.vector_norm(audio)  # without a second array, as `square` would need
+    if not amount or not float(norm) > 0:
         return audio
-    power = audio.square().mean()
     for _ in range(ROUNDS):
         centres, level_db = third_octave_levels_db(audio, sample_rate)
         wanted_db = target.at(centres)
@@ -55,4 +55,4 @@ def match_target(audio: Tensor, sample_rate: float, target: TargetProfile, amoun
         audio = zero_phase(audio, torch.from_numpy(curve_db))
         if amount < 1:  # a part of the way is gone once
             break
-    return audio * (power / audio.square().mean().clamp(min=1e-30)).sqrt()
+    return audio.mul_(norm / torch.linalg.vector_norm(audio).clamp(min=1e-15))

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
-from PySide6.QtCore import Qt, Signal
+from PySide6.QtCore import QProcess, Qt, Signal
 from PySide6.QtGui import QKeySequence, QShortcut
 from PySide6.QtWidgets import (
     QFileDialog,
@@ -92,7 +94,8 @@ class ChainPanel(QWidget):
         layout.addWidget(rule())
         self.title = label("", "heading")
         self.editor = button("Open editor…", "Open the plugin's own window")
-        self.editor.clicked.connect(self._open_editor)
+        self.editor.clicked.connect(self.open_editor)
+        self._editing_process: QProcess | None = None
         delete = tool("remove", "Remove the effect", "Remove the effect (Delete)", style="flat")
         delete.clicked.connect(self.remove)
         self.delete = delete
@@ -118,8 +121,7 @@ class ChainPanel(QWidget):
         menu.addSeparator()
         menu.addAction("Convolution with a file…", lambda: self._add_file(
             section, "Impulse response", "Audio files (*.wav *.flac *.aiff *.aif);;All files (*)", chain.convolution))
-        menu.addAction("VST3 plugin…", lambda: self._add_file(section, "VST3 plugin", "VST3 plugins (*.vst3)",
-                                                               chain.external))
+        menu.addAction("VST3 plugin…", lambda: self._add_external(section))
         return menu
 
     # ------------------------------------------------------------------------------------------------ showing
@@ -170,7 +172,7 @@ class ChainPanel(QWidget):
         form.setAutoFillBackground(False)
         self.scroll.viewport().setAutoFillBackground(False)
         self.title.setText(effect.title if effect else "")
-        self.editor.setVisible(effect is not None and effect.plugin in EXTERNAL)
+        self._show_editor_button()
         self.delete.setVisible(effect is not None)
 
     # ------------------------------------------------------------------------------------------------ editing
@@ -187,6 +189,18 @@ class ChainPanel(QWidget):
         path, _ = QFileDialog.getOpenFileName(self, title, "", kinds)
         if path:
             self._try(lambda: self._append(section, make(path)))
+
+    def _add_external(self, section: str) -> None:
+        """On some systems a plugin is a file, on others a folder."""
+        path, _ = QFileDialog.getOpenFileName(self, "VST3 plugin", "", "VST3 plugins (*.vst3 *.so);;All files (*)")
+        if path:
+            self.add_external(section, path)
+
+    def add_external(self, section: str, path: str) -> None:
+        """A plugin that is a program, once it is loaded."""
+        bundle = next((str(parent) for parent in Path(path).parents if parent.suffix == ".vst3"), path)
+        self.session.tasks.run(lambda: chain.external(bundle),
+                               lambda effect: self._append(section, effect), self.session.report)
 
     def _try(self, do) -> None:
         try:
@@ -239,13 +253,61 @@ class ChainPanel(QWidget):
         self.lists[section].setFocus()
         self.lists[section].setCurrentRow(to)
 
-    def _open_editor(self) -> None:
-        def edit() -> None:
-            section, index = self._selected
+    # ------------------------------------------------------------------------------------- a plugin's own editor
+
+    def _show_editor_button(self) -> None:
+        effect, free = self.effect, self._editing_process is None
+        self.editor.setVisible(effect is not None and effect.plugin in EXTERNAL)
+        self.editor.setEnabled(free)
+        self.editor.setText("Open editor…" if free else "Editor is open")
+
+    def open_editor(self) -> None:
+        """The selected plugin's own window, in another process; what is set there counts once it is closed."""
+        if self.effect is not None and self._editing_process is None:
+            self._try(lambda: self._edit_apart(self.effect))
+
+    def _edit_apart(self, effect: Effect) -> None:
+        folder = TemporaryDirectory(prefix="babe2-")
+        file = Path(folder.name, "effect.toml")
+        chain.write_effects(file, [effect])
+        process = self._editing_process = QProcess(self)
+
+        def finished(*_) -> None:
+            if self._editing_process is None:  # both signals come where it cannot start, and none counts at the end
+                return
+            self._editing_process = None
+            self._show_editor_button()
+            self._try(lambda: self._take_edited(process, file, effect))
+            folder.cleanup()
+            process.deleteLater()
+        process.finished.connect(finished)
+        process.errorOccurred.connect(lambda error: error == QProcess.ProcessError.FailedToStart and finished())
+        program, *args = (*chain.APART, "edit", str(file))
+        process.start(program, args)
+        self._show_editor_button()
+
+    def _take_edited(self, process: QProcess, file: Path, effect: Effect) -> None:
+        ended = process.exitStatus() == QProcess.ExitStatus.NormalExit
+        if not ended or process.exitCode() or process.error() == QProcess.ProcessError.FailedToStart:
+            why = chain.said_apart(ended, bytes(process.readAllStandardError().data()))
+            raise ValueError(f"The editor of {effect.title}: {why} The plugin's settings are as they were.")
+        edited = chain.read_effect(file, effect)
+        place = next(((section, at) for section in SECTIONS for at, other in enumerate(self._effects(section))
+                      if other == effect), None)
+        if place is None:
+            self.session.report(f"{effect.title} was removed or changed while its editor was open; what was set there "
+                                "is not used.")
+        elif edited != effect:
+            section, at = place
             effects = self._effects(section)
-            edited = chain.edit_external(effects[index])
-            self.session.edit(f"Change {edited.title}", **{section: (*effects[:index], edited, *effects[index + 1:])})
-        self._try(edit)
+            self.session.edit(f"Change {edited.title}", **{section: (*effects[:at], edited, *effects[at + 1:])})
+
+    def close_editor(self) -> None:
+        """At the end of the program."""
+        process, self._editing_process = self._editing_process, None
+        if process:
+            process.kill()
+            process.waitForFinished(1000)
 
     # -------------------------------------------------------------------------------------------------- files
 
@@ -256,12 +318,11 @@ class ChainPanel(QWidget):
 
     def load_board(self, path: str) -> None:
         """A board's effects; what it says of the restoration (preset, quality and so on) is taken over too."""
-        allow = False
-        if chain.names_programs(path):
+        allow = chain.names_programs(path)
+        if allow:
             question = "This board names plugins, which are programs that would run on this computer."
             answers = {"load": "Load", "cancel": "Cancel"}
-            allow = ask(self.window(), question, "Load it only if you trust where it comes from.", answers) == "load"
-            if not allow:
+            if ask(self.window(), question, "Load it only if you trust where it comes from.", answers) != "load":
                 return
 
         def do() -> None:

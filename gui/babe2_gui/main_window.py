@@ -22,9 +22,12 @@ from PySide6.QtWidgets import (
 from .autosave import Autosave
 from .axes import time_text
 from .banner import Banner
+from .batch_window import BatchWindow
 from .chain_panel import ChainPanel
+from .dialogs import ask
 from .eq_panel import EqPanel
 from .files import Files
+from .model.batch_queue import BatchQueue
 from .model.session import Session
 from .model.session_file import SessionWriter
 from .output import Player
@@ -34,7 +37,7 @@ from .tasks import QtTasks
 from .timeline import Timeline
 from .tour import Tour
 from .transport import Transport
-from .widgets import label
+from .widgets import label, local_paths, take_drop, tool
 
 NOTE_MS = 15000
 STEPS = (("Open a recording", "Drop a file on the window. Its spectrum over frequency is drawn above, before and after "
@@ -62,6 +65,7 @@ class MainWindow(QMainWindow):
         self.tasks = QtTasks(self)
         folder = state_folder or Path(platformdirs.user_state_path("babe2-fx"))
         self.session = Session(self.tasks, prior, folder)
+        self.queue = BatchQueue(self.tasks)
         self.player = Player(self)
         self.banner = Banner()
         self.eq, self.timeline = EqPanel(self.session), Timeline(self.session)
@@ -72,6 +76,7 @@ class MainWindow(QMainWindow):
         self.files = Files(self.session, self.writer, self.settings, self, self.banner, self.chain.load_board)
         self.autosave = Autosave(self.session, folder, SessionWriter(), self)
         self._build()
+        self.batch = BatchWindow(self.queue, self.session, self)
         self._make_menus()
         self._connect()
         self._restore_layout()
@@ -111,6 +116,10 @@ class MainWindow(QMainWindow):
         self.info = label("", "dim")
         self.info.setContentsMargins(12, 0, 12, 2)
         self.statusBar().addWidget(self.info, 1)
+        self.batch_entry = tool(None, "Batch", "Show the batch that is at work", "Batch", style="flat")
+        self.batch_entry.clicked.connect(self.show_batch)
+        self.batch_entry.hide()
+        self.statusBar().addPermanentWidget(self.batch_entry)
         self.statusBar().setSizeGripEnabled(False)
         self.resize(1280, 800)
         self.setMinimumHeight(640)
@@ -129,6 +138,8 @@ class MainWindow(QMainWindow):
         menu.addSeparator()
         self.export_action = self._action(menu, "&Export take…", files.export_dialog, "Ctrl+E")
         self.export_eq_action = self._action(menu, "Export &learned response…", files.export_eq_dialog)
+        menu.addSeparator()
+        self._action(menu, "&Batch…", self.show_batch, "Ctrl+B")
         menu.addSeparator()
         self._action(menu, "&Quit", self.close, "Ctrl+Q")
         menu = bar.addMenu("&Edit")
@@ -201,6 +212,10 @@ class MainWindow(QMainWindow):
         session.changed.connect(self._refresh)
         session.progressed.connect(self._progressed)
         session.reported.connect(self._say)
+        self.queue.changed.connect(self._show_batch_entry)
+        self.queue.entry_changed.connect(lambda _: self._show_batch_entry())
+        self.queue.reported.connect(self._say_of_batch)
+        self.batch.open_asked.connect(self._open_result)
         self.files.recent_changed.connect(self._fill_recent)
         self.files.reopened.connect(self._show_view)
         timeline.sought.connect(self.player.seek)
@@ -237,6 +252,8 @@ class MainWindow(QMainWindow):
             self.info.setText("No recording")
 
     def _progressed(self, state) -> None:
+        job = self.session.job
+        self.queue.rest(job is not None and not job.paused)  # what the user waits for comes first
         for action in (self.pause_action,):
             action.setEnabled(state is not None)
         if state is None and self.session.document.takes and self.session.job is None:
@@ -258,6 +275,42 @@ class MainWindow(QMainWindow):
             self.banner.say(sentence, True)
         else:
             self.statusBar().showMessage(sentence, NOTE_MS)
+
+    # -------------------------------------------------------------------------------------------------- batch
+
+    def show_batch(self, paths: tuple[str, ...] = ()) -> None:
+        """The batch's window, with more files in its queue."""
+        self.batch.show()
+        self.batch.raise_()
+        self.batch.activateWindow()
+        if paths:
+            self.queue.add(paths)
+
+    def _open_result(self, path: str) -> None:
+        self.raise_()
+        self.activateWindow()
+        self.files.open(path)
+
+    def _show_batch_entry(self) -> None:
+        self.batch_entry.setVisible(self.queue.running)
+        self.batch_entry.setText(f"Batch: {self.queue.words()}" if self.queue.running else "Batch")
+
+    def _say_of_batch(self, sentence: str, error: bool) -> None:
+        """In the batch's window, or here if that is closed."""
+        if self.batch.isVisible():
+            self.batch.banner.say(sentence, error)
+        elif error:
+            self.banner.say(sentence, True, "Show the batch", self.show_batch)
+        else:
+            self._say(sentence)
+
+    def _may_end_batch(self) -> bool:
+        """Asks where a batch is running; whether to go on."""
+        more = "If you quit, it is cancelled. What is done is kept, and the same batch goes on from there."
+        answers = {"stay": "Let it run", "cancel": "Cancel it and quit"}
+        if self.queue.running and ask(self, "A batch is running.", more, answers) != "cancel":
+            return False
+        return True
 
     def _select_all(self) -> None:
         if self.session.recording:
@@ -327,9 +380,12 @@ class MainWindow(QMainWindow):
         self.settings.setValue("layout/columns", self.columns.saveState())
 
     def closeEvent(self, event) -> None:
-        if not self.files.may_lose_work():
+        if not self._may_end_batch() or not self.files.may_lose_work():
             event.ignore()
             return
+        self.queue.cancel()
+        self.batch.close()
+        self.chain.close_editor()
         self._remember_layout()
         self.player.stop()
         self.session.cancel()
@@ -348,12 +404,15 @@ class MainWindow(QMainWindow):
     # ------------------------------------------------------------------------------------------ drag and drop
 
     def dragEnterEvent(self, event) -> None:
-        if any(url.isLocalFile() for url in event.mimeData().urls()):
+        if local_paths(event):
             event.acceptProposedAction()
 
     def dropEvent(self, event) -> None:
-        paths = [url.toLocalFile() for url in event.mimeData().urls() if url.isLocalFile()]
-        event.acceptProposedAction()
+        paths = take_drop(event)
+        if any(Path(path).is_dir() for path in paths):
+            QTimer.singleShot(0, lambda: self.show_batch(tuple(paths)))
+            return
         if len(paths) > 1:
-            self.banner.say(f"One file at a time: {Path(paths[0]).name} is opened. For many, use the command babe2.")
+            self.banner.say(f"One file at a time: {Path(paths[0]).name} is opened.", False, "Batch of all…",
+                            lambda: self.show_batch(tuple(paths)))
         QTimer.singleShot(0, lambda: self.files.open(paths[0]))  # the other program waits for the drop to end

@@ -12,6 +12,8 @@ import tempfile
 import time
 from pathlib import Path
 
+import soundfile
+
 SELECTED_S = 2.0, 5.0
 
 
@@ -87,17 +89,46 @@ class _Photographer:
         self.wait(window.banner.isVisible)
         self.take("9-error")
         session.mark_saved()
+        self.batch(recording)
+
+    def batch(self, recording: str) -> None:
+        """The batch queue: empty, filled, at work, and over with a file that is none."""
+        window, batch = self.window, self.window.batch
+        window.banner.hide()
+        window.show_batch()
+        batch.resize(min(window.width(), 1200), min(window.height(), 760))
+        self.take("10-batch-empty", batch)
+        with tempfile.TemporaryDirectory() as folder:
+            shelf = Path(folder, "Transfers")
+            shelf.mkdir()
+            audio, rate = soundfile.read(recording, always_2d=True)
+            for number in range(4):
+                soundfile.write(shelf / f"Side {'ABCD'[number]}.flac", audio[number * rate:][:3 * rate], rate)
+            (shelf / "Side E.flac").write_bytes(b"a broken copy")
+            window.show_batch((str(shelf),))
+            self.wait(lambda: not batch.queue.looking)
+            batch.queue.set_options(quality="draft")
+            self.take("11-batch-filled", batch)
+            batch.start_batch()
+            self.wait(lambda: any(entry.share > 0.3 for entry in batch.queue.entries[1:2]))
+            batch.grab().save(str(self.folder / "12-batch-running.png"))
+            batch.close()
+            self.take("13-batch-in-the-background")
+            window.show_batch()
+            self.wait(lambda: not batch.queue.running)
+            self.take("14-batch-finished", batch)
+            batch.close()
 
     def wait(self, until) -> None:
         while not until():
             self.app.processEvents()
             time.sleep(0.005)
 
-    def take(self, name: str) -> None:
-        """A picture, once everything has settled."""
+    def take(self, name: str, window=None) -> None:
+        """A picture of a window, the main one by default, once everything has settled."""
         end = time.monotonic() + 0.7
         self.wait(lambda: time.monotonic() > end)
-        self.window.grab().save(str(self.folder / f"{name}.png"))
+        (window or self.window).grab().save(str(self.folder / f"{name}.png"))
 
 
 if __name__ == "__main__":

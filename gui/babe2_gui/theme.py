@@ -61,7 +61,7 @@ QPushButton:pressed, QToolButton:pressed {{ background: #272a30; }}
 QPushButton:checked, QToolButton:checked {{ background: #2b4a5c; border-color: {ACCENT}; color: white; }}
 QPushButton:disabled, QToolButton:disabled {{ color: #666c76; background: #282b30; border-color: #2f333a; }}
 QPushButton:focus, QToolButton:focus, QComboBox:focus, QAbstractSpinBox:focus, QLineEdit:focus, QListWidget:focus,
-QPlainTextEdit:focus {{ border-color: {ACCENT}; }}
+QPlainTextEdit:focus, QTableView:focus, QTextBrowser:focus {{ border-color: {ACCENT}; }}
 QPushButton#primary {{ background: {ACCENT}; border-color: {ACCENT}; color: {ON_ACCENT}; font-weight: 600;
     padding: 7px 14px; }}
 QPushButton#primary:hover {{ background: #74c3ef; }}
@@ -90,6 +90,12 @@ QComboBox QAbstractItemView {{ background: {PANEL}; border: 1px solid {LINE}; se
 QListWidget, QTextBrowser, QScrollArea#inset {{ background: #1b1d21; border: 1px solid {LINE}; border-radius: 5px; }}
 QListWidget::item {{ padding: 5px 7px; border-radius: 4px; color: {TEXT}; }}
 QListWidget::item:selected {{ background: #2b4a5c; color: white; }}
+QTableView {{ background: #1b1d21; border: 1px solid {LINE}; border-radius: 5px; }}
+QTableView::item {{ padding: 0 4px; border: none; }}
+QTableView::item:selected {{ background: #2b4a5c; color: white; }}
+QHeaderView, QTableView QTableCornerButton::section {{ background: transparent; border: none; }}
+QHeaderView::section {{ background: #1b1d21; color: {DIM}; border: none; border-bottom: 1px solid {LINE};
+    padding: 5px 7px; }}
 QTabWidget::pane {{ border: none; background: {PANEL}; }}
 QTabBar {{ background: {WINDOW}; qproperty-drawBase: 0; }}
 QTabBar::tab {{ background: transparent; color: {DIM}; padding: 8px 15px; border: none;

@@ -85,6 +85,18 @@ def row(*parts, spacing: int = 6, margins: tuple[int, int, int, int] = (0, 0, 0,
     return layout
 
 
+def local_paths(event) -> list[str]:
+    """The files and folders that a drag brings."""
+    return [url.toLocalFile() for url in event.mimeData().urls() if url.isLocalFile()]
+
+
+def take_drop(event) -> list[str]:
+    """Accepts a drop of files. As a copy, whatever was proposed: after a move the other program would delete them."""
+    event.setDropAction(Qt.DropAction.CopyAction)
+    event.accept()
+    return local_paths(event)
+
+
 class _CalmWheel:
     """The wheel scrolls the panel, not the value under it, until the value has the focus."""
 

@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 import soundfile
 
+from babe2_fx.arrays import all_finite, peak, pieces, rest, room
 from babe2_fx.errors import UserError
 
 from .chunks import TIMED, WaveExtras, read_extras, write_wave
@@ -38,6 +39,7 @@ NARROW = ("PCM_S8", "PCM_U8", "ULAW", "ALAW")
 UNKNOWN_LENGTH = 0x7FFF0000
 # libsndfile takes a chunk that is shorter than it says for what is there, and only notes it in its log.
 SHORT_CHUNK = re.compile(r"^\s*(?:data|SSND|Data Size|riff|Riff size)\s*: (\d+) \(should be (\d+)\)", re.M)
+MOST_FRAMES_A_BYTE = 8192  # of silence in FLAC; a header that promises more of a file lies
 MP3_SLACK = 4 * 1152  # frames by which the length in an MP3's header may differ from what is decoded
 
 
@@ -117,7 +119,9 @@ def _read_with_libsndfile(path: Path, file: soundfile.SoundFile) -> AudioFile:
     if file.format == "OGG" and not _ogg_is_whole(path):
         raise _truncated(path, "its last page is not the end of a stream")
     frames, done = file.frames, 0
-    audio = np.empty((file.channels, frames), dtype=np.float32)
+    if frames > MOST_FRAMES_A_BYTE * path.stat().st_size:  # before room is made for them
+        raise _truncated(path, f"its header promises {frames} samples, which {path.stat().st_size} bytes cannot hold")
+    audio = room(file.channels, frames)
     while done < frames:
         try:
             chunk = file.read(min(CHUNK_FRAMES, frames - done), dtype="float32", always_2d=True)
@@ -129,6 +133,8 @@ def _read_with_libsndfile(path: Path, file: soundfile.SoundFile) -> AudioFile:
             break
         audio[:, done:done + len(chunk)] = chunk.T
         done += len(chunk)
+        if done % (CHUNK_FRAMES << 8) == 0:
+            rest(audio)
     if done < frames - (MP3_SLACK if file.format == "MP3" else 0):
         raise _truncated(path, f"its header promises {frames} samples and {done} are there")
     return AudioFile(path, audio[:, :done], file.samplerate, file.format, file.subtype)
@@ -178,9 +184,8 @@ def _check_samples(recording: AudioFile) -> None:
     audio, path = recording.audio, recording.path
     if audio.size == 0:
         raise AudioFileError(f"{path} has a header but no samples.")
-    finite = np.isfinite(audio)
-    if not finite.all():
-        bad = ~finite
+    if not all_finite(audio):
+        bad = ~np.isfinite(audio)
         first = int(bad.any(axis=0).argmax())
         channel = int(bad[:, first].argmax())
         raise AudioFileError(f"{path} has {int(bad.sum())} of {audio.size} samples that are not finite "
@@ -325,23 +330,22 @@ def write_audio(path: str | os.PathLike, audio: np.ndarray, sample_rate: int, li
         AudioFileError: the path, the format or the disk do not allow it.
         ValueError: the audio has samples that are not finite.
     """
-    if not np.isfinite(audio).all():
+    if not all_finite(audio):
         raise ValueError(f"The audio for {path} has samples that are not finite; nothing was written.")
     check_destination(path, like.path)
     file_format, subtype = _format_for(path, like, depth)
     _check_size(path, audio, file_format, subtype)
-    peak, lowered_db = float(np.abs(audio).max(initial=0.0)), 0.0
-    if peak > 1 and subtype not in FLOATS:
+    highest, gain = peak(audio), np.float32(1.0)
+    if highest > 1 and subtype not in FLOATS:
         # Two steps of room: one for the dither, and the largest number is a step below 1.
         to = 1 - 2.0 ** (2 - BITS[subtype]) if subtype in BITS else 1.0
-        lowered_db = 20 * np.log10(peak / to)
-        audio = audio * np.float32(to / peak)
+        gain = np.float32(to / highest)
     try:
         write_whole(path, lambda part: _write_file(part, audio, sample_rate, file_format, subtype, like,
-                                                   seed))
+                                                   seed, gain))
     except soundfile.LibsndfileError as error:
         raise _unfit(path, like, file_format, error) from error
-    return float(lowered_db)
+    return -20 * float(np.log10(gain)) if gain != 1 else 0.0
 
 
 def not_carried(path: str | os.PathLike, audio: np.ndarray, sample_rate: int,
@@ -416,12 +420,12 @@ def _check_size(path: str | os.PathLike, audio: np.ndarray, file_format: str, su
 
 
 def _write_file(path: Path, audio: np.ndarray, sample_rate: int, file_format: str, subtype: str,
-                like: AudioFile, seed: int = 0) -> None:
+                like: AudioFile, seed: int = 0, gain: np.float32 = np.float32(1.0)) -> None:
     """Writes samples, tags and chunks to a file that is there."""
     with open(path, "rb+", buffering=0) as raw:
         target = _Remembering(raw)
         try:
-            _write_samples(target, audio, int(sample_rate), file_format, subtype, like, seed)
+            _write_samples(target, audio, int(sample_rate), file_format, subtype, like, seed, gain)
         # Of a short write either libsndfile tells or soundfile asserts that there was none.
         except (soundfile.SoundFileError, AssertionError):
             if target.error is None:
@@ -438,9 +442,9 @@ def _write_file(path: Path, audio: np.ndarray, sample_rate: int, file_format: st
 
 
 def _write_samples(target: _Remembering, audio: np.ndarray, sample_rate: int, file_format: str, subtype: str,
-                   like: AudioFile, seed: int) -> None:
+                   like: AudioFile, seed: int, gain: np.float32) -> None:
     channels, samples = audio.shape
-    blocks = _blocks(audio, subtype, seed)
+    blocks = _blocks(audio, subtype, seed, gain)
     if file_format in WAVES:  # without libsndfile, which does not write other chunks and dates float files
         write_wave(target.write_or_raise, blocks, samples, channels, sample_rate, subtype,
                    _extras_for(audio, sample_rate, like), rf64=file_format == "RF64")
@@ -451,19 +455,20 @@ def _write_samples(target: _Remembering, audio: np.ndarray, sample_rate: int, fi
             file.write(block.astype(np.int32) << 8 if subtype == "PCM_24" else block)
 
 
-def _blocks(audio: np.ndarray, subtype: str, seed: int) -> Iterator[np.ndarray]:
-    """The samples in blocks of (samples, channels), in whole numbers where the subtype has those."""
-    starts = range(0, audio.shape[1], CHUNK_FRAMES)
-    cut = (np.ascontiguousarray(audio[:, start:start + CHUNK_FRAMES].T) for start in starts)
+def _blocks(audio: np.ndarray, subtype: str, seed: int, gain: np.float32) -> Iterator[np.ndarray]:
+    """The samples times `gain` in blocks of (samples, channels), in whole numbers where the subtype has those."""
+    def cut() -> Iterator[np.ndarray]:
+        for part in pieces(audio.shape[1], audio, length=CHUNK_FRAMES):
+            yield np.ascontiguousarray((audio[:, part] * gain if gain != 1 else audio[:, part]).T)
+
     if subtype not in BITS:
-        yield from cut
+        yield from cut()
         return
     steps = 2 ** (BITS[subtype] - 1)
     rng = np.random.default_rng(seed)
     # 32 bits are finer than the samples, which have 24; and what is whole already is not rounded.
-    rounds = BITS[subtype] < 32 and any((audio[:, start:start + CHUNK_FRAMES] * np.float32(steps) % 1).any()
-                                        for start in starts)
-    for block in cut:
+    rounds = BITS[subtype] < 32 and any((block * np.float32(steps) % 1).any() for block in cut())
+    for block in cut():
         scaled = block.astype(np.float64) * steps
         if rounds:  # triangular, from -1 to 1 step: leaves noise of one level where rounding would distort
             scaled += rng.random(scaled.shape) - rng.random(scaled.shape)

@@ -124,6 +124,8 @@ class Board(MutableSequence):
     def _run(stages: list, audio: np.ndarray, sample_rate: float, buffer_size: int, reset: bool, journal) -> Generator:
         telling, done = sum(hasattr(stage, "run") for stage in stages), 0
         for stage in stages:
+            if stage is stages[0] and not len(stage[0]) and len(stages) > 1 and _planar(audio):
+                continue  # nothing to do, without the copies that Pedalboard makes
             if isinstance(stage, Plugin):
                 audio = stage.process(audio, sample_rate, buffer_size, reset)
             elif hasattr(stage, "run"):
@@ -274,6 +276,12 @@ class Board(MutableSequence):
         """
         from .board_files import write_board
         write_board(self, path)
+
+
+def _planar(audio) -> bool:
+    """Whether this is what Pedalboard's plugins give to each other: (channels, samples) float32 of a clear shape."""
+    return isinstance(audio, np.ndarray) and audio.dtype == np.float32 and audio.ndim == 2 and (
+        0 < audio.shape[0] < audio.shape[1])
 
 
 def _parts(plugin: Plugin | None) -> Iterator[Plugin]:

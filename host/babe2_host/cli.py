@@ -10,7 +10,7 @@ import sys
 from babe2_fx.errors import UserError
 
 from .commands import batch, compare, degrade, eq, evaluate, presets, render, train, weights
-from .console import FAILED, INTERRUPTED, MISTAKE, OK, fail, version
+from .console import FAILED, INTERRUPTED, MISTAKE, OK, fail, sentence, version
 
 COMMANDS = (render, batch, presets, weights, eq, train, evaluate, degrade, compare)
 USER_ERRNOS = (errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOENT,
@@ -32,13 +32,11 @@ def main(argv: list[str] | None = None) -> int:
     except BrokenPipeError:  # `babe2 settings | head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return OK
-    except MemoryError:
-        return fail("There is not enough memory for this; shorter recordings, or smaller batches, need less.", FAILED)
-    except (RuntimeError, OSError, ValueError) as error:
-        code = _exit_code(error)
-        if code is None:
+    except Exception as error:
+        said = sentence(error)
+        if said is None:
             raise
-        return fail(_sentence(error), code)
+        return fail(said, _exit_code(error))
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -52,28 +50,10 @@ def build_parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _exit_code(error: Exception) -> int | None:
-    """The exit code for errors that a sentence can answer; None for those that are faults of this program."""
+def _exit_code(error: Exception) -> int:
     if isinstance(error, UserError):
         return getattr(error, "exit_code", MISTAKE)
-    if isinstance(error, OSError):
-        return MISTAKE if error.errno in USER_ERRNOS else FAILED
-    return FAILED if _is_out_of_memory(error) else None
-
-
-def _is_out_of_memory(error: Exception) -> bool:
-    torch = sys.modules.get("torch")  # only what has been imported can have raised
-    return isinstance(error, RuntimeError) and torch is not None and (
-        isinstance(error, torch.OutOfMemoryError) or "can't allocate memory" in str(error))
-
-
-def _sentence(error: Exception) -> str:
-    if isinstance(error, OSError):
-        where = f"{error.filename}: " if error.filename else ""
-        return f"{where}{error.strerror or error}."
-    if _is_out_of_memory(error):
-        return "There is not enough memory for this (on the GPU: try --device cpu)."
-    return str(error)
+    return MISTAKE if isinstance(error, OSError) and error.errno in USER_ERRNOS else FAILED
 
 
 if __name__ == "__main__":

@@ -30,6 +30,21 @@ def fail(sentence: str, code: int) -> int:
     return code
 
 
+def sentence(error: BaseException) -> str | None:
+    """What to tell the user of an error; None for those that are faults of this program."""
+    if isinstance(error, UserError):
+        return str(error)
+    if isinstance(error, OSError):
+        return f"{error.filename or 'The system'}: {error.strerror or error}."
+    if isinstance(error, MemoryError):
+        return "There is not enough memory for this; shorter recordings, or smaller batches, need less."
+    torch = sys.modules.get("torch")  # only what has been imported can have raised
+    if isinstance(error, RuntimeError) and torch is not None and (
+            isinstance(error, torch.OutOfMemoryError) or "can't allocate memory" in str(error)):
+        return "There is not enough memory for this (on the GPU: try --device cpu)."
+    return None
+
+
 def watch(run: Generator, quiet: bool):
     """Runs a generator of `Progress` to its end under a progress bar on stderr; returns its value."""
     from tqdm import tqdm

@@ -43,7 +43,7 @@ class _Whole:
             raise ValueError(f"{type(self).__name__} needs the whole recording at once and cannot be streamed with "
                              "reset=False.")
         audio, layout = self._layout.planar(input_array)
-        return from_planar(self._whole(audio, float(sample_rate)) if audio.any() else audio, layout)
+        return from_planar(self._whole(audio, float(sample_rate)) if audio.any() else audio.copy(), layout)
 
     __call__ = process
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import json
 from dataclasses import asdict, dataclass, replace
@@ -100,7 +101,7 @@ class Recipe:
         for effect in board.effects("GenerativeEQ"):
             effects.append({"quality": effect.quality, "settings": asdict(effect.settings), "mix": effect.mix,
                             "output_gain_db": effect.output_gain_db, "target_match": effect.target_match,
-                            "prior_sha256": sha256(load_preset(effect.preset).prior_path)})
+                            "prior_sha256": _sha256_once(load_preset(effect.preset).prior_path)})
         facts = {"preset": self.preset, "board": self.board, "target": self.target, "effects": effects,
                  "gain_db": self.gain_db, "rate": self.rate, "depth": self.depth}
         if self.target:
@@ -120,6 +121,17 @@ def facts_key(facts: dict) -> str:
     """Tells recipes apart by their facts: equal for those that give equal results."""
     counting = {name: value for name, value in facts.items() if name not in NAMES}
     return hashlib.sha256(json.dumps(counting, sort_keys=True).encode()).hexdigest()[:16]
+
+
+def _sha256_once(path: Path) -> str:
+    """Of a large file that many recipes have in common; read again only when it was replaced."""
+    stat = path.stat()
+    return _known_sha256(path, stat.st_mtime_ns, stat.st_size)
+
+
+@functools.lru_cache(64)
+def _known_sha256(path: Path, *stamp: int) -> str:
+    return sha256(path)
 
 
 def sha256(path) -> str:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from babe2_fx.arrays import all_finite
 from babe2_fx.errors import UserError
 
 from .audio_files import AudioFile, check_audio_output, not_carried, write_audio
@@ -75,7 +76,7 @@ def render(recording: AudioFile, output: str | os.PathLike, board: Board, *, dep
     if length <= len(audio):  # which dimension holds the channels could not be told
         audio = np.pad(audio, ((0, 0), (0, len(audio) + 1 - length)))
     audio = (yield from board.run(audio, rate, journal=journal))[:, :length]
-    if not np.isfinite(audio).all():
+    if not all_finite(audio):
         raise RenderError("The board gave samples that are not finite numbers; one of its plugins is at fault. Nothing "
                           "was written.")
     notes = []

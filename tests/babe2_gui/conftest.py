@@ -7,7 +7,7 @@ import time
 import pytest
 import soundfile
 
-from standin import tiny_prior
+from standin import TINY, tiny_prior
 
 os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
 QUICK = {"steps": 3, "order": 1}
@@ -30,6 +30,25 @@ def recording_path(tmp_path, make_notes):
     path = tmp_path / "notes.flac"
     soundfile.write(path, make_notes(22050, 1.4).T, 22050, "PCM_24")
     return path
+
+
+@pytest.fixture
+def shelf(tmp_path, monkeypatch, make_notes):
+    """The folder disc with three recordings, one of them a folder down; and a preset called tiny, the stand-in's."""
+    from babe2_fx.priors import save_prior
+    presets = tmp_path / "config" / "presets"
+    presets.mkdir(parents=True)
+    monkeypatch.setenv("BABE2_CONFIG", str(tmp_path / "config"))
+    prior = tiny_prior()
+    save_prior(presets / "tiny.safetensors", prior.network.state_dict(), TINY, prior.sigma_data, prior.level,
+               prior.ltas, None, {})
+    (presets / "tiny.toml").write_text('title = "Tiny"\ndescription = "Random weights."\nprior = "tiny.safetensors"\n'
+                                       "[draft]\nsteps = 2\norder = 1\n")
+    folder = tmp_path / "disc"
+    (folder / "more").mkdir(parents=True)
+    for seed, name in enumerate(("a.wav", "b.flac", "more/c.wav")):
+        soundfile.write(folder / name, make_notes(22050, 0.4, seed=seed).T, 22050)
+    return folder
 
 
 @pytest.fixture

@@ -7,7 +7,9 @@ import shutil
 import signal
 import subprocess
 import sys
+import threading
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -16,9 +18,10 @@ import soundfile
 import babe2_fx.effect
 from babe2_fx.priors import save_prior
 from babe2_fx.running import finish
-from babe2_host import audio_files, cli
+from babe2_host import audio_files, cli, render, worker
 from babe2_host.audio_files import read_audio
 from babe2_host.batch import BatchError, Job, check_jobs, jobs_of_folder, jobs_of_list, render_job, run_batch
+from babe2_host.crew import Here
 from babe2_host.manifest import Manifest, ManifestError
 from babe2_host.recipe import Recipe, sha256
 from standin import TINY, tiny_prior
@@ -218,10 +221,12 @@ def test_a_folder_that_vanishes_in_the_middle(shelf, gone):
         assert not os.path.exists("out")
         os.rename("elsewhere", "out")
     else:
-        assert {at.state for at in run} == {"failed"}
+        *_, last = run  # the one before it may have been read already
+        assert last.state == "failed" and last.reason == f"{jobs[2].source} is not there, or is not a regular file."
         os.rename("elsewhere", gone)
     again = [at.state for at in run_batch(jobs, "out", {})]
-    assert again == ["as before", "done", "done"] and results(shelf / "out") == ALL
+    assert (again[0], again[2]) == ("as before", "done") and again[1] in ("as before", "done")
+    assert results(shelf / "out") == ALL and [at.state for at in run_batch(jobs, "out", {})] == 3 * ["as before"]
 
 
 def test_a_disk_that_is_full_in_the_middle(shelf, monkeypatch, capsys):
@@ -262,6 +267,135 @@ def test_a_result_that_was_written_when_the_run_was_killed_is_still_the_batchs_o
     assert results(shelf / "out") == {"a.wav"} and states(shelf / "out") == {"a.wav": "unfinished"}
     assert batch("in", "-o", "out", *BOARD, "-q") == cli.OK
     assert results(shelf / "out") == ALL and set(states(shelf / "out").values()) == {"done"}
+
+
+def test_a_disk_that_is_full_for_the_record(shelf, capsys):
+    """The journal of the manifest is a device that has no room, for real."""
+    assert batch("in/disc 1", "-o", "out", *BOARD, "-q") == cli.OK
+    before = there(shelf / "out")
+    jobs, _ = jobs_of_folder("in", "out", Recipe(board="gain.toml"))
+    with Manifest(shelf / "out") as manifest:
+        manifest.start({})
+        (shelf / "out" / ".babe2-batch.journal").symlink_to("/dev/full")
+        manifest.begin("a.wav", {"path": "in/a.wav"}, {})
+        with pytest.raises(ManifestError, match="journal could not be written: .* The batch cannot go on without it."):
+            manifest.save()
+    assert {name: data for name, data in there(shelf / "out").items() if name != "manifest.json"} == {
+        name: data for name, data in before.items() if name != "manifest.json"}
+    assert states(shelf / "out")["a.wav"] == "unfinished"  # there was room again at the end
+    assert [at.state for at in run_batch(jobs, "out", {})] == 3 * ["done"]
+
+
+# -------------------------------------------------------------------------------------------------- the manifest
+
+def noted(folder, *names):
+    """A manifest in a run that was killed after it had begun these files."""
+    manifest = Manifest(folder)
+    manifest.start({})
+    for name in names:
+        manifest.begin(name, {"path": name}, {"gain_db": 1.0})
+    manifest.save()
+    return manifest
+
+
+def test_what_a_killed_run_has_noted_is_read_back_even_if_the_last_line_is_torn(tmp_path):
+    noted(tmp_path, "a.wav", "\udcff.wav")
+    assert states(tmp_path) == {"a.wav": "unfinished", "\udcff.wav": "unfinished"}
+    journal = tmp_path / ".babe2-batch.journal"
+    with open(journal, "ab") as file:
+        file.write(journal.read_bytes().splitlines()[-1][:-5])
+    assert states(tmp_path) == {"a.wav": "unfinished", "\udcff.wav": "unfinished"}
+    again = Manifest(tmp_path)
+    again.start({})
+    whole = json.loads((tmp_path / "manifest.json").read_text(encoding="utf-8"))
+    assert not journal.exists() and whole["files"] == again.content["files"] != {}
+
+
+def test_a_journal_counts_for_its_own_manifest_alone(tmp_path):
+    noted(tmp_path, "a.wav")
+    (tmp_path / "manifest.json").unlink()  # as a user does to begin anew
+    assert states(tmp_path) == {}
+    noted(tmp_path, "b.wav")
+    assert states(tmp_path) == {"b.wav": "unfinished"}
+
+
+def test_the_record_of_many_files_costs_what_is_said_of_them_a_few_times(tmp_path, monkeypatch):
+    """Not its square, as if the whole were written with each."""
+    written = []
+    with Manifest(tmp_path) as manifest:
+        monkeypatch.setattr(Manifest, "_fold", lambda self, fold=Manifest._fold: (
+            fold(self), written.append(self.path.stat().st_size)))
+        manifest.start({})
+        for number in range(2000):
+            manifest.begin(f"{number}.wav", {"path": f"in/{number}.wav", "sha256": 64 * "0"}, {})
+            manifest.save()
+    final = (tmp_path / "manifest.json").stat().st_size
+    assert len(json.loads((tmp_path / "manifest.json").read_text())["files"]) == 2000
+    assert sum(written) < 4 * final and len(written) > 2
+
+
+# ------------------------------------------------------------------------------------------------------- overlap
+
+def test_the_next_recording_is_read_while_one_renders(shelf, monkeypatch):
+    read = {path: threading.Event() for path in ("in/a.wav", "in/disc 1/b.flac", "in/disc 1/ü.wav")}
+    order = list(read)
+
+    def read_and_tell(path, read_audio=worker.read_audio):
+        recording = read_audio(path)
+        read[str(path)].set()
+        return recording
+
+    def render(recording, *args, render=worker.render, **options):
+        following = order[order.index(str(recording.path)) + 1:]
+        assert all(read[path].wait(20) for path in following[:1]), "it was not read meanwhile"
+        assert not any(read[path].is_set() for path in following[1:]), "too much is in memory"
+        return (yield from render(recording, *args, **options))
+    monkeypatch.setattr(worker, "read_audio", read_and_tell)
+    monkeypatch.setattr(worker, "render", render)
+    jobs, _ = jobs_of_folder("in", "out", Recipe(board="gain.toml"))
+    assert [at.state for at in run_batch(jobs, "out", {})] == 3 * ["done"]
+
+
+def test_results_are_written_while_the_next_renders(shelf, monkeypatch):
+    begun = threading.Event()
+
+    def write(path, *args, write_audio=render.write_audio, **options):
+        if Path(path).name == "a.wav":
+            assert begun.wait(20), "the next was not begun meanwhile"
+        return write_audio(path, *args, **options)
+    monkeypatch.setattr(render, "write_audio", write)
+    recipe = Recipe(preset="piano", quality="draft", settings=(("order", 1), ("steps", 3)), device="cpu")
+    jobs, _ = jobs_of_folder("in", "out", recipe)
+    told = []
+    for at in run_batch(jobs, "out", {}, crew=Here(behind=True)):
+        if at.state == "rendering" and at.job.name != "a.wav":
+            begun.set()
+        told.append((at.job.name, at.state))
+    assert [name for name, state in told if state == "done"] == [job.name for job in jobs]
+    for job in jobs:
+        finish(render_job(job, "single"))
+        assert (shelf / "single" / job.name).read_bytes() == (shelf / "out" / job.name).read_bytes()
+    assert [at.state for at in run_batch(jobs, "out", {})] == 3 * ["as before"]
+
+
+def test_a_result_that_is_being_written_when_the_batch_is_cancelled_is_finished(shelf, monkeypatch):
+    writing, go_on = threading.Event(), threading.Event()
+
+    def write(*args, write_audio=render.write_audio, **options):
+        writing.set()
+        assert go_on.wait(20)
+        return write_audio(*args, **options)
+    monkeypatch.setattr(render, "write_audio", write)
+    recipe = Recipe(preset="piano", quality="draft", settings=(("order", 1), ("steps", 3)), device="cpu")
+    jobs, _ = jobs_of_folder("in", "out", recipe)
+    run = run_batch(jobs, "out", {}, crew=Here(behind=True))
+    assert next(at.job.name for at in run if at.job.name != "a.wav") == jobs[1].name
+    assert writing.wait(20)
+    threading.Timer(0.2, go_on.set).start()
+    run.close()
+    assert states(shelf / "out") == {"a.wav": "done", jobs[1].name: "unfinished"}
+    assert results(shelf / "out") == {"a.wav"}
+    assert [at.state for at in run_batch(jobs, "out", {}) if at.state != "rendering"] == ["as before", "done", "done"]
 
 
 # ---------------------------------------------------------------------------------------- folders as users have them
@@ -439,6 +573,20 @@ def test_mistakes_in_lists_are_sentences_that_say_where(shelf, capsys, name, con
     err = capsys.readouterr().err
     assert sentence in err and err.startswith("babe2: ") and err.count("\n") == 1
     assert there(shelf) == before and not os.path.exists("out")
+
+
+def test_a_list_that_cannot_be_read(shelf, monkeypatch, capsys):
+    os.mkfifo("pipe.csv")
+    assert batch("pipe.csv", "-o", "out", *BOARD) == cli.MISTAKE
+    assert capsys.readouterr().err == "babe2: pipe.csv is not a regular file.\n"
+
+    def refused(path, *args, **options):
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
+    (shelf / "x.csv").write_text("file\nin/a.wav\n")
+    monkeypatch.setattr(Path, "read_text", refused)
+    assert batch("x.csv", "-o", "out", "--board", "gain.toml") == cli.MISTAKE
+    assert capsys.readouterr().err == "babe2: x.csv cannot be read: permission denied.\n"
+    assert not os.path.exists("out")
 
 
 def test_what_a_list_names_lies_beside_it(shelf, monkeypatch):

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import math
+import subprocess
+import sys
 import tempfile
 import tomllib
 from collections.abc import Iterable
 from dataclasses import dataclass, field, fields, is_dataclass, replace
 from fnmatch import fnmatch
 from pathlib import Path
+
+import numpy as np
 
 from babe2_host.audio_files import check_destination, write_whole
 from babe2_host.board import Board
@@ -18,6 +22,8 @@ from babe2_host.plugins import EXTERNAL, LIMITS, NATIVE, BoardError, is_enum
 from .curve import TargetCurve
 
 RESTORATION = "GenerativeEQ"
+SAYS = "babe2: "  # begins the line in which a process for plugins says what went wrong
+APART = (sys.executable, "-m", "babe2_gui.plugins_apart")
 # What a knob should cover; the host's limits are what an effect can take, which is far more.
 RANGES = {"cutoff_frequency_hz": (20, 20000), "cutoff_hz": (20, 20000), "centre_frequency_hz": (20, 20000),
           "rate_hz": (0.01, 20), "target_sample_rate": (8000, 96000), "*_ms": (0.1, 2000), "gain_db": (-36, 36),
@@ -87,16 +93,61 @@ def convolution(path: str) -> Effect:
 
 
 def external(path: str) -> Effect:
-    """A VST3 plugin (or Audio Unit) from its file. Loads it, which runs it. Raises BoardError."""
-    kind = "AudioUnitPlugin" if path.endswith(".component") else "VST3Plugin"
-    return effects_of(board_of([Effect(kind, {"path": str(Path(path).absolute())})], allow_external=True))[0]
+    """A VST3 plugin (or Audio Unit) from its file. Loads it, which runs it; that takes a while. Raises BoardError."""
+    effect = Effect("AudioUnitPlugin" if path.endswith(".component") else "VST3Plugin",
+                    {"path": str(Path(path).absolute())})
+    with tempfile.TemporaryDirectory(prefix="babe2-") as folder:
+        file = Path(folder, "chain.toml")
+        write_effects(file, [effect])
+        _apart("load", file, file)
+        return read_effect(file, effect)
 
 
-def edit_external(effect: Effect) -> Effect:
-    """Opens the plugin's own editor and waits until it is closed; the effect with what was set there."""
-    board = board_of([effect], allow_external=True)
-    board[0].show_editor()
-    return effects_of(board)[0]
+def processed(effects: Iterable[Effect], audio: np.ndarray, sample_rate: float) -> np.ndarray:
+    """Audio (channels, samples) through those effects that are enabled. Raises BoardError."""
+    effects = [effect for effect in effects if effect.enabled]
+    if not effects:
+        return audio
+    if not any(effect.plugin in EXTERNAL for effect in effects):
+        return board_of(effects)(audio, sample_rate)
+    with tempfile.TemporaryDirectory(prefix="babe2-") as folder:
+        file, source, result = (Path(folder, name) for name in ("chain.toml", "in.npy", "out.npy"))
+        write_effects(file, effects)
+        np.save(source, audio)
+        _apart("process", file, source, result, sample_rate)
+        return np.load(result)
+
+
+def _apart(*args) -> None:
+    """Has plugins do something in a process of their own (see `plugins_apart`). Raises BoardError."""
+    try:
+        done = subprocess.run([*APART, *map(str, args)], capture_output=True, check=False,
+                              creationflags=getattr(subprocess, "CREATE_NO_WINDOW", 0))
+    except OSError as error:
+        raise BoardError(f"No process could be started for the plugins: {error.strerror}.") from error
+    if done.returncode:
+        raise BoardError(said_apart(done.returncode > 0, done.stderr))
+
+
+def said_apart(ended: bool, stderr: bytes) -> str:
+    """Why plugins failed in their process, as a sentence. ended: whether it came to an end of its own."""
+    lines = stderr.decode("utf-8", "replace").splitlines()  # plugins have their say there too
+    said = next((line.removeprefix(SAYS) for line in lines if line.startswith(SAYS)), None)
+    return said if ended and said else ("A plugin ended its process unexpectedly. Switch it off, or remove it from the "
+                                        "chain.")
+
+
+def write_effects(path: Path, effects: Iterable[Effect]) -> None:
+    """A board file of effects, which are not loaded for that. Raises OSError."""
+    import tomlkit
+    content = {"format": FORMAT, "plugins": [{"plugin": effect.plugin, **effect.values} for effect in effects]}
+    path.write_text(tomlkit.dumps(content), encoding="utf-8")
+
+
+def read_effect(path: Path, like: Effect) -> Effect:
+    """The one effect of a board file, switched on or off as another. Raises OSError, or ValueError for another file."""
+    entry = tomllib.loads(path.read_text(encoding="utf-8"))["plugins"][0]
+    return replace(like, plugin=entry.pop("plugin"), values=entry)
 
 
 def parameters(effect: Effect) -> list[Parameter]:
@@ -182,9 +233,15 @@ def save_chain(path: str, before: Iterable[Effect], restoration: dict, after: It
 def save_curve(board: str, target: TargetCurve) -> str:
     """Writes a target beside a board, which can only name one; its path. Raises AudioFileError."""
     path = Path(board).with_suffix(".target.csv")
-    text = "Hz,dB\n" + "".join(f"{hz:.2f},{db:.3f}\n" for hz, db in target.points)
-    write_whole(check_destination(path), lambda part: part.write_text(text, encoding="utf-8"))
+    write_curve(path, target)
     return str(path)
+
+
+def write_curve(path: Path, target: TargetCurve) -> None:
+    """Writes a target as text that the engine reads as the same curve. Raises AudioFileError."""
+    profile = target.profile()  # the engine draws straight lines between what a file has, so that must be fine
+    text = "Hz,dB\n" + "".join(f"{hz:.9g},{db:.3f}\n" for hz, db in zip(profile.freqs_hz, profile.level_db))
+    write_whole(check_destination(path), lambda part: part.write_text(text, encoding="utf-8"))
 
 
 def position(parameter: Parameter, value: float) -> float:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from .chain import EXTERNAL, board_of
+from .chain import processed
 from .engine import equalized
 from .events import Event
 from .loudness import SILENCE_LUFS, loudness_lufs
@@ -63,10 +63,7 @@ class Listening:
             return
 
         def work():
-            audio = take.audio
-            if after:
-                allow = any(effect.plugin in EXTERNAL for effect in after)
-                audio = board_of(after, allow_external=allow)(audio, recording.sample_rate)
+            audio = processed(after, take.audio, recording.sample_rate)
             return audio, take.start, _matching_gain(recording, audio, take.start)
         self._make("restored", key, work)
 

@@ -12,7 +12,7 @@ import numpy as np
 
 from babe2_host.journal import FolderJournal
 
-from .chain import EXTERNAL, Effect, board_of
+from .chain import Effect, processed
 from .curve import TargetCurve
 from .engine import effect_for
 from .options import RenderOptions
@@ -55,6 +55,44 @@ def clock(seconds: float) -> str:
     return f"{minutes // 60}:{minutes % 60:02}:{seconds:02}" if minutes >= 60 else f"{minutes}:{seconds:02}"
 
 
+class Gate:
+    """What a worker passes before each step: it holds the worker while it is paused, and tells it of a cancel."""
+
+    def __init__(self):
+        self._open, self._cancelled = threading.Event(), threading.Event()
+        self._open.set()
+        self._paused_at: float | None = None
+        self.paused_s = 0.0  # in all the pauses that are over
+
+    def pause(self) -> None:
+        if self._paused_at is None:
+            self._paused_at = time.monotonic()
+            self._open.clear()
+
+    def resume(self) -> None:
+        if self._paused_at is not None:
+            self.paused_s += time.monotonic() - self._paused_at
+            self._paused_at = None
+            self._open.set()
+
+    def cancel(self) -> None:
+        self._cancelled.set()
+        self._open.set()
+
+    @property
+    def paused(self) -> bool:
+        return self._paused_at is not None
+
+    @property
+    def cancelled(self) -> bool:
+        return self._cancelled.is_set()
+
+    def passed(self) -> bool:
+        """Waits while it is paused; whether the worker is to go on."""
+        self._open.wait()
+        return not self.cancelled
+
+
 class RenderJob:
     """One render. `progress`, `done` and `failed` are called on its own thread; after `cancel` none is.
 
@@ -74,9 +112,7 @@ class RenderJob:
         self.options, self.target, self.before, self.name, self.prior = options, target, before, name, prior
         self.journal = journal
         self.state = RenderState()
-        self._go, self._cancelled = threading.Event(), threading.Event()
-        self._go.set()
-        self._paused_s, self._paused_at = 0.0, None
+        self._gate = Gate()
         self._thread: threading.Thread | None = None
 
     def start(self, progress: Callable[[RenderState], None], done: Callable[[Take], None],
@@ -86,24 +122,18 @@ class RenderJob:
         self._thread.start()
 
     def pause(self) -> None:
-        if self._paused_at is None:
-            self._paused_at = time.monotonic()
-            self._go.clear()
+        self._gate.pause()
 
     def resume(self) -> None:
-        if self._paused_at is not None:
-            self._paused_s += time.monotonic() - self._paused_at
-            self._paused_at = None
-            self._go.set()
+        self._gate.resume()
 
     @property
     def paused(self) -> bool:
-        return self._paused_at is not None
+        return self._gate.paused
 
     def cancel(self) -> None:
         """Nothing is heard of it any more, at once; its thread ends after the step that it is at."""
-        self._cancelled.set()
-        self._go.set()
+        self._gate.cancel()
 
     def join(self, timeout_s: float | None = None) -> None:
         if self._thread:
@@ -113,37 +143,33 @@ class RenderJob:
         try:
             take = self._render(progress)
         except Exception as error:  # whatever it is, the window must hear of it
-            if not self._cancelled.is_set():
+            if not self._gate.cancelled:
                 failed(error)
         else:
-            if take is not None and not self._cancelled.is_set():
+            if take is not None and not self._gate.cancelled:
                 done(take)
 
     def _render(self, progress) -> Take | None:
-        audio = self.audio
-        if any(effect.enabled for effect in self.before):
-            allow = any(effect.plugin in EXTERNAL for effect in self.before)
-            audio = board_of(self.before, allow_external=allow)(audio, self.sample_rate)
+        audio = processed(self.before, self.audio, self.sample_rate)
         effect = effect_for(self.options, self.target, self.prior)
         started = time.monotonic()
         with closing(effect.run(audio, self.sample_rate, journal=self.journal, passage=self.passage)) as run:
             while True:
-                self._go.wait()
-                if self._cancelled.is_set():
+                if not self._gate.passed():
                     return None
                 try:
                     now = next(run)
                 except StopIteration as end:
                     restored = end.value
                     break
-                elapsed_s = time.monotonic() - started - self._paused_s
+                elapsed_s = time.monotonic() - started - self._gate.paused_s
                 left_s = elapsed_s * (1 - now.share_done) / now.share_done if now.share_done > 0 else None
                 learned = Learned.of(now) if now.equalizer else None
                 self.state = RenderState(now.share_done, now.block, now.blocks, now.step, now.steps, now.sigma, left_s,
                                          learned)
-                if not self._cancelled.is_set():
+                if not self._gate.cancelled:
                     progress(self.state)
-        taken_s = time.monotonic() - started - self._paused_s
+        taken_s = time.monotonic() - started - self._gate.paused_s
         notes = list(effect.result.notes)
         if self.journal:
             if self.journal.found:

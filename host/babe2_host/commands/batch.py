@@ -52,6 +52,9 @@ def add(commands) -> None:
     parser.add_argument("--dry-run", action="store_true", help="only say what there is to do, and about how much time "
                                                                "and room it takes; tries some steps to measure that")
     parser.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto", help="where to compute")
+    parser.add_argument("--ray", metavar="ADDRESS", help="work on the Ray cluster with this address, such as "
+                        "10.0.0.1:6379, auto (the one this computer belongs to) or local (this computer by itself). "
+                        "Whoever can reach a Ray cluster can run programs on it: only for networks that you trust")
     parser.add_argument("-q", "--quiet", action="store_true", help="say nothing but errors")
     parser.set_defaults(run=run)
 
@@ -63,7 +66,7 @@ def run(args: argparse.Namespace) -> int:
     overrides = parse_overrides(args.overrides, args.seed)
     recipe = Recipe(args.preset, args.board, args.quality, args.target, args.target_match,
                     tuple(sorted(overrides.items())), rate=args.rate, depth=args.depth,
-                    device=choose_device(args.device), allow_external=args.allow_external)
+                    device=args.device if args.ray else choose_device(args.device), allow_external=args.allow_external)
     ending = "." + args.format.lower().lstrip(".") if args.format else None
     problems: list[str] = []
     given = Path(args.input)
@@ -74,18 +77,24 @@ def run(args: argparse.Namespace) -> int:
     else:
         jobs = jobs_of_list(args.input, recipe, ending)
     check_jobs(jobs, args.output)
+    crew = _cluster(args) if args.ray and not args.dry_run else None
     for problem in problems:
         print(f"babe2: {problem}", file=sys.stderr)
     if args.dry_run:
         _say_estimate(jobs, args.output)
         return FAILED if problems else OK
-    counts = _render(jobs, args)
+    counts = _render(jobs, args, crew)
     said = ", ".join(f"{counts[state]} {state}" for state in ("done", "as before", "failed") if counts[state])
     speaker(args.quiet)(f"{_files(len(jobs))}: {said}. {Path(args.output) / 'manifest.json'} has the record.")
     return FAILED if problems or counts["failed"] else OK
 
 
-def _render(jobs: list, args: argparse.Namespace) -> Counter:
+def _cluster(args: argparse.Namespace):
+    from ..cluster import RayCrew
+    return RayCrew(args.ray, args.device)
+
+
+def _render(jobs: list, args: argparse.Namespace, crew) -> Counter:
     """Runs the batch under a table: a line for each file and, on a terminal, a last one for what is at work."""
     from tqdm import tqdm
 
@@ -93,7 +102,8 @@ def _render(jobs: list, args: argparse.Namespace) -> Counter:
     say, live, counts = speaker(args.quiet), sys.stderr.isatty() and not args.quiet, Counter()
     lengths = [0.0 if args.quiet else duration_s(job) for job in jobs]
     say(f"{_files(len(jobs))}, {_time(sum(lengths))} of music.")
-    width, begun, pace = len(str(len(jobs))), 0, _Pace(sum(lengths))
+    width, pace = len(str(len(jobs))), _Pace(sum(lengths))
+    at_work: dict[int, float] = {}  # seconds of music that are done, by the number of a file
     bar = tqdm(total=1.0, disable=not live, file=sys.stderr, mininterval=0.2, miniters=0, leave=False,
                bar_format="{percentage:3.0f}%|{bar:16}| {desc}")
 
@@ -101,17 +111,20 @@ def _render(jobs: list, args: argparse.Namespace) -> Counter:
         with tqdm.external_write_mode(sys.stderr) if live else nullcontext():
             say(f"{at.number:{width}}/{at.count}  {state:9}  {words:>16}  {at.job.name}")
 
-    with bar, closing(run_batch(jobs, args.output, versions(), overwrite=args.overwrite)) as batch:
+    with bar, closing(run_batch(jobs, args.output, versions(), overwrite=args.overwrite, crew=crew)) as batch:
         for at in batch:
             length_s = lengths[at.number - 1]
             if at.state == RENDERING:
-                if at.number != begun and not live:
-                    row(at, "begun", pace.left())
-                begun = at.number
+                if at.number not in at_work and not live:
+                    row(at, "begun", pace.left(sum(at_work.values())))
+                at_work[at.number] = length_s * at.now.share_done
+                done_s = sum(at_work.values())
+                others = f" and {len(at_work) - 1} more" if len(at_work) > 1 else ""
                 bar.set_description_str(f"{at.job.name}, block {at.now.block}/{at.now.blocks}, step {at.now.step}/"
-                                        f"{at.now.steps}, {pace.left(length_s * at.now.share_done)}", refresh=False)
-                bar.update(pace.share(length_s * at.now.share_done) - bar.n)
+                                        f"{at.now.steps}{others}, {pace.left(done_s)}", refresh=False)
+                bar.update(pace.share(done_s) - bar.n)
                 continue
+            at_work.pop(at.number, None)
             counts[at.state] += 1
             pace.past(length_s, at.state == DONE)
             if at.state == FAILED:

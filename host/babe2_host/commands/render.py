@@ -12,6 +12,7 @@ from babe2_fx.presets import QUALITIES, load_preset
 from babe2_fx.settings import BASELINES
 
 from ..console import OK, UsageError, checked, choose_device, parse_overrides, speaker, versions, watch
+from ..recipe import Recipe
 from .presets import add_preset_options
 
 
@@ -81,42 +82,37 @@ def run_restore(args: argparse.Namespace) -> int:
         raise UsageError(f"--target-match must lie from 0 to 1, not {args.target_match:g}.")
     preset.prior_path  # noqa: B018 - says how to get weights that are missing, before anything else is read
 
-    def board():
-        from babe2_fx import GenerativeEQ, TargetProfile  # which import torch, and that takes seconds
+    targets = args.target or []
 
-        from ..board import Board
-        target = args.target[0] if args.target and len(args.target) == 1 else None
-        if target is None and args.target:
-            target = TargetProfile.from_recordings(args.target)
-        effect = GenerativeEQ(args.preset, args.quality, target=target, target_match=args.target_match,
-                              device=choose_device(args.device), **overrides)
-        return checked(lambda: Board([effect], sample_rate=args.rate))
+    def board():
+        made = Recipe(args.preset, quality=args.quality, target=targets[0] if len(targets) == 1 else None,
+                      target_match=args.target_match, settings=tuple(sorted(overrides.items())), rate=args.rate,
+                      device=choose_device(args.device)).make()
+        if len(targets) > 1:
+            from babe2_fx import TargetProfile  # which imports torch, and that takes seconds
+            made[0].target = TargetProfile.from_recordings(targets)
+        return made
     record = {"preset": args.preset, "quality": args.quality, "baseline": args.baseline, "target": args.target}
-    return _run(args, board, record, f"preset {args.preset}, {args.baseline or args.quality}", args.target or [])
+    return _run(args, board, record, f"preset {args.preset}, {args.baseline or args.quality}", targets)
 
 
 def run_render(args: argparse.Namespace) -> int:
     """`babe2 render`: a board from a file."""
-    from ..board_files import find_board, read_board
+    from ..board_files import find_board
     path = find_board(args.board)
-    loaded = read_board(path, allow_external=args.allow_external)
-    effects = loaded.effects("GenerativeEQ")
+    made = Recipe(board=str(path), quality=args.quality, settings=() if args.seed is None else (("seed", args.seed),),
+                  rate=args.rate, device=args.device, allow_external=args.allow_external).make()
+    effects = made.effects("GenerativeEQ")
     for option in ("eq_out", "report"):
         if getattr(args, option) and len(effects) != 1:
             raise UsageError(f"--{option.replace('_', '-')} needs a board with one GenerativeEQ; {path} has "
                              f"{len(effects) or 'none'}.")
 
     def board():
-        device = choose_device(args.device) if effects else None
         for effect in effects:
-            for name, value in (("quality", args.quality), ("seed", args.seed), ("device", device)):
-                if value is not None:
-                    checked(lambda e=effect, n=name, v=value: setattr(e, n, v))
+            effect.device = choose_device(args.device)
             effect.prior  # noqa: B018 - one that is missing is found out before the render
-        if args.rate is not None:
-            checked(lambda: type(loaded)([], sample_rate=args.rate))
-            loaded.sample_rate = args.rate
-        return loaded
+        return made
     return _run(args, board, {"board": str(path), "quality": args.quality}, f"board {args.board}", [path])
 
 
