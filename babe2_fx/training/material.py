@@ -276,10 +276,16 @@ def mean_power(recordings: list[Recording]) -> Tensor:
     return torch.stack([r.power.double() / r.deviation ** 2 for r in recordings]).mean(0)
 
 
-def mean_ltas(recordings: list[Recording], emphasis: Emphasis | None) -> Tensor:
-    """LTAS (bins,) in a prior's domain, over recordings that have unit variance there."""
-    spectra = torch.stack([r.ltas.double() / r.level(emphasis) ** 2 for r in recordings]).mean(0)
-    return (spectra * _power_gain(emphasis, len(spectra))).float()
+def typical_ltas(recordings: list[Recording], emphasis: Emphasis | None) -> Tensor:
+    """LTAS (bins,) in a prior's domain of a typical recording of unit variance there.
+
+    By third octaves it is their mean in dB, and in detail that of powers. The mean of powers alone is that of the
+    brightest recordings: where spectra differ by 10 dB, it lies 11 dB above what they have in the middle.
+    """
+    spectra = [r.ltas.double() / r.level(emphasis) ** 2 for r in recordings]
+    mean = torch.stack(spectra).mean(0)
+    middle = torch.stack([smooth_octave(spectrum).clamp(min=1e-30).log() for spectrum in spectra]).mean(0).exp()
+    return (mean * middle / smooth_octave(mean).clamp(min=1e-30) * _power_gain(emphasis, len(mean))).float()
 
 
 def spectral_spread_db(recordings: list[Recording]) -> Tensor:

@@ -39,11 +39,11 @@ from .material import (
     common_level,
     find_recordings,
     flattening,
-    mean_ltas,
     mean_power,
     prepare,
     spectral_spread_db,
     split,
+    typical_ltas,
 )
 from .processes import Processes, joined
 from .results import Logs, write_preset
@@ -437,7 +437,7 @@ def measure(recordings: list[Recording], config: TrainingConfig, base: Prior | N
         lowest_hz = config.sample_rate / 2 / 2 ** config.octaves
         curves["emphasis_db"] = flattening(mean_power(recordings), config.sample_rate, config.flattening, lowest_hz)
     emphasis = Emphasis(curves["emphasis_db"]) if curves else None
-    return curves | {"ltas": mean_ltas(recordings, emphasis), "ltas_spread_db": spectral_spread_db(recordings)}
+    return curves | {"ltas": typical_ltas(recordings, emphasis), "ltas_spread_db": spectral_spread_db(recordings)}
 
 
 def _share(config: TrainingConfig, step: int, seconds: float) -> float:
