@@ -157,8 +157,12 @@ class GenerativeEQ:
 
     @property
     def prior(self) -> Prior:
-        """The prior of the preset, loaded once for all effects on one device, or the one given instead."""
+        """The prior of the preset, loaded once for all effects on one device, or the one that was set instead."""
         return self._prior or shared_prior(load_preset(self.preset).prior_path, self.device)
+
+    @prior.setter
+    def prior(self, prior: Prior | None):
+        self._prior = prior
 
     @property
     def settings(self) -> Settings:

@@ -74,7 +74,7 @@ def run_batch(jobs: list[Job], folder: str | os.PathLike, versions: dict, *, ove
     folder = Path(folder)
     with _alone(folder), Manifest(folder) as manifest:
         batch = _Batch(jobs, folder, manifest, versions, overwrite, crew or local_crew(
-            {job.recipe.device for job in jobs}))
+            {job.recipe.device for job in jobs}, any(job.recipe.allow_external for job in jobs)))
         yield from batch.run()
 
 

@@ -1,11 +1,13 @@
-"""The workers of a batch: one in this process, or one in a process for each device."""
+"""The workers of a batch: one in this process, some in its threads, or one in a process for each device."""
 
 from __future__ import annotations
 
 import logging
 import multiprocessing
 import os
+import threading
 from collections.abc import Iterator
+from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from multiprocessing import connection
 from pathlib import Path
@@ -15,6 +17,7 @@ from .jobs import BatchError
 from .worker import Event, Task, Worker, stamp_of
 
 REPORTS = 100  # a second, of how far renders are, from all workers: more would keep the batch from its work
+FILES_AT_ONCE = 4  # on one GPU; so many blocks of a small prior fill it
 GOODBYE_S = 30.0  # time for a worker to finish what it writes when a batch is cancelled
 
 logger = logging.getLogger(__name__)
@@ -52,6 +55,56 @@ class Here:
 
     def close(self) -> list[Event]:
         return self._worker.close() if self._worker else []
+
+
+class Together:
+    """Several workers in threads of this process, for one GPU: what they ask of a network is computed in batches.
+
+    Results are those of one worker but for the rounding of the GPU's kernels, which other sizes of batches have.
+    """
+
+    apart = False
+
+    def __init__(self, count: int = FILES_AT_ONCE):
+        self._count, self._called = count, {}
+        self._priors: dict[int, object] = {}  # by the identity of the prior that each is of
+        self._lock = threading.Lock()
+        self.free: dict = {}
+
+    def join(self, folder: Path, lock: Path, source: Path) -> None:
+        self._threads = ThreadPoolExecutor(self._count, "worker")
+        for _ in range(self._count):
+            self.free[Worker(folder, behind=False, prior_of=self._batching)] = True
+
+    def _batching(self, prior):
+        from babe2_fx.priors import BatchingPrior  # imports torch
+        with self._lock:
+            if id(prior) not in self._priors:
+                self._priors[id(prior)] = BatchingPrior(prior)
+            return self._priors[id(prior)]
+
+    def ships(self, worker) -> bool:
+        return False
+
+    def call(self, worker, tasks: list[Task]) -> None:
+        del self.free[worker]
+        self._called[self._threads.submit(worker.step, tasks, 0.2)] = worker
+
+    def tell(self) -> list[tuple[object, list[Event] | None]]:
+        told = []
+        for step in wait(self._called, return_when=FIRST_COMPLETED).done:
+            worker = self._called.pop(step)
+            self.free[worker] = True
+            told.append((worker, step.result()))
+        return told
+
+    def close(self) -> list[Event]:
+        events = [event for step in wait(self._called).done if not step.exception() for event in step.result()]
+        for worker in [*self.free, *self._called.values()]:
+            events += worker.close()
+        for prior in self._priors.values():
+            prior.close()
+        return events
 
 
 class Apart:
@@ -215,11 +268,17 @@ def _environment(**values: str) -> Iterator[None]:
                 os.environ[name] = value
 
 
-def local_crew(devices: set[str]) -> Here | Processes:
-    """The crew of this computer for recipes that ask for these devices: a worker for each GPU, or one."""
-    if devices != {"cpu"}:
+def local_crew(devices: set[str], external: bool = False) -> Here | Together | Processes:
+    """The crew of this computer for recipes that ask for these devices.
+
+    Several workers for a GPU, one for each of several GPUs, or one that takes all cores. External plugins may want the
+    thread that the program began in, and get it.
+    """
+    if devices != {"cpu"} and not external:
         import torch
-        if (count := torch.cuda.device_count()) > 1:
+        if (count := torch.cuda.device_count()) == 1:
+            return Together()
+        if count > 1:
             visible = os.environ.get("CUDA_VISIBLE_DEVICES")
             return Processes(visible.split(",") if visible else [str(number) for number in range(count)])
     return Here()

@@ -10,7 +10,7 @@ import shutil
 import tempfile
 import time
 from collections import deque
-from collections.abc import Generator, Iterator
+from collections.abc import Callable, Generator, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
@@ -118,11 +118,13 @@ class Worker:
         folder: the output folder.
         behind: whether results are written while the next is rendered; None: on a GPU.
         remote: whether what it tells goes to another process: it is kept small, and told every `interval_s`.
+        prior_of: gives the prior to use in the place of a preset's own; None: that itself.
     """
 
-    def __init__(self, folder: str | os.PathLike, behind: bool | None = None, remote: bool = False):
-        self.folder, self.behind, self.remote = Path(folder), behind, remote
-        self._make = functools.lru_cache(4)(Recipe.make)  # the same for many files; a target may be many recordings
+    def __init__(self, folder: str | os.PathLike, behind: bool | None = None, remote: bool = False,
+                 prior_of: Callable | None = None):
+        self.folder, self.behind, self.remote, self._prior_of = Path(folder), behind, remote, prior_of
+        self._make = functools.lru_cache(4)(self._board)  # the same for many files; a target may be many recordings
         self._facts = functools.lru_cache(1024)(lambda recipe: recipe.facts(self._make(recipe)))
         self._threads = ThreadPoolExecutor(1, "ahead"), ThreadPoolExecutor(1, "behind")
         self._waiting: deque[tuple[Task, Future]] = deque()
@@ -164,6 +166,12 @@ class Worker:
         return [self._written.result()] if self._written else []
 
     # ------------------------------------------------------------------------------------------------- pieces
+
+    def _board(self, recipe: Recipe) -> Board:
+        board = recipe.make()
+        for effect in board.effects("GenerativeEQ") if self._prior_of else ():
+            effect.prior = self._prior_of(effect.prior)
+        return board
 
     def _begin_look(self, task: Task) -> Future:
         """All that is before a render, in a thread, but for the board: plugins want the thread that they run in."""

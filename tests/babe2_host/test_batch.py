@@ -16,12 +16,12 @@ import pytest
 import soundfile
 
 import babe2_fx.effect
-from babe2_fx.priors import save_prior
+from babe2_fx.priors import Prior, save_prior
 from babe2_fx.running import finish
 from babe2_host import audio_files, cli, render, worker
 from babe2_host.audio_files import read_audio
 from babe2_host.batch import BatchError, Job, check_jobs, jobs_of_folder, jobs_of_list, render_job, run_batch
-from babe2_host.crew import Here
+from babe2_host.crew import Here, Together
 from babe2_host.manifest import Manifest, ManifestError
 from babe2_host.recipe import Recipe, sha256
 from standin import TINY, tiny_prior
@@ -396,6 +396,41 @@ def test_a_result_that_is_being_written_when_the_batch_is_cancelled_is_finished(
     assert states(shelf / "out") == {"a.wav": "done", jobs[1].name: "unfinished"}
     assert results(shelf / "out") == {"a.wav"}
     assert [at.state for at in run_batch(jobs, "out", {}) if at.state != "rendering"] == ["as before", "done", "done"]
+
+
+def test_files_side_by_side_share_a_network_and_each_is_what_it_is_alone(shelf, monkeypatch):
+    rows = []
+
+    def denoise(self, x, sigma, denoise=Prior.denoise):
+        rows.append(len(x))
+        return denoise(self, x, sigma)
+    monkeypatch.setattr(Prior, "denoise", denoise)
+    prior = tiny_prior()
+    monkeypatch.setattr(babe2_fx.effect, "shared_prior", lambda path, device="auto": prior)
+    recipe = Recipe(preset="piano", quality="draft", settings=(("order", 1), ("steps", 6)), device="cpu")
+    (shelf / "in" / "broken.wav").write_bytes(b"RIFF no more")
+    jobs, _ = jobs_of_folder("in", "out", recipe)
+    last = {}
+    for at in run_batch(jobs, "out", {}, crew=Together(3)):
+        assert last.get(at.job.name) in (None, "rendering")  # nothing comes after the end
+        last[at.job.name] = at.state
+    assert last == {job.name: "failed" if job.name == "broken.wav" else "done" for job in jobs}
+    assert max(rows) > 1, "no two files were ever computed together"
+    for job in (job for job in jobs if job.name != "broken.wav"):
+        finish(render_job(job, "single"))
+        alone, together = (soundfile.read(shelf / folder / job.name)[0] for folder in ("single", "out"))
+        assert np.abs(alone - together).max() < 0.01 * np.abs(alone).max()
+
+
+def test_side_by_side_a_cancelled_batch_keeps_what_is_finished(shelf):
+    recipe = Recipe(preset="piano", quality="draft", settings=(("order", 1), ("steps", 6)), device="cpu")
+    jobs, _ = jobs_of_folder("in", "out", recipe)
+    run = run_batch(jobs, "out", {}, crew=Together(2))
+    assert any(at.state == "done" for at in run)
+    run.close()
+    done = {name for name, state in states(shelf / "out").items() if state == "done"}
+    assert done == results(shelf / "out") and not [t for t in threading.enumerate() if t.name == "prior"]
+    assert {at.state for at in run_batch(jobs, "out", {}) if at.state != "rendering"} == {"as before", "done"}
 
 
 # ---------------------------------------------------------------------------------------- folders as users have them
