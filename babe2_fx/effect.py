@@ -196,8 +196,9 @@ class GenerativeEQ:
             passage: tuple[int, int] | None = None) -> Generator[Progress, None, np.ndarray]:
         """As `process`, step by step: a generator of `Progress` whose value is the output. Closing it cancels.
 
-        A `journal` keeps finished blocks, and those that are in it are not made again. With a `passage`, first and last
-        sample (not included), only that is restored and comes back, by what the whole recording tells.
+        The array is not copied: leave it as it is until the end. A `journal` keeps finished blocks, and those that are
+        in it are not made again. With a `passage`, first and last sample (not included), only that is restored and comes
+        back, by what the whole recording tells.
         """
         if not reset:
             raise ValueError("GenerativeEQ needs the whole recording at once and cannot be streamed with reset=False. "
