@@ -197,8 +197,8 @@ class GenerativeEQ:
         """As `process`, step by step: a generator of `Progress` whose value is the output. Closing it cancels.
 
         The array is not copied: leave it as it is until the end. A `journal` keeps finished blocks, and those that are
-        in it are not made again. With a `passage`, first and last sample (not included), only that is restored and comes
-        back, by what the whole recording tells.
+        in it are not made again. With a `passage`, first and last sample (not included), only that is restored and
+        comes back, by what the whole recording tells.
         """
         if not reset:
             raise ValueError("GenerativeEQ needs the whole recording at once and cannot be streamed with reset=False. "

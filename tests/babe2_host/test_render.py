@@ -123,7 +123,9 @@ def process(tmp_path):
 
     def start(*args):
         return subprocess.Popen([sys.executable, "-m", "babe2_host.cli", *args], cwd=tmp_path, env=env,
-                                stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+                                stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+                                # a run in the background of a shell is born deaf to it
+                                preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL))
     return start
 
 
