@@ -276,16 +276,20 @@ def mean_power(recordings: list[Recording]) -> Tensor:
     return torch.stack([r.power.double() / r.deviation ** 2 for r in recordings]).mean(0)
 
 
-def typical_ltas(recordings: list[Recording], emphasis: Emphasis | None) -> Tensor:
+def typical_ltas(recordings: list[Recording], emphasis: Emphasis | None, sample_rate: float) -> Tensor:
     """LTAS (bins,) in a prior's domain of a typical recording of unit variance there.
 
-    By third octaves it is their mean in dB, and in detail that of powers. The mean of powers alone is that of the
-    brightest recordings: where spectra differ by 10 dB, it lies 11 dB above what they have in the middle.
+    A mean of powers, but by third octaves brought to their mean in dB, from 500 Hz on more and more and from 2 kHz on
+    fully: the mean of powers is that of the brightest instruments, and where these differ by 10 dB it lies 11 dB above
+    the middle. Below, spectra differ by the notes that were played, and one without low notes is not typical.
     """
     spectra = [r.ltas.double() / r.level(emphasis) ** 2 for r in recordings]
     mean = torch.stack(spectra).mean(0)
-    middle = torch.stack([smooth_octave(spectrum).clamp(min=1e-30).log() for spectrum in spectra]).mean(0).exp()
-    return (mean * middle / smooth_octave(mean).clamp(min=1e-30) * _power_gain(emphasis, len(mean))).float()
+    middle = torch.stack([smooth_octave(spectrum).clamp(min=1e-30).log() for spectrum in spectra]).mean(0)
+    lowering = middle - smooth_octave(mean).clamp(min=1e-30).log()
+    hz = torch.linspace(0, sample_rate / 2, len(mean), dtype=torch.float64)
+    share = (torch.log2(hz.clamp(min=1.0) / 500) / 2).clamp(0, 1)
+    return (mean * (share * lowering).exp() * _power_gain(emphasis, len(mean))).float()
 
 
 def spectral_spread_db(recordings: list[Recording]) -> Tensor:

@@ -437,7 +437,8 @@ def measure(recordings: list[Recording], config: TrainingConfig, base: Prior | N
         lowest_hz = config.sample_rate / 2 / 2 ** config.octaves
         curves["emphasis_db"] = flattening(mean_power(recordings), config.sample_rate, config.flattening, lowest_hz)
     emphasis = Emphasis(curves["emphasis_db"]) if curves else None
-    return curves | {"ltas": typical_ltas(recordings, emphasis), "ltas_spread_db": spectral_spread_db(recordings)}
+    return curves | {"ltas": typical_ltas(recordings, emphasis, config.sample_rate),
+                     "ltas_spread_db": spectral_spread_db(recordings)}
 
 
 def _share(config: TrainingConfig, step: int, seconds: float) -> float:
