@@ -32,16 +32,6 @@ QUICK = ("--preset", "piano", "--quality", "draft", "--set", "steps=3", "--set",
 
 
 @pytest.fixture
-def folder(tmp_path, monkeypatch):
-    """A working folder, no presets of the user's own, and the stand-in prior in the place of every preset's."""
-    monkeypatch.setenv("BABE2_CONFIG", str(tmp_path / "config"))
-    monkeypatch.setattr(babe2_fx.effect, "shared_prior", lambda path, device="auto": tiny_prior())
-    (tmp_path / "work").mkdir()
-    monkeypatch.chdir(tmp_path / "work")
-    return tmp_path / "work"
-
-
-@pytest.fixture
 def shelf(folder, make_notes):
     """The folder `in` with three recordings, two of them a folder down, and a board that lowers them by 6 dB."""
     (folder / "in" / "disc 1").mkdir(parents=True)

@@ -13,7 +13,6 @@ import pytest
 import soundfile
 from pedalboard import Compressor, HighpassFilter, Pedalboard
 
-import babe2_fx.effect
 from babe2_fx import GenerativeEQ
 from babe2_fx.priors import save_prior
 from babe2_fx.running import finish
@@ -25,16 +24,6 @@ from standin import TINY, tiny_prior
 
 RATE = 22050
 QUICK = {"steps": 3, "order": 1, "quality": "draft"}
-
-
-@pytest.fixture
-def folder(tmp_path, monkeypatch):
-    """An empty working folder, no presets of the user's own, and the stand-in prior in the place of every preset's."""
-    monkeypatch.setenv("BABE2_CONFIG", str(tmp_path / "config"))
-    monkeypatch.setattr(babe2_fx.effect, "shared_prior", lambda path, device="auto": tiny_prior())
-    (tmp_path / "work").mkdir()
-    monkeypatch.chdir(tmp_path / "work")
-    return tmp_path / "work"
 
 
 def names(folder):
