@@ -9,10 +9,10 @@ import sys
 
 from babe2_fx.errors import UserError
 
-from .commands import batch, compare, degrade, eq, evaluate, presets, render, train, weights
+from .commands import batch, compare, daw, degrade, eq, evaluate, jobs, presets, render, train, watch, weights
 from .console import FAILED, INTERRUPTED, MISTAKE, OK, fail, sentence, version
 
-COMMANDS = (render, batch, presets, weights, eq, train, evaluate, degrade, compare)
+COMMANDS = (render, batch, watch, jobs, daw, presets, weights, eq, train, evaluate, degrade, compare)
 USER_ERRNOS = (errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOENT,
                errno.ENOTDIR, errno.EISDIR, errno.ENAMETOOLONG, errno.EFBIG)
 

@@ -1,0 +1,92 @@
+"""Where the job service keeps its things, and which other folders the user lets jobs read and write."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+from collections.abc import Iterable
+from pathlib import Path
+
+import platformdirs
+
+from babe2_fx.errors import UserError
+
+from ..audio_files import write_whole
+
+ENDPOINT, LOCK, LOG = "endpoint.json", "lock", "log.txt"  # in the service's folder
+
+
+class PlaceError(UserError):
+    """A folder that cannot be used; the message says why."""
+
+
+def data_folder() -> Path:
+    """The user's data folder of this program, or what BABE2_DATA names."""
+    named = os.environ.get("BABE2_DATA")
+    return Path(named).absolute() if named else platformdirs.user_data_path("babe2", appauthor=False)
+
+
+def jobs_folder() -> Path:
+    """The folder of jobs, one folder each; made if need be, for this user alone. Raises PlaceError."""
+    return _own(data_folder() / "jobs")
+
+
+def service_folder() -> Path:
+    """Where the service keeps its lock, its log, and the token that it asks for. Raises PlaceError."""
+    return _own(data_folder() / "service")
+
+
+def _own(folder: Path) -> Path:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        folder.chmod(0o700)
+    except OSError as error:
+        raise PlaceError(f"{folder}, where jobs are kept, cannot be used: {(error.strerror or str(error)).lower()}. "
+                         "The environment variable BABE2_DATA can name another folder.") from error
+    return folder
+
+
+def allowed_folders() -> list[Path]:
+    """The folders (and single files) beside `jobs_folder` that jobs may read and write."""
+    try:
+        named = json.loads(_list().read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return []
+    except (OSError, ValueError, RecursionError) as error:
+        raise PlaceError(f"{_list()} cannot be read: {error}. Delete it, and allow the folders again.") from error
+    return [Path(name) for name in named if isinstance(name, str)] if isinstance(named, list) else []
+
+
+def allow(path: str | os.PathLike) -> None:
+    """Lets jobs read and write a folder and all in it, or a file. Raises PlaceError if there is none."""
+    real = Path(os.path.realpath(path))
+    if not real.exists():
+        raise PlaceError(f"There is no folder {path}.")
+    _save({*allowed_folders(), real})
+
+
+def deny(folder: str | os.PathLike) -> None:
+    """Takes that back. Raises PlaceError if it was not allowed."""
+    named, allowed = {Path(os.path.realpath(folder)), Path(os.path.abspath(folder))}, set(allowed_folders())
+    if not named & allowed:
+        raise PlaceError(f"{folder} is not among the folders that jobs may use; `babe2 jobs allowed` lists them.")
+    _save(allowed - named)
+
+
+def lies_in(path: str, folders: Iterable[Path]) -> bool:
+    """Whether a path lies in one of these folders, wherever links lead."""
+    real = Path(os.path.realpath(path))
+    return any(real.is_relative_to(os.path.realpath(folder)) for folder in folders)
+
+
+def _list() -> Path:
+    return service_folder() / "allowed.json"
+
+
+def _save(folders: Iterable[Path]) -> None:
+    text = json.dumps(sorted(map(str, folders)), indent=1, ensure_ascii=False)
+    with contextlib.suppress(UnicodeEncodeError):
+        write_whole(_list(), lambda part: part.write_text(text + "\n", encoding="utf-8"))
+        return
+    raise PlaceError("The folder's name is not valid text; rename it.")

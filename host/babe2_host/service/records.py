@@ -1,0 +1,104 @@
+"""The record of a job: a flat JSON file, which scripts of other programs read too."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import re
+import shutil
+from dataclasses import asdict, dataclass, field, fields
+from datetime import UTC, datetime
+from pathlib import Path
+
+from babe2_fx.errors import UserError
+
+from ..recipe import Recipe
+
+WAITING, RUNNING, DONE, FAILED, CANCELLED = "waiting", "running", "done", "failed", "cancelled"
+ENDED = (DONE, FAILED, CANCELLED)
+ID = re.compile("[0-9a-f]{16}")
+
+
+class JobError(UserError):
+    """A job that is not there, or that cannot be what is asked; the message says why."""
+
+
+@dataclass(frozen=True)
+class JobRecord:
+    """A job: what it is to make of what, how, and how far it is.
+
+    share_done: 0 to 1 · message: what is being done, why it failed, or what there is to say of the result · left_s:
+    seconds, estimated · attempts: how often a service has begun it · label: the client's own, not looked at. The
+    rest is as in `Recipe`.
+    """
+
+    id: str
+    input: str
+    output: str
+    state: str = WAITING
+    share_done: float = 0.0
+    message: str = ""
+    left_s: float | None = None
+    label: str = ""
+    preset: str | None = None
+    board: str | None = None
+    quality: str | None = None
+    target: str | None = None
+    target_match: float | None = None
+    settings: dict[str, object] = field(default_factory=dict)
+    rate: int | None = None
+    depth: str | None = None
+    device: str = "auto"
+    attempts: int = 0
+    created: str = field(default_factory=lambda: now())
+    ended: str | None = None
+
+    def recipe(self) -> Recipe:
+        return Recipe(self.preset, self.board, self.quality, self.target, self.target_match,
+                      tuple(sorted(self.settings.items())), rate=self.rate, depth=self.depth, device=self.device)
+
+
+def now() -> str:
+    """The time, as records have it."""
+    return datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def save_record(folder: Path, record: JobRecord) -> None:
+    """Writes the record of a job, whole. Raises OSError."""
+    path = folder / record.id / "job.json"
+    lines = (f" {json.dumps(name)}: {json.dumps(value, ensure_ascii=False)}" for name, value in asdict(record).items())
+    part = path.with_suffix(".part")
+    # Names of files need not be valid text.
+    part.write_text("{\n" + ",\n".join(lines) + "\n}\n", encoding="utf-8", errors="surrogateescape")
+    os.replace(part, path)
+
+
+def read_record(folder: Path, job_id: str) -> JobRecord:
+    """Raises JobError: there is no such job, or its record cannot be read."""
+    if not isinstance(job_id, str) or not ID.fullmatch(job_id):
+        raise JobError("A job is named by the 16 digits that it was given; `babe2 jobs list` shows them.")
+    path = folder / job_id / "job.json"
+    try:
+        values = json.loads(path.read_text(encoding="utf-8", errors="surrogateescape"))
+        known = {item.name for item in fields(JobRecord)}
+        return JobRecord(**{name: value for name, value in values.items() if name in known})
+    except FileNotFoundError as error:
+        raise JobError(f"There is no job {job_id}; `babe2 jobs list` shows those there are.") from error
+    except (OSError, ValueError, TypeError, AttributeError, RecursionError) as error:
+        raise JobError(f"{path} is not a job's record that can be read: {error}.") from error
+
+
+def read_records(folder: Path) -> list[JobRecord]:
+    """Of all jobs, the oldest first. What cannot be read is passed over."""
+    records = []
+    for path in folder.iterdir():
+        with contextlib.suppress(JobError):
+            if ID.fullmatch(path.name):
+                records.append(read_record(folder, path.name))
+    return sorted(records, key=lambda record: (record.created, record.id))
+
+
+def delete_record(folder: Path, record: JobRecord) -> None:
+    """Deletes a job's folder with all in it, and nothing outside of it. Raises OSError."""
+    shutil.rmtree(folder / record.id)

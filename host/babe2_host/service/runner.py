@@ -1,0 +1,219 @@
+"""Does the jobs, one after the other, in a thread of the service, where priors stay loaded."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import threading
+import time
+from dataclasses import replace
+from pathlib import Path
+
+from .places import allowed_folders, lies_in
+from .records import (
+    CANCELLED,
+    DONE,
+    ENDED,
+    FAILED,
+    RUNNING,
+    WAITING,
+    JobError,
+    JobRecord,
+    delete_record,
+    now,
+    read_records,
+    save_record,
+)
+
+ATTEMPTS = 3  # services that a job may end; it may be what ends them
+REPORTS_S = 0.25  # between two records of how far a job is
+MOST_JOBS = 1000  # unfinished at one time
+
+logger = logging.getLogger(__name__)
+
+
+class Runner:
+    """The jobs of a folder, and the thread that does them. What others left unfinished goes on.
+
+    Its methods may be called from any thread and return at once.
+    """
+
+    def __init__(self, folder: Path):
+        self._folder = folder
+        self._changed = threading.Condition()
+        self._records = {record.id: record for record in read_records(folder)}
+        for record in self._records.values():
+            if record.state == RUNNING:
+                self._set(record, state=WAITING)
+        self._cancelled: set[str] = set()
+        self._stopping = False
+        self._thread = threading.Thread(target=self._work, name="jobs", daemon=True)
+
+    def start(self) -> None:
+        self._thread.start()
+
+    @property
+    def busy(self) -> bool:
+        with self._changed:
+            return any(record.state not in ENDED for record in self._records.values())
+
+    @property
+    def records(self) -> list[JobRecord]:
+        with self._changed:
+            return list(self._records.values())
+
+    def submit(self, record: JobRecord) -> JobRecord:
+        """Takes a checked job. A recording that lies in the jobs' own folder becomes part of the job.
+
+        Raises JobError: there are too many. OSError: the job's folder cannot be made.
+        """
+        with self._changed:
+            if sum(other.state not in ENDED for other in self._records.values()) >= MOST_JOBS:
+                raise JobError(f"There are {MOST_JOBS} unfinished jobs already; wait for some, or cancel them.")
+            (self._folder / record.id).mkdir(mode=0o700)
+            source = Path(record.input)
+            if source.parent == Path(os.path.realpath(self._folder)):
+                taken = self._folder / record.id / f"input{source.suffix}"
+                os.replace(source, taken)
+                record = replace(record, input=os.path.realpath(taken))
+            self._set(record)
+            self._changed.notify_all()
+        return record
+
+    def cancel(self, job_id: str) -> JobRecord:
+        """Cancels a job; one that has ended stays as it is. Raises JobError if there is none."""
+        with self._changed:
+            record = self._get(job_id)
+            if record.state == WAITING:
+                record = self._end(record, CANCELLED, "")
+                _forget_blocks(record)
+            elif record.state == RUNNING:
+                self._cancelled.add(job_id)
+        return record
+
+    def remove(self, job_id: str) -> JobRecord:
+        """Forgets an ended job and deletes its folder. Raises JobError."""
+        with self._changed:
+            record = self._get(job_id)
+            if record.state not in ENDED:
+                raise JobError(f"Job {job_id} is {record.state}; cancel it first.")
+            delete_record(self._folder, record)
+            del self._records[job_id]
+        return record
+
+    def stop(self) -> None:
+        """Ends the thread. The job at work waits for the next service; its finished blocks are kept."""
+        with self._changed:
+            self._stopping = True
+            self._changed.notify_all()
+        if self._thread.is_alive():
+            self._thread.join()
+
+    # -------------------------------------------------------------------------------------------------- the thread
+
+    def _work(self) -> None:
+        while record := self._next():
+            try:
+                self._do(record)
+            except Exception as error:  # whatever one job leads to, the others are to be done
+                logger.info("Job %s failed.", record.id, exc_info=error)
+                from ..worker import reason_of
+                _forget_blocks(record)
+                self._end(self._records[record.id], FAILED, reason_of(error))
+
+    def _next(self) -> JobRecord | None:
+        """The oldest job that waits, once there is one; None when the service stops."""
+        with self._changed:
+            while not self._stopping:
+                waiting = [record for record in self._records.values() if record.state == WAITING]
+                if waiting:
+                    record = min(waiting, key=lambda record: record.created)
+                    return self._set(record, state=RUNNING, attempts=record.attempts + 1, message="begins")
+                self._changed.wait()
+        return None
+
+    def _do(self, record: JobRecord) -> None:
+        if record.attempts > ATTEMPTS:
+            raise JobError(f"The service ended {ATTEMPTS} times while it was at this job, which was given up.")
+        self._check_places(record)
+        from ..jobs import Job  # these import torch, which takes seconds; the service answers before
+        from ..worker import render_job
+        run = render_job(Job(record.output, Path(record.input), record.recipe()), "")
+        clock = _Clock()
+        with contextlib.closing(run):
+            while True:
+                try:
+                    step = next(run)
+                except StopIteration as end:
+                    self._end(record, DONE, " ".join(end.value.notes), share_done=1.0)
+                    return
+                if self._stopping or record.id in self._cancelled:
+                    break
+                if clock.due():
+                    message = f"block {step.block} of {step.blocks}, step {step.step} of {step.steps}"
+                    record = self._set(record, share_done=round(step.share_done, 4), message=message,
+                                       left_s=clock.left_s(step.share_done))
+        if record.id in self._cancelled:
+            _forget_blocks(record)
+            self._end(record, CANCELLED, "")
+        else:
+            self._set(record, state=WAITING, attempts=record.attempts - 1, left_s=None)
+
+    def _check_places(self, record: JobRecord) -> None:
+        """Again, right before they are used: links may have been changed, and folders denied, since the request."""
+        allowed = [self._folder, *allowed_folders()]
+        weights = record.preset if os.path.isabs(record.preset or "") else None
+        for path in (record.input, record.output, record.target, weights):
+            if path and (os.path.realpath(path) != path or not lies_in(path, allowed)):
+                raise JobError(f"{path} leads elsewhere now, or to a folder that jobs may no longer use.")
+        if os.path.lexists(record.output) and record.attempts == 1:
+            raise JobError(f"{record.output} has come to be in the meantime, and jobs write over nothing.")
+
+    # ------------------------------------------------------------------------------------------------- the records
+
+    def _get(self, job_id: str) -> JobRecord:
+        if not isinstance(job_id, str) or job_id not in self._records:
+            raise JobError("There is no such job; `babe2 jobs list` shows those there are.")
+        return self._records[job_id]
+
+    def _end(self, record: JobRecord, state: str, message: str, **changes) -> JobRecord:
+        with self._changed:
+            self._cancelled.discard(record.id)
+            return self._set(record, state=state, message=message, left_s=None, ended=now(), **changes)
+
+    def _set(self, record: JobRecord, **changes) -> JobRecord:
+        record = replace(record, **changes)
+        with self._changed:
+            self._records[record.id] = record
+            try:
+                save_record(self._folder, record)
+            except OSError as error:  # a full disk must not end the job; the next record may be written again
+                logger.warning("The record of job %s could not be written: %s", record.id, error)
+        return record
+
+
+def _forget_blocks(record: JobRecord) -> None:
+    """Deletes the finished blocks of a job that does not go on."""
+    from ..journal import FolderJournal
+    FolderJournal(record.output).clear()
+
+
+class _Clock:
+    """When to report, and how long a job will take; loading, which comes before its first step, does not count."""
+
+    def __init__(self):
+        self._reported = self._began = None
+
+    def due(self) -> bool:
+        time_s = time.monotonic()
+        if self._reported is not None and time_s - self._reported < REPORTS_S:
+            return False
+        self._reported = time_s
+        return True
+
+    def left_s(self, share: float) -> float | None:
+        if self._began is None:
+            self._began = time.monotonic(), share
+        began_s, at = self._began
+        return round((time.monotonic() - began_s) / (share - at) * (1 - share), 1) if share > at else None
