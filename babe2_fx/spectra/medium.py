@@ -11,6 +11,7 @@ from torch import Tensor
 from .ltas import deviation_db, ltas, ltas_fft_size, resample_spectrum, smooth_octave
 from .noise import heard, noise_floor
 from .stft import FILTER_BINS, filter_frequencies
+from .tones import lowest_tone_hz
 
 WINDOW_POWER = 0.75  # mean square of a Hann window: the level of white noise of unit variance on the scale of `ltas`
 MOST_LIFT_DB = 5.0  # resonances of a medium rise no higher over the width of an octave; a brighter instrument does
@@ -22,7 +23,8 @@ WIDEST_HZ = 1000.0  # above it spectra are smoothed no more widely, for band lim
 class Medium:
     """A recording's medium, at the filters' bins (2049,), float64.
 
-    response_db: the response that the recording's LTAS suggests. Where no music is heard, that of the nearest bins ·
+    response_db: the response that the recording's LTAS suggests. Where no music is heard, and with a margin also below
+    the lowest tone, that of the nearest bins ·
     heard: bool, where music stands out of the noise · most_db: the most that the response can be, even if all that is
     there were music · noise: variance of the stationary noise, 0 where it was not measured.
     """
@@ -63,7 +65,10 @@ class Medium:
             deviation = deviation - _median_over_octaves(deviation, audible)
             margin = torch.from_numpy(_resampled(margin_db, FILTER_BINS))
             response = (deviation - deviation.clamp(-margin, margin)).clamp(max=MOST_LIFT_DB)
-            edge = _band_limit(deviation, audible, filter_frequencies(sample_rate))
+            hz = filter_frequencies(sample_rate)
+            lowest = int(torch.searchsorted(hz, lowest_tone_hz(recording, sample_rate)))
+            response[:lowest] = response[lowest]  # music without low notes has not lost any
+            edge = _band_limit(deviation, audible, hz)
             if edge is not None:  # no music falls so steeply: beyond, all of the fall is the medium's
                 response[edge:] = response[edge] + deviation[edge:] - deviation[edge]
         bins = np.arange(FILTER_BINS)
