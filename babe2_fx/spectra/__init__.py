@@ -17,7 +17,7 @@ from .stft import FILTER_BINS, analyse, apply_response, filter_frequencies, synt
 from .target import TargetError, TargetProfile
 from .tones import lowest_tone_hz
 
-__all__ = ["FILTER_BINS", "Medium", "TargetError", "TargetProfile", "analyse", "apply_response", "deviation_db",
-           "filter_frequencies", "heard", "lowest_tone_hz", "ltas", "ltas_distance_db", "ltas_fft_size", "ltas_response",
-           "match_target", "noise_floor", "resample_spectrum", "smooth_octave", "synthesise", "third_octave_levels_db",
-           "zero_phase"]
+__all__ = ["FILTER_BINS", "Medium", "TargetError", "TargetProfile", "analyse", "apply_response",
+           "deviation_db", "filter_frequencies", "heard", "lowest_tone_hz", "ltas", "ltas_distance_db",
+           "ltas_fft_size", "ltas_response", "match_target", "noise_floor", "resample_spectrum",
+           "smooth_octave", "synthesise", "third_octave_levels_db", "zero_phase"]
