@@ -40,8 +40,12 @@ def add(commands) -> None:
     _action(actions, "stop", _stop, "end the service; unfinished jobs go on with the next one")
 
 
-def add_recipe_options(parser: argparse.ArgumentParser) -> None:
-    """The options of a job's recipe, for every command that submits some. `recipe_of` reads them."""
+def add_recipe_options(parser: argparse.ArgumentParser, of_files: bool = True) -> None:
+    """The options of a job's recipe, for every command that submits some. `recipe_of` reads them.
+
+    Args:
+        of_files: with those of the result's format, for commands whose results are files of the user's.
+    """
     how = parser.add_mutually_exclusive_group(required=True)
     how.add_argument("--preset", metavar="NAME", help="what kind of music it is; `babe2 presets` lists them")
     how.add_argument("--board", metavar="NAME", help="a board by its name; `babe2 boards` lists them")
@@ -54,10 +58,13 @@ def add_recipe_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--seed", type=int, metavar="N", help="seed of the random numbers")
     parser.add_argument("--set", dest="overrides", metavar="NAME=VALUE", action="append", default=[],
                         help="change an expert setting; may be repeated")
-    parser.add_argument("--depth", choices=("16", "24", "float"), help="samples of the result (default: as the "
-                                                                       "recording)")
-    parser.add_argument("--rate", type=int, metavar="HZ", help="sample rate of the result (default: as the recording)")
     parser.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto", help="where to compute")
+    parser.set_defaults(depth=None, rate=None)
+    if of_files:
+        parser.add_argument("--depth", choices=("16", "24", "float"), help="samples of the result (default: as the "
+                                                                           "recording)")
+        parser.add_argument("--rate", type=int, metavar="HZ", help="sample rate of the result (default: as the "
+                                                                    "recording)")
 
 
 def recipe_of(args: argparse.Namespace) -> dict:
