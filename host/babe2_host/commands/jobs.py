@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import argparse
+import secrets
 import sys
 import time
+from pathlib import Path
 
 from babe2_fx.presets import QUALITIES
 
-from ..console import FAILED, INTERRUPTED, OK, choose_device, fail, parse_overrides
+from ..console import FAILED, INTERRUPTED, OK, UsageError, choose_device, fail, parse_overrides
 
 
 def add(commands) -> None:
@@ -23,6 +25,9 @@ def add(commands) -> None:
     submit.add_argument("-o", "--output", metavar="OUT", help="the result, a file that is not there yet (default: "
                                                               "result.wav in the job's own folder)")
     add_recipe_options(submit)
+    submit.add_argument("--first", type=int, default=0, metavar="N",
+                        help="submit a part of the recording, from this sample on (the first is 0)")
+    submit.add_argument("--samples", type=int, metavar="N", help="how many samples the part has")
     submit.add_argument("--label", metavar="TEXT", default="", help="a note that stays with the job")
     submit.set_defaults(run=_submit)
 
@@ -84,7 +89,21 @@ def _action(actions, name: str, run, help: str) -> argparse.ArgumentParser:
 
 def _submit(args: argparse.Namespace) -> None:
     from ..service import Client
-    print(Client().submit(args.input, args.output, label=args.label, **recipe_of(args))["id"])
+    client, recipe = Client(), recipe_of(args)
+    if args.samples is None:
+        if args.first:
+            raise UsageError("--first needs --samples.")
+        print(client.submit(args.input, args.output, label=args.label, **recipe)["id"])
+        return
+    if args.first < 0 or args.samples < 1:
+        raise UsageError("--first must be 0 or more, and --samples 1 or more.")
+    from ..cutting import cut
+    part = client.folder / f"part-{secrets.token_hex(8)}.wav"
+    try:
+        cut(Path(args.input), args.first, args.samples, part)
+        print(client.submit(part, args.output, label=args.label, **recipe)["id"])
+    finally:
+        part.unlink(missing_ok=True)  # a job has made it its own
 
 
 def _list(args: argparse.Namespace) -> None:
