@@ -9,6 +9,7 @@ from PySide6.QtWidgets import QStyledItemDelegate, QTableView
 from . import theme
 from .model.batch_queue import AS_BEFORE, DONE, FAILED, RENDERING, BatchQueue, Entry
 from .model.render import clock
+from .widgets import take_drag
 
 COLUMNS = ("Recording", "Folder", "Length", "State")
 NAME, FOLDER, LENGTH, STATE = range(4)
@@ -119,6 +120,11 @@ class StateDelegate(QStyledItemDelegate):
 
 class Table(QTableView):
     """Says what to do while it is empty; files that are dropped on it are the window's."""
+
+    def dragMoveEvent(self, event) -> None:
+        super().dragMoveEvent(event)
+        if event.source() is not self and event.isAccepted():
+            take_drag(event)
 
     def dropEvent(self, event) -> None:
         if event.source() is self:

@@ -31,7 +31,7 @@ from .dialogs import DEPTH_WORDS, FORMATS
 from .model import chain
 from .model.batch_queue import FAILED, RENDERING, BatchQueue, Entry
 from .restore_panel import QUALITY_WORDS
-from .widgets import Combo, Whole, button, label, local_paths, named, row, take_drop, tool
+from .widgets import Combo, Whole, button, label, local_paths, named, row, take_drag, take_drop, tool
 
 KINDS = ("Recordings and lists (*.wav *.flac *.aiff *.aif *.ogg *.opus *.mp3 *.m4a *.aac *.wma *.caf *.w64 *.rf64 *.au "
          "*.csv *.toml);;All files (*)")
@@ -439,7 +439,10 @@ class BatchWindow(QDialog):
 
     def dragEnterEvent(self, event) -> None:
         if local_paths(event):
-            event.acceptProposedAction()
+            take_drag(event)
+
+    def dragMoveEvent(self, event) -> None:
+        take_drag(event)
 
     def dropEvent(self, event) -> None:
         self.queue.add(take_drop(event))

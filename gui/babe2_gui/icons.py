@@ -95,6 +95,14 @@ def _dice(painter: QPainter, colour: QColor) -> None:
         painter.drawEllipse(QPointF(x, y), 1.1, 1.1)
 
 
+def _grip(painter: QPainter, colour: QColor) -> None:
+    painter.setBrush(colour)
+    painter.setPen(Qt.PenStyle.NoPen)
+    for x in (5.5, 10.5):
+        for y in (3.5, 8, 12.5):
+            painter.drawEllipse(QPointF(x, y), 1.3, 1.3)
+
+
 def _smooth(painter: QPainter, colour: QColor) -> None:
     painter.drawPolyline(QPolygonF([QPointF(1.5 + i * 0.5, 8 - 4.5 * math.sin(i * math.pi / 13)) for i in range(27)]))
 
@@ -126,4 +134,5 @@ _DRAW = {
     "zoom": _lines([(4, 3), (4, 13)], [(12, 3), (12, 13)], [(0.8, 8), (2.8, 8)], [(13.2, 8), (15.2, 8)],
                    [(6, 8), (10, 8)]),
     "dice": _dice,
+    "grip": _grip,
 }

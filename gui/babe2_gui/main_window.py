@@ -27,6 +27,7 @@ from .chain_panel import ChainPanel
 from .dialogs import ask
 from .eq_panel import EqPanel
 from .files import Files
+from .handing_over import HandOver
 from .model.batch_queue import BatchQueue
 from .model.session import Session
 from .model.session_file import SessionWriter
@@ -37,7 +38,7 @@ from .tasks import QtTasks
 from .timeline import Timeline
 from .tour import Tour
 from .transport import Transport
-from .widgets import label, local_paths, take_drop, tool
+from .widgets import dropped_urls, label, take_drag, take_drop, tool
 
 NOTE_MS = 15000
 STEPS = (("Open a recording", "Drop a file on the window. Its spectrum over frequency is drawn above, before and after "
@@ -69,7 +70,8 @@ class MainWindow(QMainWindow):
         self.player = Player(self)
         self.banner = Banner()
         self.eq, self.timeline = EqPanel(self.session), Timeline(self.session)
-        self.restore_panel, self.takes = RestorePanel(self.session), TakesPanel(self.session)
+        self.hand_over = HandOver(self.session, self.settings, self)
+        self.restore_panel, self.takes = RestorePanel(self.session), TakesPanel(self.session, self.hand_over)
         self.chain = ChainPanel(self.session)
         self.transport = Transport(self.session, self.player)
         self.writer = SessionWriter()
@@ -138,6 +140,7 @@ class MainWindow(QMainWindow):
         menu.addSeparator()
         self.export_action = self._action(menu, "&Export take…", files.export_dialog, "Ctrl+E")
         self.export_eq_action = self._action(menu, "Export &learned response…", files.export_eq_dialog)
+        self.copy_action = self._action(menu, "&Copy take for the DAW", self.hand_over.copy, "Ctrl+Shift+C")
         menu.addSeparator()
         self._action(menu, "&Batch…", self.show_batch, "Ctrl+B")
         menu.addSeparator()
@@ -238,6 +241,7 @@ class MainWindow(QMainWindow):
         self.save_as_action.setEnabled(recording is not None)
         take = session.document.take
         self.export_action.setEnabled(take is not None)
+        self.copy_action.setEnabled(take is not None)
         self.export_eq_action.setEnabled(take is not None and take.learned is not None)
         self.setWindowTitle(f"{session.title}[*] – BABE-2" if recording else "BABE-2")
         self.setWindowModified(session.modified and recording is not None)
@@ -395,20 +399,32 @@ class MainWindow(QMainWindow):
         event.accept()
 
     def eventFilter(self, watched, event) -> bool:
-        """Space belongs to the transport, but for a button that was reached by Tab."""
+        """Space belongs to the transport, but for a button that was reached by Tab; and files that are dropped
+        belong to the window, whatever lies under the mouse."""
         if event.type() == QEvent.Type.ShortcutOverride and event.key() == Qt.Key.Key_Space and isinstance(
                 QApplication.focusWidget(), (QAbstractButton, QComboBox)):
             event.accept()
+        if event.type() == QEvent.Type.DragEnter and isinstance(watched, QWidget) and watched is not self and \
+                watched.window() is self and dropped_urls(event):
+            event.ignore()
+            return True
         return False
 
     # ------------------------------------------------------------------------------------------ drag and drop
 
     def dragEnterEvent(self, event) -> None:
-        if local_paths(event):
-            event.acceptProposedAction()
+        if dropped_urls(event) and event.source() is None:  # not what the app itself hands out
+            take_drag(event)
+
+    def dragMoveEvent(self, event) -> None:
+        take_drag(event)
 
     def dropEvent(self, event) -> None:
-        paths = take_drop(event)
+        paths, urls = take_drop(event), dropped_urls(event)
+        if not paths:
+            what = urls[0].toDisplayString() if urls else "What was dropped"
+            self.banner.say(f"{what} is no file on this computer. Save it to a folder first, then drop the file.", True)
+            return
         if any(Path(path).is_dir() for path in paths):
             QTimer.singleShot(0, lambda: self.show_batch(tuple(paths)))
             return

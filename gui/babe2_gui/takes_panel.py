@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from PySide6.QtCore import Qt, Signal
 from PySide6.QtGui import QKeySequence, QShortcut
-from PySide6.QtWidgets import QListWidget, QListWidgetItem, QTextBrowser, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QListWidget, QListWidgetItem, QSizePolicy, QTextBrowser, QVBoxLayout, QWidget
 
 from .axes import hz_text, time_text
+from .handing_over import Grip, HandOver
 from .model.render import clock
-from .widgets import button, label, named, row
+from .widgets import button, label, named, row, tool
 
 EMPTY = "No takes yet. Each render is kept here as a take, to be compared and named."
 
@@ -18,11 +19,12 @@ class TakesPanel(QWidget):
 
     export_asked = Signal()
 
-    def __init__(self, session):
+    def __init__(self, session, hand_over: HandOver):
         super().__init__()
         self.setObjectName("panel")
-        self.session = session
-        self.list = named(QListWidget(), "Takes", "Renders of this recording. F2 renames one, Delete removes it")
+        self.session, self.hand_over = session, hand_over
+        self.list = named(QListWidget(), "Takes", "Renders of this recording. F2 renames one, Delete removes it; drag "
+                          "one to your DAW")
         self.list.setEditTriggers(QListWidget.EditTrigger.EditKeyPressed | QListWidget.EditTrigger.DoubleClicked)
         self.list.setUniformItemSizes(True)
         self.empty = label(EMPTY, "dim")
@@ -32,6 +34,10 @@ class TakesPanel(QWidget):
         self.again = button("Use its settings", "Take over the take's target and settings, to go on from there")
         self.rename = button("Rename", "Give the take another name (F2)")
         self.remove = button("Delete", "Delete the take; undo brings it back")
+        self.grip = tool("grip", "Drag to your DAW", style="grip")
+        self.grip.setToolButtonStyle(Qt.ToolButtonStyle.ToolButtonTextBesideIcon)
+        self.grip.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
+        self.grip.setCursor(Qt.CursorShape.OpenHandCursor)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(14, 12, 14, 12)
         layout.setSpacing(8)
@@ -40,6 +46,7 @@ class TakesPanel(QWidget):
         layout.addLayout(row(self.rename, self.remove))
         layout.addWidget(self.details, 3)
         layout.addLayout(row(self.again, self.export))
+        layout.addWidget(self.grip)
         self.list.currentItemChanged.connect(self._chosen)
         self.list.itemChanged.connect(self._renamed)
         self.export.clicked.connect(self.export_asked)
@@ -48,6 +55,10 @@ class TakesPanel(QWidget):
         self.remove.clicked.connect(self.remove_current)
         QShortcut(QKeySequence(Qt.Key.Key_Delete), self.list, self.remove_current,
                   context=Qt.ShortcutContext.WidgetShortcut)
+        self.grip.clicked.connect(hand_over.copy)
+        Grip(self.grip, hand_over)
+        Grip(self.list.viewport(), hand_over, lambda at: self.list.itemAt(at) is not None)
+        hand_over.changed.connect(self._show_grip)
         self._shown = None
         session.changed.connect(self.refresh)
         self.refresh()
@@ -70,11 +81,22 @@ class TakesPanel(QWidget):
                 self.list.setCurrentItem(item)
         self.list.blockSignals(False)
         there = bool(document.takes)
-        for widget in (self.list, self.details, self.export, self.again, self.rename, self.remove):
+        for widget in (self.list, self.details, self.export, self.again, self.rename, self.remove, self.grip):
             widget.setVisible(there)
         self.empty.setVisible(not there)
         self.layout().setAlignment(self.empty, Qt.AlignmentFlag.AlignTop)
         self.details.setHtml(self._html(document.take) if document.take else "")
+        self._show_grip()
+
+    def _show_grip(self) -> None:
+        self.grip.setText(" Writing its file…" if self.hand_over.writing else " Drag to your DAW")
+        take = self.session.document.take
+        if take is None:
+            return
+        rate, whole = self.session.recording.sample_rate, take.is_whole(self.session.recording.audio.shape[1])
+        place = "where the recording's clip begins" if whole else f"{take.start / rate:.3f} s into the recording's clip"
+        named(self.grip, "Drag to your DAW", f"Drag the take onto a track, to {place}. A click copies it instead, to "
+              "be pasted there (Ctrl+Shift+C). Its file is written beside the recording and stays there")
 
     def _html(self, take) -> str:
         rate = self.session.recording.sample_rate

@@ -74,6 +74,9 @@ QToolButton#legend:focus {{ border-color: {ACCENT}; }}
 QToolButton#flat {{ background: transparent; border-color: transparent; }}
 QToolButton#flat:hover {{ background: {RAISED}; }}
 QToolButton#flat:focus {{ border-color: {ACCENT}; }}
+QToolButton#grip {{ background: transparent; border: 1px dashed {DIM}; padding: 7px; }}
+QToolButton#grip:hover {{ background: {RAISED}; }}
+QToolButton#grip:focus {{ border-color: {ACCENT}; }}
 QToolButton::menu-indicator {{ image: none; width: 0; }}
 QComboBox, QAbstractSpinBox, QLineEdit, QPlainTextEdit {{ background: #1b1d21; border: 1px solid {LINE};
     border-radius: 5px; padding: 3px 7px; min-height: 19px; selection-background-color: {ACCENT};

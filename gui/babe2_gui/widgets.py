@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from PySide6.QtCore import Qt
+from PySide6.QtCore import Qt, QUrl
 from PySide6.QtGui import QWheelEvent
 from PySide6.QtWidgets import (
     QComboBox,
@@ -87,13 +87,37 @@ def row(*parts, spacing: int = 6, margins: tuple[int, int, int, int] = (0, 0, 0,
 
 def local_paths(event) -> list[str]:
     """The files and folders that a drag brings."""
-    return [url.toLocalFile() for url in event.mimeData().urls() if url.isLocalFile()]
+    return [path for url in dropped_urls(event) if (path := _local_path(url))]
+
+
+def dropped_urls(event) -> list[QUrl]:
+    """What a drag brings: its list of addresses, or the file addresses in its text where a program gives only that."""
+    data = event.mimeData()
+    if data.hasUrls():
+        return [url for url in data.urls() if url.scheme()]  # lists may have comments
+    return [QUrl(line.strip()) for line in data.text().splitlines() if line.startswith("file:")]
+
+
+def _local_path(url: QUrl) -> str:
+    """The file that an address means; "" if it is none of this computer's."""
+    if not url.isLocalFile():
+        return ""
+    path, plain = url.toLocalFile().removeprefix("//localhost"), QUrl.ComponentFormattingOption.FullyDecoded
+    for mark, rest in (("?", url.query(plain)), ("#", url.fragment(plain))):
+        path += mark + rest if rest else ""  # not every program escapes the # of "Take #1.wav"
+    return path
+
+
+def take_drag(event) -> None:
+    """Accepts files that are dragged over a widget. As a copy, whatever was proposed: after a move the other program
+    would delete them, and some go by what was answered here and not by the drop."""
+    event.setDropAction(Qt.DropAction.CopyAction)
+    event.accept()
 
 
 def take_drop(event) -> list[str]:
-    """Accepts a drop of files. As a copy, whatever was proposed: after a move the other program would delete them."""
-    event.setDropAction(Qt.DropAction.CopyAction)
-    event.accept()
+    """Accepts a drop of files, as a copy."""
+    take_drag(event)
     return local_paths(event)
 
 

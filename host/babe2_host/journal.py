@@ -8,7 +8,6 @@ import re
 from pathlib import Path
 
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
 
 ENDING = ".unfinished"
 OURS = re.compile(r"[0-9a-f]{32}-[0-9]{5,}\.(safetensors|part)")
@@ -34,6 +33,7 @@ class FolderJournal:
         self.problem: str | None = None
 
     def read(self, name: str) -> dict | None:
+        from safetensors.torch import load_file  # imports torch, hence only here
         try:
             tensors = load_file(self._file(name))
         except (OSError, SafetensorError, ValueError):  # it is not there, or damaged: the block is made again
@@ -44,6 +44,7 @@ class FolderJournal:
     def write(self, name: str, tensors: dict) -> None:
         if self.problem:
             return
+        from safetensors.torch import save_file
         file = self._file(name)
         part = file.with_suffix(".part")
         try:

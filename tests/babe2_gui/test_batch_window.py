@@ -7,8 +7,8 @@ import soundfile
 pytest.importorskip("PySide6.QtWidgets", reason="the desktop app needs PySide6", exc_type=ImportError)
 pytest.importorskip("pyqtgraph", reason="the desktop app needs pyqtgraph", exc_type=ImportError)
 
-from PySide6.QtCore import QMimeData, QModelIndex, QPointF, Qt, QUrl  # noqa: E402
-from PySide6.QtGui import QDropEvent  # noqa: E402
+from PySide6.QtCore import QMimeData, QModelIndex, QPoint, QPointF, Qt, QUrl  # noqa: E402
+from PySide6.QtGui import QDragEnterEvent, QDragMoveEvent, QDropEvent  # noqa: E402
 from PySide6.QtTest import QTest  # noqa: E402
 from PySide6.QtWidgets import QAbstractButton, QApplication, QLabel  # noqa: E402
 
@@ -236,6 +236,18 @@ def test_the_target_of_the_main_window_can_be_chosen_once_there_is_one(batch, wi
     wait(lambda: not batch.queue.running)
     assert states(batch) == [DONE] and len(list((tmp_path / "restored").glob("target-*.csv"))) == 1
     window.session.mark_saved()
+
+
+def test_files_dragged_over_it_are_to_be_copied(batch, shelf):
+    """Some programs go by what is answered while they drag, and delete what was moved."""
+    data = QMimeData()
+    data.setUrls([QUrl.fromLocalFile(str(shelf / "a.wav"))])
+    for widget in (batch, batch.table):
+        for kind in (QDragEnterEvent, QDragMoveEvent):
+            event = kind(QPoint(20, 60), MOVE | Qt.DropAction.CopyAction, data, LEFT, NONE)
+            event.setDropAction(MOVE)
+            getattr(widget, "dragEnterEvent" if kind is QDragEnterEvent else "dragMoveEvent")(event)
+        assert event.isAccepted() and event.dropAction() == Qt.DropAction.CopyAction
 
 
 def test_folders_and_several_files_dropped_on_the_main_window_lead_here(shelf, window, wait):

@@ -32,9 +32,16 @@ class Listening:
 
     @property
     def restored(self) -> tuple[np.ndarray, int] | None:
-        """The current take after the chain: audio (channels, samples) and where it begins; None while there is none."""
+        """What is heard as the restored version, after the chain: audio (channels, samples) and where it begins; None
+        while there is none. That is the take before, until the current one is ready."""
         held = self._audio.get("restored")
         return held[:2] if held else None
+
+    @property
+    def ready(self) -> np.ndarray | None:
+        """The current take after the chain, (channels, samples); None while it is being made."""
+        held = self._ready.get(self._made_of.get("restored"))
+        return held[0] if held else None
 
     def refresh(self) -> None:
         """Looks at what the session is now, and makes what is missing."""

@@ -3,25 +3,23 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import numpy as np
+
 from babe2_fx.presets import load_preset
-from babe2_host.audio_files import (
-    AudioFile,
-    check_destination,
-    not_carried,
-    read_audio,
-    write_audio,
-    write_whole,
-)
+from babe2_host.audio_files import AudioFile, check_destination, read_audio, write_whole
 from babe2_host.journal import FolderJournal
 from babe2_host.weights import pull
 
 from . import engine
+from .chain import processed
 from .curve import TargetCurve
 from .document import Document, History
 from .events import Event
+from .handing_out import write_take
 from .listening import Listening
 from .render import RenderJob, RenderState
 from .take import Take
@@ -230,22 +228,22 @@ class Session:
             depth: "16", "24", "float", or None for the recording's.
             tags: by name, in place of the recording's; "" for none.
         """
-        held, recording, seed = self.listening.restored, self.recording, self.document.options.seed
-        if held is None:
+        take, recording, seed = self.document.take, self.recording, self.document.options.seed
+        if take is None:
             self.report("There is nothing to export yet: restore the recording first.")
             return
         texts = dict(recording.tags.texts) | {name: (text,) for name, text in tags.items()}
         texts = {name: values for name, values in texts.items() if any(values)}
         like = replace(recording, tags=replace(recording.tags, texts=texts))
 
-        def work() -> list[str]:
-            lowered_db = write_audio(path, held[0], recording.sample_rate, like, depth=depth, seed=seed)
-            said = [f"Wrote {path}."]
-            if lowered_db:
-                said.append(f"Its peaks did not fit, so all of it was lowered by {lowered_db:.2f} dB; 32-bit float "
-                            "keeps them.")
-            return said + list(not_carried(path, held[0], recording.sample_rate, like))
-        self.tasks.run(work, lambda said: self.report(" ".join(said)), self.report)
+        audio = self.after_chain()
+        self.tasks.run(lambda: write_take(path, audio(), take.start, like, depth, seed),
+                       lambda said: self.report(" ".join(said)), self.report)
+
+    def after_chain(self) -> Callable[[], np.ndarray]:
+        """Gives the current take's audio after the chain, (channels, samples), on any thread."""
+        document, rate, ready = self.document, self.recording.sample_rate, self.listening.ready
+        return lambda: processed(document.after, document.take.audio, rate) if ready is None else ready
 
     def export_eq(self, path: str) -> None:
         """Writes what was learned in the current take as JSON, as the command line does."""

@@ -5,7 +5,7 @@
 --   local record = jobs.record(id)          -- e.g. record.state == "done", record.output
 --
 -- `command` is a command line, quoted already, that runs babe2; `folder` is where the jobs lie. `shell`, if
--- given, replaces io.popen: it takes a whole command line and returns what that wrote and whether it succeeded.
+-- given, replaces io.popen: it takes a whole command line, and returns what that wrote and if it succeeded.
 -- Plain Lua 5.3. Nothing here raises an error: what fails returns nil and a sentence for the user.
 local function jobs_client(command, folder, shell)
   local windows = os.getenv("OS") == "Windows_NT"

@@ -10,6 +10,7 @@ import shutil
 from dataclasses import asdict, dataclass, field, fields
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import get_origin, get_type_hints
 
 from babe2_fx.errors import UserError
 
@@ -18,7 +19,6 @@ from ..recipe import Recipe
 WAITING, RUNNING, DONE, FAILED, CANCELLED = "waiting", "running", "done", "failed", "cancelled"
 ENDED = (DONE, FAILED, CANCELLED)
 ID = re.compile("[0-9a-f]{16}")
-
 
 class JobError(UserError):
     """A job that is not there, or that cannot be what is asked; the message says why."""
@@ -82,11 +82,25 @@ def read_record(folder: Path, job_id: str) -> JobRecord:
     try:
         values = json.loads(path.read_text(encoding="utf-8", errors="surrogateescape"))
         known = {item.name for item in fields(JobRecord)}
-        return JobRecord(**{name: value for name, value in values.items() if name in known})
+        record = JobRecord(**{name: value for name, value in values.items() if name in known})
+        _check(record, job_id)
+        return record
     except FileNotFoundError as error:
         raise JobError(f"There is no job {job_id}; `babe2 jobs list` shows those there are.") from error
     except (OSError, ValueError, TypeError, AttributeError, RecursionError) as error:
         raise JobError(f"{path} is not a job's record that can be read: {error}.") from error
+
+
+def _check(record: JobRecord, job_id: str) -> None:
+    kinds = get_type_hints(JobRecord)
+    wrong = [name for name, kind in kinds.items() if not _fits(getattr(record, name), kind)]
+    if wrong or record.id != job_id or record.state not in (WAITING, RUNNING, *ENDED):
+        raise ValueError(f"{wrong[0] if wrong else 'id or state'} is not what it can be")
+
+
+def _fits(value: object, kind) -> bool:
+    kind = get_origin(kind) if get_origin(kind) is dict else kind
+    return isinstance(value, kind) or type(value) is int and isinstance(0.0, kind)
 
 
 def read_records(folder: Path) -> list[JobRecord]:

@@ -14,8 +14,9 @@ from babe2_fx.presets import QUALITIES, load_preset
 from babe2_fx.settings import Settings
 
 from ..audio_files import WRITABLE
+from ..journal import ENDING
 from .places import lies_in
-from .records import ENDED, ID, JobError, JobRecord
+from .records import ID, JobError, JobRecord
 
 TEXTS = ("input", "output", "label", "preset", "board", "quality", "target", "depth", "device")
 NUMBERS = ("target_match", "seed", "rate")
@@ -24,16 +25,15 @@ LONGEST = 4096  # characters of a text
 HIGHEST_HZ = 768000
 
 
-def job_of(request: dict, folder: Path, allowed: list[Path], others: list[JobRecord]) -> JobRecord:
+def job_of(request: dict, folder: Path, allowed: list[Path]) -> JobRecord:
     """The job that is asked for, with the real paths of its files.
 
     Args:
         request: `input`, and what there is of `output`, `label`, `settings` and the parts of a `Recipe`.
         folder: that of the jobs, which they may read.
         allowed: folders that jobs may read and write.
-        others: the jobs there are.
 
-    Raises UserError: something in it is no such thing, is not allowed, or is in the way of another job.
+    Raises UserError: something in it is no such thing, or is not allowed.
     """
     values = _values(request)
     if not values.get("input"):
@@ -45,12 +45,12 @@ def job_of(request: dict, folder: Path, allowed: list[Path], others: list[JobRec
     if values.get("preset", "").lower().endswith(".safetensors"):
         values["preset"] = _real(values["preset"], [folder, *allowed])
     check_recipe(values)
+    for path in files_behind(values):
+        _real(path, [folder, *allowed])
     if not stat.S_ISREG(os.stat(values["input"]).st_mode):
         raise JobError(f"{values['input']} is not a regular file.")
     if values.get("output"):
-        values["output"] = _output(values["output"], values["input"], folder, allowed)
-        if any(other.output == values["output"] and other.state not in ENDED for other in others):
-            raise JobError(f"Another job is to make {values['output']}; give this one another output.")
+        values["output"] = _output(values["output"], folder, allowed)
     else:
         values["output"] = str(folder / job_id / "result.wav")
     seed = values.pop("seed", None)
@@ -65,7 +65,7 @@ def _values(request: dict) -> dict:
     if unknown:
         raise JobError(f"A job has no {shown(unknown[0])}.")
     for name, value in values.items():
-        if name in TEXTS and (not isinstance(value, str) or len(value) > LONGEST or "\0" in value):
+        if name in TEXTS and not (isinstance(value, str) and len(value) <= LONGEST and _writable(value)):
             raise JobError(f"{name} must be a text of at most {LONGEST} characters, not {shown(value)}.")
         if name in NUMBERS and (isinstance(value, bool) or not isinstance(value, (int, float))):
             raise JobError(f"{name} must be a number, not {shown(value)}.")
@@ -77,6 +77,14 @@ def _values(request: dict) -> dict:
     if not 0 <= values.get("target_match", 0) <= 1:  # NaN too
         raise JobError(f"target_match must lie from 0 to 1, not {shown(values['target_match'])}.")
     return values
+
+
+def _writable(text: str) -> bool:
+    """Whether a record can hold it: JSON can name half a character, which UTF-8 cannot."""
+    try:
+        return b"\0" not in text.encode("utf-8", "surrogateescape")
+    except UnicodeEncodeError:
+        return False
 
 
 def check_recipe(values: dict) -> None:
@@ -106,6 +114,12 @@ def check_recipe(values: dict) -> None:
         raise JobError(str(error)) from error
 
 
+def files_behind(values: dict) -> list[str]:
+    """The files of a target folder, of which any may be a link."""
+    folder = values.get("target")
+    return [os.path.join(folder, name) for name in os.listdir(folder)] if folder and os.path.isdir(folder) else []
+
+
 def _check_board(name: str) -> None:
     """Boards by their names only: those are the user's own or come with the program. A file's could name any other."""
     from ..board_files import find_board
@@ -114,7 +128,7 @@ def _check_board(name: str) -> None:
     find_board(name)
 
 
-def _output(path: str, source: str, folder: Path, allowed: list[Path]) -> str:
+def _output(path: str, folder: Path, allowed: list[Path]) -> str:
     real = _real(path, [folder, *allowed], there=False)
     if Path(real).suffix.lower() not in WRITABLE:
         raise JobError(f"{path} cannot be written: {Path(real).suffix or 'no ending'} is not a known format. These "
@@ -123,6 +137,9 @@ def _output(path: str, source: str, folder: Path, allowed: list[Path]) -> str:
         raise JobError(f"{path} lies in the folder of another job.")
     if not Path(real).parent.is_dir():
         raise JobError(f"There is no folder {Path(real).parent}.")
+    if os.path.lexists(real + ENDING):
+        raise JobError(f"{real}{ENDING} has the blocks of another render; finish that, delete them, or give another "
+                       "output.")
     if os.path.lexists(real):
         raise JobError(f"{path} is there already, and jobs write over nothing. Give another output.")
     return real

@@ -25,6 +25,7 @@ from .records import (
     read_records,
     save_record,
 )
+from .requests import files_behind
 
 ATTEMPTS = 3  # services that a job may end; it may be what ends them
 REPORTS_S = 0.25  # between two records of how far a job is
@@ -58,19 +59,16 @@ class Runner:
         with self._changed:
             return any(record.state not in ENDED for record in self._records.values())
 
-    @property
-    def records(self) -> list[JobRecord]:
-        with self._changed:
-            return list(self._records.values())
-
     def submit(self, record: JobRecord) -> JobRecord:
         """Takes a checked job. A recording that lies in the jobs' own folder becomes part of the job.
 
-        Raises JobError: there are too many. OSError: the job's folder cannot be made.
+        Raises JobError: there are too many, or another one is to make the same file. OSError: its folder cannot be made.
         """
         with self._changed:
             if sum(other.state not in ENDED for other in self._records.values()) >= MOST_JOBS:
                 raise JobError(f"There are {MOST_JOBS} unfinished jobs already; wait for some, or cancel them.")
+            if any(other.output == record.output and other.state not in ENDED for other in self._records.values()):
+                raise JobError(f"Another job is to make {record.output}; give this one another output.")
             (self._folder / record.id).mkdir(mode=0o700)
             source = Path(record.input)
             if source.parent == Path(os.path.realpath(self._folder)):
@@ -167,6 +165,9 @@ class Runner:
         for path in (record.input, record.output, record.target, weights):
             if path and (os.path.realpath(path) != path or not lies_in(path, allowed)):
                 raise JobError(f"{path} leads elsewhere now, or to a folder that jobs may no longer use.")
+        for path in files_behind(vars(record)):
+            if not lies_in(path, allowed):
+                raise JobError(f"{path} leads elsewhere, to a folder that jobs may not use.")
         if os.path.lexists(record.output) and record.attempts == 1:
             raise JobError(f"{record.output} has come to be in the meantime, and jobs write over nothing.")
 
@@ -188,7 +189,7 @@ class Runner:
             self._records[record.id] = record
             try:
                 save_record(self._folder, record)
-            except OSError as error:  # a full disk must not end the job; the next record may be written again
+            except (OSError, ValueError) as error:  # a full disk must not end the job; the next may be written again
                 logger.warning("The record of job %s could not be written: %s", record.id, error)
         return record
 

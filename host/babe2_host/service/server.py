@@ -129,7 +129,7 @@ class Service:
 
     def _done(self, ask: object, request: dict):
         if ask == "submit":
-            return self._runner.submit(job_of(request, jobs_folder(), allowed_folders(), self._runner.records))
+            return self._runner.submit(job_of(request, jobs_folder(), allowed_folders()))
         if ask in ("cancel", "remove"):
             return getattr(self._runner, ask)(request.get("id"))
         raise JobError(f"Nobody can ask for {shown(ask)}.")
