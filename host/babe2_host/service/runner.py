@@ -62,7 +62,7 @@ class Runner:
     def submit(self, record: JobRecord) -> JobRecord:
         """Takes a checked job. A recording that lies in the jobs' own folder becomes part of the job.
 
-        Raises JobError: there are too many, or another one is to make the same file. OSError: its folder cannot be made.
+        Raises JobError: there are too many, or another is to make the same file. OSError: its folder cannot be made.
         """
         with self._changed:
             if sum(other.state not in ENDED for other in self._records.values()) >= MOST_JOBS:
