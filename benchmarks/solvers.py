@@ -1,6 +1,6 @@
 """Quality against seconds: restorations of degraded recordings for each solver, number of steps and precision.
 
-    python benchmarks/solvers.py CLEAN.flac ... [--preset piano] [--seconds 8.3] [--json OUT.json]
+    python benchmarks/solvers.py CLEAN.flac ... [--preset piano] [--seconds 8.3] [--json OUT.json] [--picture OUT.png]
 
 Each recording is cut, degraded with a response drawn from a seed (breakpoints and horns in turn) and noise 60 dB below
 it, and restored with every configuration, one after the other on the same signal, so that the seconds of one run
@@ -98,6 +98,29 @@ def degraded(path: Path, seconds: float, number: int):
     return clean, noisy.astype(np.float32), rate, response.record()
 
 
+def picture(rows: list[dict], path: Path) -> None:
+    """The curves: three scores against seconds, a line for each solver and precision."""
+    import matplotlib
+    matplotlib.use("Agg")
+    from matplotlib import pyplot
+    figure, axes = pyplot.subplots(1, 3, figsize=(12, 3.8), layout="constrained", sharex=True)
+    for axis, (score, title) in zip(axes, {"ltas_error_db": "LTAS error", "lsd_db": "log-spectral distance",
+                                           "filter_error_db": "filter error"}.items()):
+        for solver, precision in dict.fromkeys((row["solver"], row["precision"]) for row in rows):
+            line = [row for row in rows if (row["solver"], row["precision"]) == (solver, precision)]
+            axis.plot([row["seconds_for_10_s"] for row in line], [row[score] for row in line], "o-",
+                      label=solver if precision == "float32" else f"{solver}, {precision}")
+            for row in line:
+                axis.annotate(row["steps"], (row["seconds_for_10_s"], row[score]), xytext=(3, 4),
+                              textcoords="offset points", fontsize=8)
+        axis.set(xscale="log", xlabel="seconds for 10 s of audio", ylabel="dB", title=title)
+        axis.set_xticks([2, 5, 10, 20, 40], labels=["2", "5", "10", "20", "40"])
+        axis.minorticks_off()
+        axis.grid(alpha=0.3)
+    axes[0].legend(title="solver; numbers are steps", fontsize=8, title_fontsize=8)
+    figure.savefig(path, dpi=110)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("recordings", nargs="+", type=Path)
@@ -105,6 +128,7 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=8.3)
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--json", type=Path)
+    parser.add_argument("--picture", type=Path, metavar="PNG")
     args = parser.parse_args()
     preset = load_preset(args.preset)
     prior, settings = load_prior(preset.prior_path, args.device), preset.settings("draft")
@@ -131,6 +155,8 @@ def main() -> None:
               f"| {configuration.precision} | {pace:.1f} | {ltas:.2f} | {lsd:.2f} | {response:.2f} |", flush=True)
     if args.json:
         args.json.write_text(json.dumps(rows, indent=1) + "\n")
+    if args.picture:
+        picture(rows, args.picture)
 
 
 if __name__ == "__main__":

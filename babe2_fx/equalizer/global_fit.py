@@ -25,21 +25,22 @@ GRID, STARTS = 10, 12  # where breakpoints are first tried, and how many of the 
 EVEN = 1e-2  # pull of each inner slope towards zero, so that what no band decides is flat
 
 
-def _curve(parameters: np.ndarray, octave: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Eq. 18 in dB and its derivatives by log2 of the breakpoints and the slopes: (bands,), (9, bands)."""
-    knots = parameters[:5]
-    slopes = np.concatenate([[OUTER_SLOPE_DB], parameters[5:], [-OUTER_SLOPE_DB]])
-    edges = np.concatenate([[-np.inf], knots, [np.inf]])
+def _curves(parameters: np.ndarray, octave: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Eq. 18 in dB for each row of parameters, and its derivatives by log2 of the breakpoints and the slopes:
+    (rows, 9) -> (rows, bands), (rows, 9, bands)."""
+    knots, ends = parameters[:, :5], np.full((len(parameters), 1), OUTER_SLOPE_DB)
+    slopes = np.concatenate([ends, parameters[:, 5:], -ends], axis=1)
+    edges = np.concatenate([np.full_like(ends, -np.inf), knots, np.full_like(ends, np.inf)], axis=1)
     # Octaves of each stretch between the reference and the frequency, negative below the reference.
-    reach = np.clip(octave, edges[:-1, None], edges[1:, None]) - np.clip(knots[2], edges[:-1], edges[1:])[:, None]
-    above, below = octave[None] > knots[:, None], octave[None] < knots[:, None]
-    by_knot = np.empty((5, len(octave)))  # beyond a breakpoint: the difference of the slopes that meet there
-    for i in (3, 4):
-        by_knot[i] = (slopes[i] - slopes[i + 1]) * above[i]
-    for i in (0, 1):
-        by_knot[i] = (slopes[i + 1] - slopes[i]) * below[i]
-    by_knot[2] = -np.where(above[2], slopes[3], slopes[2])
-    return slopes @ reach, np.concatenate([by_knot, reach[1:5]])
+    reach = (np.clip(octave, edges[:, :-1, None], edges[:, 1:, None])
+             - np.clip(knots[:, 2:3], edges[:, :-1], edges[:, 1:])[..., None])
+    above, below = octave > knots[..., None], octave < knots[..., None]
+    by_knot = np.empty((len(parameters), 5, len(octave)))  # beyond one: the difference of the slopes that meet there
+    change = (slopes[:, :-1] - slopes[:, 1:])[..., None]
+    by_knot[:, 3:] = change[:, 3:] * above[:, 3:]
+    by_knot[:, :2] = -change[:, :2] * below[:, :2]
+    by_knot[:, 2] = -np.where(above[:, 2], slopes[:, 3:4], slopes[:, 2:3])
+    return np.einsum("rs,rsb->rb", slopes, reach), np.concatenate([by_knot, reach[:, 1:5]], axis=1)
 
 
 class GlobalFit:
@@ -75,9 +76,8 @@ class GlobalFit:
         grid = np.linspace(np.log2(lowest_hz), np.log2(nyquist), GRID + 1)[:-1]
         self.grid = np.array(list(combinations(grid, 5)))
         # With breakpoints fixed the curve is linear in the slopes: (starts, bands) and (starts, 4, bands).
-        curves = [_curve(np.concatenate([knots, np.zeros(4)]), self.octave) for knots in self.grid]
-        self.grid_fixed = np.array([fixed for fixed, _ in curves])
-        self.grid_design = np.array([by_parameters[5:] for _, by_parameters in curves])
+        self.grid_fixed, by_parameters = _curves(np.pad(self.grid, ((0, 0), (0, 4))), self.octave)
+        self.grid_design = by_parameters[:, 5:].copy()
         self.parameters = None
         self.leaked = np.zeros(len(self.octave), bool)
 
@@ -130,11 +130,11 @@ class GlobalFit:
         heard = np.where(self.leaked | (level_db < level_db.max() - FLOOR_DB), 0.0, weight)
         starts = self._best_of_grid(level_db, heard, weight)
         if self.parameters is not None:
-            starts.append(self.parameters)
-        self.parameters = min((self._polish(start, level_db, weight, 25) for start in starts),
-                              key=lambda result: result[0])[1]
+            starts = np.concatenate([starts, self.parameters[None]])
+        costs, ends = self._polish(starts, level_db, weight, 25)
+        self.parameters = ends[costs.argmin()]
 
-    def _best_of_grid(self, level_db: np.ndarray, heard: np.ndarray, weight: np.ndarray) -> list[np.ndarray]:
+    def _best_of_grid(self, level_db: np.ndarray, heard: np.ndarray, weight: np.ndarray) -> np.ndarray:
         """The best slopes for all breakpoints of the grid at once, and of these starts the STARTS best."""
         weighted = self.grid_design * heard
         normal = weighted @ self.grid_design.transpose(0, 2, 1) + EVEN * np.eye(4)
@@ -143,48 +143,49 @@ class GlobalFit:
         curves = self.grid_fixed + np.einsum("sk,skb->sb", slopes, self.grid_design)
         counting = self._counting(curves, level_db, weight)
         cost = (counting * (curves - level_db) ** 2).sum(axis=1) + EVEN * (slopes ** 2).sum(axis=1)
-        return [self._project(np.concatenate([self.grid[i], slopes[i]])) for i in np.argsort(cost)[:STARTS]]
+        best = np.argsort(cost)[:STARTS]
+        return np.concatenate([self.grid[best], slopes[best]], axis=1)
 
     def _project(self, parameters: np.ndarray) -> np.ndarray:
         low, high = self.limits
-        knots = np.sort(parameters[:5])
+        knots = np.sort(parameters[:, :5], axis=1)
         for i in range(5):
-            knots[i] = max(knots[i], low if i == 0 else knots[i - 1] + MIN_SPACING)
+            knots[:, i] = np.maximum(knots[:, i], low if i == 0 else knots[:, i - 1] + MIN_SPACING)
         for i in reversed(range(5)):
-            knots[i] = min(knots[i], high if i == 4 else knots[i + 1] - MIN_SPACING)
-        return np.concatenate([knots, np.clip(parameters[5:], -MAX_SLOPE_DB, MAX_SLOPE_DB)])
+            knots[:, i] = np.minimum(knots[:, i], high if i == 4 else knots[:, i + 1] - MIN_SPACING)
+        return np.concatenate([knots, np.clip(parameters[:, 5:], -MAX_SLOPE_DB, MAX_SLOPE_DB)], axis=1)
 
-    def _counting(self, curve: np.ndarray, level_db: np.ndarray, weight: np.ndarray) -> np.ndarray:
+    def _counting(self, curves: np.ndarray, level_db: np.ndarray, weight: np.ndarray) -> np.ndarray:
         """Weights without the bands at the floor, where noise and leakage hide how far the response really falls."""
-        hidden = (self.leaked | (level_db < level_db.max() - FLOOR_DB)) & (curve < level_db)
+        hidden = (self.leaked | (level_db < level_db.max() - FLOOR_DB)) & (curves < level_db)
         return np.where(hidden, 0.0, weight)
 
-    def _cost(self, parameters: np.ndarray, level_db: np.ndarray, weight: np.ndarray) -> float:
-        curve = _curve(parameters, self.octave)[0]
-        return float((self._counting(curve, level_db, weight) * (curve - level_db) ** 2).sum()
-                     + EVEN * (parameters[5:] ** 2).sum())
+    def _costs(self, parameters: np.ndarray, level_db: np.ndarray, weight: np.ndarray) -> np.ndarray:
+        curves = _curves(parameters, self.octave)[0]
+        return ((self._counting(curves, level_db, weight) * (curves - level_db) ** 2).sum(axis=1)
+                + EVEN * (parameters[:, 5:] ** 2).sum(axis=1))
 
     def _polish(self, parameters: np.ndarray, level_db: np.ndarray, weight: np.ndarray,
-                iterations: int) -> tuple[float, np.ndarray]:
-        """Levenberg-Marquardt with projection."""
-        parameters, damping = self._project(parameters), 1.0
-        cost = self._cost(parameters, level_db, weight)
+                iterations: int) -> tuple[np.ndarray, np.ndarray]:
+        """Levenberg-Marquardt with projection, from all starts (starts, 9) at once; costs, and where they end."""
+        parameters, damping = self._project(parameters), np.ones(len(parameters))
+        costs = self._costs(parameters, level_db, weight)
         even = np.concatenate([np.zeros(5), np.full(4, EVEN)])
+        going = np.arange(len(parameters))
         for _ in range(iterations):
-            curve, by_parameters = _curve(parameters, self.octave)
-            weighted = by_parameters * self._counting(curve, level_db, weight)
-            normal = weighted @ by_parameters.T + np.diag(even)
-            downhill = -(weighted @ (curve - level_db) + even * parameters)
-            step = np.linalg.solve(normal + damping * np.diag(np.diag(normal) + 1e-3), downhill)
-            moved = self._project(parameters + step)
-            new_cost = self._cost(moved, level_db, weight)
-            if new_cost < cost:
-                done = cost - new_cost < 1e-5 * cost
-                parameters, cost, damping = moved, new_cost, damping / 4
-                if done:
-                    break
-            else:
-                damping *= 4
-                if damping > 1e6:
-                    break
-        return cost, parameters
+            here, cost = parameters[going], costs[going]
+            curves, by_parameters = _curves(here, self.octave)
+            weighted = by_parameters * self._counting(curves, level_db, weight)[:, None]
+            normal = weighted @ by_parameters.transpose(0, 2, 1) + np.diag(even)
+            downhill = -(np.einsum("rpb,rb->rp", weighted, curves - level_db) + even * here)
+            scale = np.einsum("rpp->rp", normal) + 1e-3
+            step = np.linalg.solve(normal + (damping[going, None] * scale)[..., None] * np.eye(9), downhill[..., None])
+            moved = self._project(here + step[..., 0])
+            new_cost = self._costs(moved, level_db, weight)
+            better = new_cost < cost
+            parameters[going[better]], costs[going[better]] = moved[better], new_cost[better]
+            damping[going] *= np.where(better, 0.25, 4.0)
+            going = going[np.where(better, cost - new_cost >= 1e-5 * cost, damping[going] <= 1e6)]
+            if not len(going):
+                break
+        return costs, parameters
