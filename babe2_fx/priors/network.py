@@ -15,12 +15,10 @@ from dataclasses import asdict, dataclass
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from torch.utils.checkpoint import checkpoint
 
 from .cqt import OctaveCQT
 
 GROUPS = 8
-LARGE = 2 ** 20  # numbers: stages from here on are what fills the memory of a guided step
 PLACES = 6  # channels that tell a companded network where in the spectrum a band lies
 # A half-band low-pass (cubic interpolation, EDM's resampling kernel); used for halving and doubling frames.
 CUBIC = (-0.01171875, -0.03515625, 0.11328125, 0.43359375, 0.43359375, 0.11328125, -0.03515625, -0.01171875)
@@ -323,12 +321,6 @@ class CQTDiff(nn.Module):
         return torch.cat([plane, places.expand(plane.shape[0], -1, -1, plane.shape[-1])], dim=1).contiguous(
             memory_format=torch.channels_last)
 
-    def _stage(self, block: ResnetBlock, x: Tensor, level: Tensor) -> Tensor:
-        """A stage; where the gradient of a large one is wanted by its signal alone, it is computed twice, not kept."""
-        if x.requires_grad and x.numel() > LARGE and not block.H[0].weight.requires_grad:
-            return checkpoint(block, x, level, use_reentrant=False)
-        return block(x, level)
-
     def unet(self, planes: list[Tensor], level: Tensor) -> list[Tensor]:
         """Real and imaginary planes (batch, 2, bins, frames), lowest octave first, to the same."""
         bins, last, half = self.config.bins_per_octave, self.config.octaves - 1, math.sqrt(0.5)
@@ -343,19 +335,19 @@ class CQTDiff(nn.Module):
                 pyramid = plane if pyramid is None else torch.cat([plane, self.downsamplerT(pyramid)], dim=2)
             else:
                 pyramid = plane if pyramid is None else torch.cat([plane, pyramid], dim=2)
-            x = self._stage(block, x, level)
+            x = block(x, level)
             skips.append(x)
             if i < last:
                 x = self.downsamplerT(x)
             x = (x + from_pyramid(pyramid)) * half
 
         for out_block, block in self.middle:
-            x = self._stage(block, x, level)
+            x = block(x, level)
             out = out_block(x, level)
 
         result = []
         for out_block, block in self.ups:
-            x = self._stage(block, torch.cat([x, skips.pop()], dim=1), level)
+            x = block(torch.cat([x, skips.pop()], dim=1), level)
             out = (out + out_block(x, level)) * half
             plane, out = out.split([bins, out.shape[2] - bins], dim=2)
             result.append(plane)
