@@ -165,7 +165,7 @@ def preset_text(title: str, description: str, prior: str, sigma_data: float) -> 
             f"[paper]\nsigma_start = {level(0.5)}\nsigma_min = {level(4e-5)}\n"
             f"noise_regularization = {level(0.25)}\n\n"
             f"[standard]\n{fast}steps = 14\ns_churn = 7.0\n\n"
-            f"[draft]\n{fast}steps = 8\norder = 1\ns_churn = 0.0\n")
+            f"[draft]\n{fast}steps = 5\norder = 1\ns_churn = 0.0\n")
 
 
 def _quoted(text: str) -> str:
