@@ -64,7 +64,7 @@ class NetworkConfig:
 
 def _uniform(shape: tuple[int, ...], fan_in: int, weight: float) -> nn.Parameter:
     bound = math.sqrt(3 / fan_in) * weight
-    return nn.Parameter((torch.rand(shape) * 2 - 1) * bound)
+    return nn.Parameter(torch.empty(shape).uniform_(-bound, bound))
 
 
 # Scale of initial weights: as in EDM, with gates almost closed so that every block starts as the identity.
@@ -203,7 +203,8 @@ class NoiseLevelEmbedding(nn.Module):
 
     def __init__(self, embedding: int):
         super().__init__()
-        self.RFF_freq = nn.Parameter(16 * torch.randn(1, 32), requires_grad=False)
+        # On the CPU, whatever the default: on the meta device, drawing them imports torch's compiler, which takes seconds.
+        self.RFF_freq = nn.Parameter(16 * torch.randn(1, 32, device="cpu"), requires_grad=False)
         self.MLP = nn.ModuleList([Linear(64, 128), Linear(128, 256), Linear(256, embedding)])
 
     @torch.no_grad()

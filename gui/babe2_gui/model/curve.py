@@ -6,7 +6,6 @@ import math
 from dataclasses import dataclass, replace
 
 import numpy as np
-from scipy.interpolate import PchipInterpolator
 
 LOWEST_HZ, HIGHEST_HZ = 20.0, 24000.0
 LOWEST_DB, HIGHEST_DB = -150.0, 60.0
@@ -57,6 +56,9 @@ class TargetCurve:
     def at(self, hz) -> np.ndarray:
         """Level in dB at frequencies in Hz."""
         octaves = np.log2(self.hz)
+        from scipy.interpolate import (
+            PchipInterpolator,  # takes half a second, which the window need not wait for
+        )
         return PchipInterpolator(octaves, self.db)(np.clip(np.log2(np.maximum(hz, 1e-3)), octaves[0], octaves[-1]))
 
     def slope_after(self, index: int) -> float | None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from scipy.signal import resample_poly, sosfilt
 
 CHUNK_S = 30  # bounds memory
 BLOCK_S = 0.1  # blocks of 400 ms, overlapping by three quarters, are four of these
@@ -31,6 +30,7 @@ def _k_weighting(sample_rate: float) -> np.ndarray:
 
 def loudness_lufs(audio: np.ndarray, sample_rate: float) -> float:
     """Integrated loudness of (channels, samples), gated as the standard has it; all channels count alike."""
+    from scipy.signal import sosfilt  # takes half a second, which the window need not wait for
     sections, step = _k_weighting(sample_rate), max(1, round(BLOCK_S * sample_rate))
     state = np.zeros((len(sections), len(audio), 2))
     powers, chunk = [], step * round(CHUNK_S / BLOCK_S)
@@ -53,5 +53,6 @@ def true_peak_db(block: np.ndarray) -> np.ndarray:
     """The highest level between the samples, four times oversampled: (channels, samples) -> (channels,) dBTP."""
     if not block.shape[1]:
         return np.full(len(block), SILENCE_LUFS)
+    from scipy.signal import resample_poly
     peak = np.abs(resample_poly(block, 4, 1, axis=1)).max(axis=1)
     return 20 * np.log10(np.maximum(peak, 1e-6))
