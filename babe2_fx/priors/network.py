@@ -203,7 +203,7 @@ class NoiseLevelEmbedding(nn.Module):
 
     def __init__(self, embedding: int):
         super().__init__()
-        # On the CPU, whatever the default: on the meta device, drawing them imports torch's compiler, which takes seconds.
+        # On the CPU, whatever the default: drawn on the meta device, they import torch's compiler, in seconds.
         self.RFF_freq = nn.Parameter(16 * torch.randn(1, 32, device="cpu"), requires_grad=False)
         self.MLP = nn.ModuleList([Linear(64, 128), Linear(128, 256), Linear(256, embedding)])
 
