@@ -9,9 +9,8 @@ from collections import Counter
 from contextlib import closing, nullcontext
 from pathlib import Path
 
-from babe2_fx.presets import QUALITIES
-
 from ..console import FAILED, OK, UsageError, choose_device, parse_overrides, speaker, versions
+from .jobs import add_sound_options
 
 
 def add(commands) -> None:
@@ -33,15 +32,7 @@ def add(commands) -> None:
                                                       "them")
     parser.add_argument("--allow-external", action="store_true", help="load VST3 plugins and Audio Units that boards "
                         "name. They are programs: only for boards that you trust")
-    parser.add_argument("--quality", choices=QUALITIES, help="draft is fast, paper is slow (default: standard, or as "
-                                                             "the board says)")
-    parser.add_argument("--target", metavar="FILE", help="the spectrum to come to: a curve, a recording, or a folder "
-                                                         "of recordings")
-    parser.add_argument("--target-match", type=float, metavar="SHARE",
-                        help="0 to 1: how far to pull the restored spectrum to the target at the end")
-    parser.add_argument("--seed", type=int, metavar="N", help="seed of the random numbers")
-    parser.add_argument("--set", dest="overrides", metavar="NAME=VALUE", action="append", default=[],
-                        help="change an expert setting; may be repeated")
+    add_sound_options(parser)
     parser.add_argument("--format", metavar="EXT", help="of the results: wav, flac, ... (default: as each recording)")
     parser.add_argument("--depth", choices=("16", "24", "float"), help="samples of the results (default: as each "
                                                                        "recording)")

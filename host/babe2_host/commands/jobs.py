@@ -54,6 +54,18 @@ def add_recipe_options(parser: argparse.ArgumentParser, of_files: bool = True) -
     how = parser.add_mutually_exclusive_group(required=True)
     how.add_argument("--preset", metavar="NAME", help="what kind of music it is; `babe2 presets` lists them")
     how.add_argument("--board", metavar="NAME", help="a board by its name; `babe2 boards` lists them")
+    add_sound_options(parser)
+    parser.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto", help="where to compute")
+    parser.set_defaults(depth=None, rate=None)
+    if of_files:
+        parser.add_argument("--depth", choices=("16", "24", "float"), help="samples of the result (default: as the "
+                                                                           "recording)")
+        parser.add_argument("--rate", type=int, metavar="HZ", help="sample rate of the result (default: as the "
+                                                                    "recording)")
+
+
+def add_sound_options(parser: argparse.ArgumentParser) -> None:
+    """The options that say how a preset or a board is to sound, for every command on more than one file."""
     parser.add_argument("--quality", choices=QUALITIES, help="draft is fast, paper is slow (default: standard, or as "
                                                              "the board says)")
     parser.add_argument("--target", metavar="FILE", help="the spectrum to come to: a curve, a recording, or a folder "
@@ -63,13 +75,6 @@ def add_recipe_options(parser: argparse.ArgumentParser, of_files: bool = True) -
     parser.add_argument("--seed", type=int, metavar="N", help="seed of the random numbers")
     parser.add_argument("--set", dest="overrides", metavar="NAME=VALUE", action="append", default=[],
                         help="change an expert setting; may be repeated")
-    parser.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto", help="where to compute")
-    parser.set_defaults(depth=None, rate=None)
-    if of_files:
-        parser.add_argument("--depth", choices=("16", "24", "float"), help="samples of the result (default: as the "
-                                                                           "recording)")
-        parser.add_argument("--rate", type=int, metavar="HZ", help="sample rate of the result (default: as the "
-                                                                    "recording)")
 
 
 def recipe_of(args: argparse.Namespace) -> dict:

@@ -33,7 +33,7 @@ class Client:
 
     Examples:
         >>> client = Client()                                                          # doctest: +SKIP
-        >>> job = client.submit("/home/me/side_a.wav", preset="piano", quality="draft")  # doctest: +SKIP
+        >>> job = client.submit("/records/side_a.wav", preset="piano", quality="draft")  # doctest: +SKIP
         >>> client.job(job["id"])["state"]                                             # doctest: +SKIP
         'running'
     """

@@ -56,7 +56,7 @@ class Service:
         loop = asyncio.get_running_loop()
         self._end, self._asked = asyncio.Event(), loop.time()
         for name in ("SIGTERM", "SIGINT"):
-            with contextlib.suppress(NotImplementedError, AttributeError):
+            with contextlib.suppress(NotImplementedError):  # on Windows, where `stop` is asked for instead
                 loop.add_signal_handler(getattr(signal, name), self._end.set)
         self._runner = Runner(jobs_folder())
         self._runner.start()
