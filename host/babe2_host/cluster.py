@@ -9,14 +9,31 @@ from __future__ import annotations
 
 import logging
 import os
+import signal
 import socket
 from collections.abc import Iterator
 
 from .crew import Apart
 from .jobs import BatchError
-from .worker import Worker
+from .worker import Event, Worker
 
 ANSWER_S = 5.0
+LEAVE_S = 5  # for Ray to end the process of a worker that has finished
+
+
+class Actor(Worker):
+    """A worker whose process ends after it has finished, whatever Ray does.
+
+    Ray takes an actor for dead once it has asked its process to end; one that hangs on the way out would keep its GPU
+    (ray-project/ray#52322). The kernel's alarm needs nothing of a process that hangs.
+    """
+
+    def close(self) -> list[Event]:
+        try:
+            return super().close()
+        finally:
+            if hasattr(signal, "alarm"):  # not on Windows
+                signal.alarm(LEAVE_S)
 
 
 class RayCrew(Apart):
@@ -60,7 +77,7 @@ class RayCrew(Apart):
 
     def _start(self, folder: str):
         needs = self._needs.pop()
-        worker = self._ray.remote(Worker).options(**needs).remote(folder, remote=True)
+        worker = self._ray.remote(Actor).options(**needs).remote(folder, remote=True)
         self._needed[worker] = needs
         return worker
 

@@ -123,6 +123,17 @@ def test_a_worker_that_is_killed_costs_a_block_and_every_file_is_made_once(
     assert all_end(given_to.values())
 
 
+def test_the_processes_of_finished_workers_end_even_if_ray_does_not_end_them(
+        shelf, two_cores, one_thread_each, tmp_path, monkeypatch):
+    crew = RayCrew("local", "cpu", cores=1)
+    monkeypatch.setattr(crew._ray, "kill", lambda worker: kept.append(worker))
+    kept = []
+    with contextlib.closing(run_batch(jobs(shelf, tmp_path), tmp_path, {}, crew=crew)) as run:
+        next(at for at in run if at.job.name == LONG and at.state == "rendering")
+        pids = [about["pid"] for about in crew.abouts.values()]
+    assert len(kept) == len(pids) == 2 and all_end(pids)
+
+
 def test_cancelling_keeps_what_is_finished_and_ends_all_workers(shelf, one_thread_each, tmp_path):
     crew = Processes(["", ""], shared=False)
     with contextlib.closing(run_batch(jobs(shelf, tmp_path), tmp_path, {}, crew=crew)) as run:
