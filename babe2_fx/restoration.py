@@ -19,7 +19,7 @@ from .equalizer import BreakpointEQ, FilterFit, GlobalFit
 from .operators import BlindEqualizer, FixedFilter, WithOverlap
 from .priors import Prior, PriorError
 from .running import finish, relay
-from .sampling import sample_posterior
+from .sampling import Completion, sample_posterior
 from .settings import Settings
 from .spectra import (
     Medium,
@@ -38,6 +38,7 @@ DUAL_MONO_DB = -10.0  # side below mid: two channels of one groove
 UNHEARD = 1e6  # variance of the noise where no music is heard: nothing is taken from there
 LOW_HZ = 1000.0  # what may be missing below is a matter of the music played
 OTHER_SPREAD_DB = 4.0  # by which recordings differ that were made with other instruments than the prior's
+END_S = 0.02  # of a recording and of a block: a transient there is of the cut
 BATCH = 4  # blocks sampled at once in time-invariant processing; bounds memory
 MAX_EQ_HZ_POINTS = 400
 KERNEL_WIDTH, ROLLOFF = 64, 0.97  # of the resampler: zero crossings to each side, and the share of Nyquist it keeps
@@ -177,7 +178,7 @@ class Restorer:
                          f"{'what lies' if kept else 'nothing is made'} above {prior.sample_rate / 2:g} Hz"
                          f"{' stays as it was' if kept else ''}.")
         reference = self._reference_ltas()
-        whole = self._flat(signal, sample_rate)
+        whole, ends = self._flat(signal, sample_rate)
         if float(torch.linalg.vector_norm(whole, torch.inf)) < SILENCE:
             notes.append("The recording is silent and stays so.")
             audio = audio[:, passage]
@@ -189,7 +190,8 @@ class Restorer:
                            settings.recording_noise == "measured", self._margin_db())
         if passage != slice(0, audio.shape[1]):
             audio, signal = audio[:, passage], signal[:, passage]
-            flat = self._flat(signal, sample_rate).mul_(gain)
+            flat, ends = self._flat(signal, sample_rate)
+            flat.mul_(gain)
         rest(flat)
         if not medium.heard.all():
             hz = filter_frequencies(prior.sample_rate)[medium.heard]
@@ -209,9 +211,10 @@ class Restorer:
             removed = equalizing if settings.ltas == "objective" else torch.ones_like(equalizing)
             noise = medium.noise * lift ** 2 if settings.ltas == "objective" else medium.noise
             noise = noise + prior.level ** 2 * 10 ** (settings.observation_noise_db / 10)
+            completion = self._completion(reference, noise)
             noise[~medium.heard] = UNHEARD  # what is made there is the prior's alone
             fitter = self._fitter(medium, removed)
-            run = self._sample(observation, initial, noise, fitter, run_name)
+            run = self._sample(observation, initial, _Modelled(fitter, noise, completion), run_name)
             restored = yield from relay(run, lambda now: replace(now, removed=removed))
             if settings.low_band == "keep":
                 restored.add_(self._below(flat))
@@ -221,6 +224,9 @@ class Restorer:
         restored = restored.div_(gain)
         if prior.emphasis:
             restored = prior.emphasis.undo(restored)
+        _fade_ends(restored, prior.sample_rate, END_S / 10)  # where hardly a window of the filters reaches
+        for part, taken in ends:
+            restored[:, part] += taken
         restored = resample(restored, prior.sample_rate, sample_rate)[..., :audio.shape[-1]]
         if settings.high_band == "keep" and sample_rate > prior.sample_rate:
             lower = resample(resample(signal, sample_rate, prior.sample_rate), prior.sample_rate, sample_rate)
@@ -230,12 +236,17 @@ class Restorer:
 
     # ------------------------------------------------------------------------------------------------- pieces
 
-    def _flat(self, signal: Tensor, sample_rate: float) -> Tensor:
-        """A recording (channels, samples) at the prior's rate, in the prior's domain, without an offset."""
+    def _flat(self, signal: Tensor, sample_rate: float) -> tuple[Tensor, list[tuple[slice, Tensor]]]:
+        """A recording (channels, samples) at the prior's rate, in the prior's domain, without an offset.
+
+        Its ends are faded: one that is cut out of music begins with a step, of which a restoration would make a click.
+        What was taken away there comes back too, with its places, but as it was in the recording.
+        """
         resampled = resample(signal, sample_rate, self.prior.sample_rate)
         offset, working = resampled.mean(dim=-1, keepdim=True), room_like(resampled)
         torch.sub(resampled, offset, out=working)
-        return self.prior.emphasis.apply(working) if self.prior.emphasis else working
+        ends = _fade_ends(working, self.prior.sample_rate)
+        return (self.prior.emphasis.apply(working) if self.prior.emphasis else working), ends
 
     def _reference_ltas(self) -> Tensor:
         """The reference of the LTAS steps: power spectrum of a signal of unit variance in the prior's domain."""
@@ -277,10 +288,12 @@ class Restorer:
         return FilterFit(rate, s.filter_learning_rate, s.filter_iterations, s.collapse_weight, s.collapse_decay,
                          s.filter_fit, lowpass_only=s.filter_shape == "lowpass")
 
-    def _operator(self, fitter, noise: Tensor):
-        if fitter is None:
-            return FixedFilter(torch.ones_like(filter_frequencies(self.prior.sample_rate)), noise)
-        return BlindEqualizer(fitter, self.prior.sample_rate, noise)
+    def _completion(self, reference: Tensor, noise: Tensor) -> Completion | None:
+        """What completes the estimates. noise: variance of the observation's at the filters' bins, (2049,)."""
+        extends = self.settings.extension == "octave"
+        if not extends and self.settings.recording_noise == "ignored":
+            return None
+        return Completion(self.prior, reference, noise, extends)
 
     def _fingerprint(self, audio: np.ndarray, sample_rate: float, passage: slice) -> str:
         """Tells runs apart in a journal: equal only for what gives an equal result on one machine."""
@@ -292,35 +305,37 @@ class Restorer:
                 digest.update(np.ascontiguousarray(channel[part]))
         return digest.hexdigest()[:32]
 
-    def _sample(self, observation: Tensor, initial: Tensor, noise: Tensor, fitter,
+    def _sample(self, observation: Tensor, initial: Tensor, medium: _Modelled,
                 run_name: str) -> Generator[Progress, None, Tensor]:
         """The whole recording (channels, samples), in the prior's domain, block by block.
 
-        noise: variance of the observation's noise at the filters' bins, (2049,). run_name: of this run in the journal.
+        run_name: of this run in the journal.
         """
         cut = _Blocks(observation.shape[-1], self.prior.block_length, self.settings.overlap)
-        if self.settings.blocks == "time-invariant" and fitter is not None and cut.count > 1:
-            return (yield from self._time_invariant(observation, initial, noise, fitter, cut, run_name))
-        return (yield from self._autoregressive(observation, initial, noise, fitter, cut, run_name))
+        if self.settings.blocks == "time-invariant" and medium.fitter is not None and cut.count > 1:
+            return (yield from self._time_invariant(observation, initial, medium, cut, run_name))
+        return (yield from self._autoregressive(observation, initial, medium, cut, run_name))
 
-    def _autoregressive(self, observation: Tensor, initial: Tensor, noise: Tensor, fitter, cut,
+    def _autoregressive(self, observation: Tensor, initial: Tensor, medium: _Modelled, cut,
                         run_name: str) -> Generator[Progress, None, Tensor]:
         """Block after block; each begins with the restored end of the one before (Eq. 20)."""
         done = cut.room(len(observation))
         for index in range(cut.count):
             observed, start = cut.take(observation, index), cut.take(initial, index)
-            operator = self._operator(fitter, noise)
+            operator = medium.operator(self.prior.sample_rate)
             if index:
-                previous = cut.take(done, index)[..., :cut.overlap]
-                observed = torch.cat([previous, observed[..., cut.overlap:]], dim=-1)
-                start = torch.cat([previous, start[..., cut.overlap:]], dim=-1)
-                operator = WithOverlap(operator, cut.overlap)
-            block = yield from self._block(operator, observed, start, [index] * len(observed), fitter,
+                # Not to its very end, where the block before knew nothing of what follows.
+                known = max(cut.overlap - int(END_S * self.prior.sample_rate), 0)
+                previous = cut.take(done, index)[..., :known]
+                observed = torch.cat([previous, observed[..., known:]], dim=-1)
+                start = torch.cat([previous, start[..., known:]], dim=-1)
+                operator = WithOverlap(operator, known)
+            block = yield from self._block(operator, observed, start, [index] * len(observed), medium,
                                            index, cut.count, run_name)
             cut.join(done, block, index)
         return done[..., :observation.shape[-1]]
 
-    def _time_invariant(self, observation: Tensor, initial: Tensor, noise: Tensor, fitter, cut,
+    def _time_invariant(self, observation: Tensor, initial: Tensor, medium: _Modelled, cut,
                         run_name: str) -> Generator[Progress, None, Tensor]:
         """The filter from a batch of blocks in the middle, then every block with it, in batches."""
         count = min(self.settings.estimation_blocks, cut.count)
@@ -329,22 +344,22 @@ class Restorer:
         rounds = 1 + -(-cut.count // BATCH)
         stack = [torch.cat([cut.take(source, i) for i in chosen]) for source in (observation, initial)]
         rows = [i for i in chosen for _ in range(len(observation))]
-        yield from self._block(self._operator(fitter, noise), *stack, rows, fitter, 0, rounds, run_name)
-        known = FixedFilter(fitter.equalizer.response(filter_frequencies(self.prior.sample_rate)), noise)
+        yield from self._block(medium.operator(self.prior.sample_rate), *stack, rows, medium, 0, rounds, run_name)
+        known = FixedFilter(medium.operator(self.prior.sample_rate).response, medium.noise)
         done = cut.room(len(observation))
         for number, begin in enumerate(range(0, cut.count, BATCH), 1):
             batch = range(begin, min(begin + BATCH, cut.count))
             stack = [torch.cat([cut.take(source, i) for i in batch]) for source in (observation, initial)]
             rows = [i for i in batch for _ in range(len(observation))]
-            blocks = yield from self._block(known, *stack, rows, fitter, number, rounds, run_name)
+            blocks = yield from self._block(known, *stack, rows, medium, number, rounds, run_name)
             for index, block in zip(batch, blocks.split(len(observation))):
                 cut.join(done, block, index)
         return done[..., :observation.shape[-1]]
 
-    def _block(self, operator, observed: Tensor, start: Tensor, rows: list[int], fitter, index: int, total: int,
-               run_name: str) -> Generator[Progress, None, Tensor]:
+    def _block(self, operator, observed: Tensor, start: Tensor, rows: list[int], medium: _Modelled, index: int,
+               total: int, run_name: str) -> Generator[Progress, None, Tensor]:
         """One batch of blocks, (batch, block). `rows`: the number of each row's block, which seeds its noise."""
-        prior, settings = self.prior, self.settings
+        prior, settings, fitter = self.prior, self.settings, medium.fitter
         if float(observed.std()) < SILENT_SHARE * prior.level:
             return prior.band_limit(observed.to(prior.device)).cpu()
 
@@ -360,7 +375,8 @@ class Restorer:
             yield progress(settings.steps, 0.0)
             return kept["restored"]
         generators = [torch.Generator().manual_seed(_seed(settings.seed, block, row)) for row, block in enumerate(rows)]
-        run = sample_posterior(prior, operator, observed.to(prior.device), start.to(prior.device), settings, generators)
+        run = sample_posterior(prior, operator, observed.to(prior.device), start.to(prior.device), settings, generators,
+                               medium.completion)
         while True:
             try:
                 step = next(run)
@@ -406,6 +422,20 @@ class Restorer:
                                  *curves, self.settings, tuple(notes))
 
 
+@dataclass(frozen=True)
+class _Modelled:
+    """How the sampler sees the medium: what fits its EQ, or None; its noise's variance, (2049,); the `Completion`."""
+
+    fitter: FilterFit | GlobalFit | None
+    noise: Tensor
+    completion: Completion | None
+
+    def operator(self, sample_rate: float) -> BlindEqualizer | FixedFilter:
+        if self.fitter is None:
+            return FixedFilter(torch.ones_like(filter_frequencies(sample_rate)), self.noise)
+        return BlindEqualizer(self.fitter, sample_rate, self.noise)
+
+
 class _Blocks:
     """How a recording is cut: blocks of one length, each overlapping the one before; the last is zero-padded."""
 
@@ -434,6 +464,17 @@ class _Blocks:
         done[:, start:start + self.length] = block
         if index % 64 == 63:
             rest(done)
+
+
+def _fade_ends(x: Tensor, sample_rate: float, duration_s: float = END_S) -> list[tuple[slice, Tensor]]:
+    """Fades both ends of x (channels, samples) in place; what was taken away, with its place."""
+    count = min(int(duration_s * sample_rate), x.shape[-1] // 2)
+    rise = torch.hann_window(2 * count)[:count]
+    taken = []
+    for part, window in (slice(0, count), rise), (slice(x.shape[-1] - count, x.shape[-1]), rise.flip(0)):
+        taken.append((part, x[:, part] * (1 - window)))
+        x[:, part] *= window
+    return taken
 
 
 def _seed(seed: int, block: int, row: int) -> int:

@@ -34,6 +34,9 @@ class Settings:
     recording_noise: str = _setting("ignored", "measured: what stays in the pauses of the recording is not taken for "
                                     "music by LTAS-EQ, the filter fit and the direct guidance",
                                     choices=("ignored", "measured"))
+    extension: str = _setting("none", "what the direct guidance makes highs above the recording's band limit of. "
+                              "octave: of the octave below, which the prior goes on from; none: of noise",
+                              choices=("none", "octave"))
     xi: float = _setting(1.0, "step size of the guidance, ξ'", 0.0, 100.0)
     noise_regularization: float = _setting(0.25, "noise added to the observation, γ", 0.0, 1e3)
     # The filter (Secs. 3.1, 3.2, App. A.4)
@@ -95,7 +98,7 @@ class Settings:
 
 
 # The paper's baselines (Sec. 4), as changes of any settings.
-_AS_PUBLISHED = {"recording_noise": "ignored", "ltas_margin": 0.0}
+_AS_PUBLISHED = {"recording_noise": "ignored", "extension": "none", "ltas_margin": 0.0}
 BASELINES = {
     "ltas-eq": _AS_PUBLISHED | {"ltas": "only"},
     "babe": _AS_PUBLISHED | {

@@ -53,16 +53,17 @@ CONFIGURATIONS = [*(Configuration("euler", steps) for steps in (2, 3, 5, 8, 14))
                   Configuration("euler", 8, precision="bfloat16")]
 
 
-def multistep(prior, operator, observation, initial, settings, generators) -> Generator:
+def multistep(prior, operator, observation, initial, settings, generators, completion=None) -> Generator:
     """`sample_posterior` with the second-order multistep solver, for the direct guidance."""
     levels = noise_levels(settings.sigma_start, settings.sigma_min, settings.rho, settings.steps).tolist()
     gamma, earlier = churn(settings.s_churn, settings.steps), None
+    heard = completion.heard(observation) if completion else None
     x = initial + levels[0] * posterior.draw_noise(initial, generators)
     for i, (sigma, following) in enumerate(zip(levels, levels[1:])):
         raised = sigma * (1 + gamma)
         if gamma:
             x = x + (raised ** 2 - sigma ** 2) ** 0.5 * posterior.draw_noise(x, generators)
-        denoised = posterior._direct_score(prior, operator, observation, x, raised)[1]
+        denoised = posterior._direct_score(prior, operator, observation, x, raised, completion, heard)[1]
         if following:
             width, ahead = math.log(raised / following), denoised
             if earlier:  # extrapolated over half the step

@@ -22,6 +22,13 @@ class _Filter:
     def apply(self, x: Tensor) -> Tensor:
         return apply_response(x, self.response)
 
+    def known(self, variance: float) -> Tensor:
+        power = self.response ** 2
+        return power / (power + self.noise / variance + 1e-12)
+
+    def settle(self, estimate: Tensor, observation: Tensor) -> Tensor:
+        return estimate
+
     def invert(self, residual: Tensor, variance: float) -> Tensor:
         response = self.response
         # Where the response is nothing and no noise is known, nothing can be inverted: not 0 / 0.

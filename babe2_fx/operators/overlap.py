@@ -23,6 +23,12 @@ class WithOverlap:
         observed = self.inner.apply(x)
         return observed.slice_scatter(x[..., :self.overlap], dim=-1, end=self.overlap)
 
+    def known(self, variance: float) -> Tensor:
+        return self.inner.known(variance)  # of what is not restored yet
+
+    def settle(self, estimate: Tensor, observation: Tensor) -> Tensor:
+        return estimate.slice_scatter(observation[..., :self.overlap], dim=-1, end=self.overlap)
+
     def invert(self, residual: Tensor, variance: float) -> Tensor:
         change = self.inner.invert(self._outside(residual), variance)
         return change.slice_scatter(residual[..., :self.overlap], dim=-1, end=self.overlap)

@@ -51,6 +51,7 @@ class OctaveCQT(nn.Module):
         nyquist_hz = sample_rate / 2
         highest_hz = nyquist_hz - 1e-6  # a band exactly at Nyquist would be the Nyquist band itself
         centre_hz = highest_hz * 2.0 ** (octaves * (torch.arange(bands, dtype=torch.float64) / (bands - 1) - 1))
+        self.centre_hz = centre_hz.view(octaves, bins_per_octave)  # of each octave's bands
         step = 2.0 ** (octaves / (bands - 1))
         quality = math.sqrt(step) / (step - 1) / 2
 

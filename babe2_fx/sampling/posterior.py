@@ -50,7 +50,8 @@ def _gradient_score(prior, operator, observation: Tensor, x: Tensor, sigma: floa
 
 
 @torch.no_grad()
-def _direct_score(prior, operator, observation: Tensor, x: Tensor, sigma: float) -> tuple[Tensor, Tensor]:
+def _direct_score(prior, operator, observation: Tensor, x: Tensor, sigma: float, completion=None,
+                  heard=None) -> tuple[Tensor, Tensor]:
     """The posterior score with the estimate corrected in closed form, and the corrected estimate; (batch, samples).
 
     As ΠGDM (Song et al. 2023) but without the network's Jacobian: given the estimate's own uncertainty, that of
@@ -58,16 +59,19 @@ def _direct_score(prior, operator, observation: Tensor, x: Tensor, sigma: float)
     regularised inverse is the exact posterior mean. Late in the run the estimate is trusted over what then counts as
     noise in the recording.
     """
-    estimate = prior.band_limit(prior.denoise(x, torch.tensor(sigma)))
+    denoised = estimate = prior.band_limit(prior.denoise(x, torch.tensor(sigma)))
     operator.fit(estimate, observation, sigma)
     uncertainty = sigma ** 2 * prior.sigma_data ** 2 / (sigma ** 2 + prior.sigma_data ** 2)
     estimate = estimate + operator.invert(observation - operator.apply(estimate), uncertainty)
     estimate = prior.band_limit(estimate)
+    if completion:
+        estimate = completion(denoised, estimate, operator, heard, sigma)
+        estimate = operator.settle(estimate, observation)
     return (estimate - x) / sigma ** 2, estimate
 
 
 def sample_posterior(prior, operator, observation: Tensor, initial: Tensor, settings,
-                     generators: Sequence[torch.Generator]) -> Generator[SamplerStep, None, Tensor]:
+                     generators: Sequence[torch.Generator], completion=None) -> Generator[SamplerStep, None, Tensor]:
     """Draws clean signals given observations of them, step by step.
 
     Args:
@@ -77,14 +81,17 @@ def sample_posterior(prior, operator, observation: Tensor, initial: Tensor, sett
         initial: (batch, samples), the signal that the first noise is added to (the warm start of Sec. 3.4).
         settings: `Settings`, of which those of the sampler and of the guidance count.
         generators: one for each row of the batch.
+        completion: a `Completion` for what the observation does not decide, for the direct guidance; None: what the
+            denoiser says of it.
 
     Yields a `SamplerStep` after each step; returns (as the generator's value) the samples, (batch, samples).
     """
     def score(x: Tensor, sigma: float) -> tuple[Tensor, Tensor]:
         if settings.guidance == "direct":
-            return _direct_score(prior, operator, observation, x, sigma)
+            return _direct_score(prior, operator, observation, x, sigma, completion, heard)
         return _gradient_score(prior, operator, observation, x, sigma, settings, generators)
 
+    heard = completion.heard(observation) if completion else None
     levels = noise_levels(settings.sigma_start, settings.sigma_min, settings.rho, settings.steps).tolist()
     gamma = churn(settings.s_churn, settings.steps)
     x = initial + levels[0] * draw_noise(initial, generators)

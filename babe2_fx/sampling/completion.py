@@ -1,0 +1,102 @@
+"""What a recording does not decide: music under its noise, and what lies above its band limit."""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from ..spectra import resample_spectrum, smooth_octave
+from ..spectra.medium import WINDOW_POWER
+
+SPOT = 5, 9  # bands and frames of the constant-Q transform over which levels are measured
+SPREAD = 1.6  # by how much the noise of such spots may be above its mean
+NOISY = 0.05  # noise counts from 13 dB below the level that music has in its band
+FADE_S = 0.01
+
+
+class Completion:
+    """Puts estimates together of what the recording says, and of the prior's own where that is nothing.
+
+    Two things are not the recording's to say. The first are spots in which it holds no more than its noise, in bands
+    whose noise is no longer small beside the music that is expected there: they are left to the denoiser.
+
+    The other is what lies above the band limit. A denoiser that was trained for long knows from the lows where highs
+    belong. A small one looks at each band for itself: out of noise alone it makes noise, steady and without attacks.
+    What it does well is to tell music from noise within a band. So while the noise of the sampler still covers a band
+    above the limit, its estimate there is the octave below with all frequencies doubled, which puts partials and
+    attacks in their places, at the level that the reference has between the two. Once the noise has fallen below the
+    level of music in that band, the denoiser's estimate counts.
+
+    Args:
+        prior: whose constant-Q transform and `level` are used.
+        reference: power spectrum of clean music in the prior's domain, as of a signal of unit variance, (bins,).
+        noise: variance of the recording's noise at the filters' bins, as it is in the observation, (2049,).
+        extends: whether highs are begun from the octave below.
+    """
+
+    def __init__(self, prior, reference: Tensor, noise: Tensor, extends: bool = True):
+        self._prior, self._noise, self._extends = prior, noise.double().cpu(), extends
+        power = smooth_octave(reference.double().cpu()) / WINDOW_POWER * prior.level ** 2
+        self._music = resample_spectrum(power, len(self._noise))  # against white noise of unit variance
+
+    def heard(self, observation: Tensor) -> list[Tensor]:
+        """How far each spot of an observation (batch, samples) is music: 0 to 1, in the form of its octaves."""
+        cqt, result = self._prior.network.transform(observation.shape[-1]), []
+        for i, octave in enumerate(cqt(self._faded(observation))):
+            power = octave.abs().square()[:, None]
+            power = F.avg_pool2d(power, SPOT, 1, (SPOT[0] // 2, SPOT[1] // 2), count_include_pad=False)[:, 0]
+            noise = (self._at(self._noise, cqt, i).to(power) * cqt.white(i) ** 2)[:, None]
+            above = (power - SPREAD * noise).clamp(min=0)
+            result.append(above / (above + noise + 1e-20))
+        return result
+
+    def __call__(self, denoised: Tensor, corrected: Tensor, operator, heard: list[Tensor], sigma: float) -> Tensor:
+        """The estimate, (batch, samples).
+
+        Args:
+            denoised: the denoiser's own estimate, (batch, samples).
+            corrected: the same as the observation has corrected it.
+            operator: which says where the observation decides. Below the highest frequency of those none is extended.
+            heard: of the observation.
+            sigma: the sampler's noise level.
+        """
+        cqt = self._prior.network.transform(denoised.shape[-1])
+        own, octaves = cqt(denoised), cqt(corrected)
+        lower = cqt(self._faded(corrected)) if self._extends else octaves
+        decided = operator.known(NOISY * self._music).double().cpu()
+        within = decided.flip(0).cummax(0).values.flip(0)  # the band limit
+
+        def at_bands(curve: Tensor, octave: int) -> Tensor:
+            return self._at(curve, cqt, octave).to(denoised)[:, None]
+        for i, unheard in enumerate(1 - spots for spots in heard):
+            octaves[i] = octaves[i] + (own[i] - octaves[i]) * (1 - at_bands(decided, i)) * unheard
+            beyond = (1 - at_bands(within, i)) * unheard
+            if i and self._extends and beyond.any():
+                music, below = at_bands(self._music, i), at_bands(self._music, i - 1)
+                # A partial's power stays when its octave is twice as wide.
+                higher = _transposed(lower[i - 1]) * (2 * music / below).sqrt()
+                octaves[i] = octaves[i] + (higher - octaves[i]) * beyond * sigma ** 2 / (sigma ** 2 + music)
+                lower[i] = lower[i] + (higher - lower[i]) * beyond
+        return cqt.inverse(octaves)
+
+    def _faded(self, x: Tensor) -> Tensor:
+        """x (batch, samples) with faded ends. The transform joins them, and a click there would be transposed."""
+        count = min(int(FADE_S * self._prior.sample_rate), x.shape[-1] // 2)
+        rise = torch.hann_window(2 * count, device=x.device)[:count]
+        return x * torch.cat([rise, rise.new_ones(x.shape[-1] - 2 * count), rise.flip(0)])
+
+    def _at(self, curve: Tensor, cqt, octave: int) -> Tensor:
+        """A curve at the filters' bins, (2049,), at an octave's bands, interpolated."""
+        place = (cqt.centre_hz[octave] / (self._prior.sample_rate / 2) * (len(curve) - 1)).clamp(max=len(curve) - 1)
+        below = place.long().clamp(max=len(curve) - 2)
+        return torch.lerp(curve[below], curve[below + 1], place - below)
+
+
+def _transposed(octave: Tensor) -> Tensor:
+    """An octave (batch, bands, frames) as the next one (batch, bands, 2 frames): phases doubled, magnitudes kept."""
+    frames = octave.shape[-1]
+    spectrum = torch.fft.fft(octave)
+    room = spectrum.new_zeros(*spectrum.shape[:-1], frames)
+    between = torch.fft.ifft(torch.cat([spectrum[..., :frames // 2], room, spectrum[..., frames // 2:]], dim=-1))
+    return between.square() / (between.abs() + 1e-20)  # half as large for twice as many frames, as the transform has it

@@ -1,0 +1,139 @@
+"""What is made of noisy spots and of highs that a recording does not hold; the real prior where its ear is needed."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+import torch
+from scipy.signal import stft
+
+from babe2_fx import GenerativeEQ
+from babe2_fx.operators import FixedFilter, WithOverlap
+from babe2_fx.presets import load_preset
+from babe2_fx.priors import load_prior
+from babe2_fx.restoration import Restorer
+from babe2_fx.sampling import Completion
+from babe2_fx.sampling.completion import _transposed
+from babe2_fx.spectra import FILTER_BINS, filter_frequencies
+
+RATE, LENGTH, EXAMPLES = 22050, 65536, Path(__file__).parents[3] / "examples"
+
+
+@pytest.fixture(scope="module")
+def prior():
+    return load_prior("piano")
+
+
+@pytest.fixture(scope="module")
+def cqt(prior):
+    return prior.network.transform(LENGTH)
+
+
+def tone(hz, level=0.1):
+    return level * torch.sin(2 * torch.pi * hz * torch.arange(LENGTH) / RATE)[None]
+
+
+def levels(x):
+    """Amplitudes of the tones in x, (bins,), and their frequencies."""
+    window = torch.hann_window(LENGTH)
+    return torch.fft.rfft(x[0] * window).abs() * 4 / LENGTH, torch.fft.rfftfreq(LENGTH, 1 / RATE)
+
+
+@pytest.mark.parametrize("hz", [300.0, 1111.0, 2500.0])
+def test_a_transposed_tone_is_an_octave_higher_and_as_loud(cqt, hz):
+    octaves = cqt(tone(hz))
+    higher = [torch.zeros_like(octaves[0])] + [_transposed(octave) for octave in octaves[:-1]]
+    level, at_hz = levels(cqt.inverse(higher))
+    assert float(at_hz[level.argmax()]) == pytest.approx(2 * hz, rel=0.006)  # its bands are a little wider than octaves
+    near = (at_hz / (2 * hz)).log2().abs() < 0.03
+    assert 0.06 < float(level[near].square().sum().sqrt()) < 0.14
+    assert float(level[~near].max()) < 0.1 * float(level.max())
+
+
+def test_a_transposed_attack_stays_where_it_is(cqt):
+    burst = torch.zeros(1, LENGTH)
+    burst[:, 30000:31000] = tone(2000.0)[:, :1000] * torch.hann_window(1000)
+    octaves = cqt(burst)
+    higher = [torch.zeros_like(octaves[0])] + [_transposed(octave) for octave in octaves[:-1]]
+    power = cqt.inverse(higher)[0].square()
+    assert float(power[29000:32000].sum() / power.sum()) > 0.95
+
+
+def test_noise_is_not_heard_and_tones_in_it_are(prior, cqt):
+    noise = 0.01 * torch.randn(1, LENGTH, generator=torch.Generator().manual_seed(0))
+    completion = Completion(prior, torch.ones(1025), torch.full((FILTER_BINS,), 1e-4))
+    alone, both = completion.heard(noise), completion.heard(noise + tone(1200.0, 0.02))
+    hz = torch.stack([*cqt.centre_hz])
+    at_tone = [(hz[i] / 1200.0).log2().abs() < 0.01 for i in range(len(hz))]
+    assert all(float(spots.mean()) < 0.15 for spots in alone)
+    assert float(torch.cat([spots[0, near].flatten() for spots, near in zip(both, at_tone)]).mean()) > 0.8
+    assert [spots.shape for spots in both] == [octave.shape for octave in cqt(noise)]
+
+
+def test_what_the_recording_decides_stays(prior, cqt):
+    x, other = (cqt.band_limit(tone(hz)) for hz in (700.0, 1900.0))
+    completion = Completion(prior, torch.ones(1025), torch.full((FILTER_BINS,), 1e-12))
+    known = FixedFilter(torch.ones(FILTER_BINS), 1e-12)
+    assert torch.allclose(completion(other, x, known, completion.heard(x), 0.1), x, atol=1e-5)
+
+
+def test_highs_come_from_below_while_noise_covers_them_and_from_the_denoiser_then(prior, cqt):
+    lows, made = cqt.band_limit(tone(2000.0, 0.05)), cqt.band_limit(tone(7000.0, 0.01))
+    limited = FixedFilter((filter_frequencies(RATE) < 3000).float(), 1e-9)
+    completion = Completion(prior, torch.ones(1025), torch.full((FILTER_BINS,), 1e-9))
+    alone = Completion(prior, torch.ones(1025), torch.full((FILTER_BINS,), 1e-9), extends=False)
+
+    def at(x, hz):
+        level, at_hz = levels(x)
+        return float(level[(at_hz / hz).log2().abs() < 0.03].square().sum().sqrt())
+    heard = completion.heard(lows)
+    covered, bare = (completion(lows + made, lows + made, limited, heard, sigma) for sigma in (10.0, 1e-5))
+    assert at(covered, 4000) > 0.02 and at(covered, 7000) < 0.002 and at(covered, 2000) == pytest.approx(
+        at(lows, 2000), rel=0.05)
+    assert at(bare, 4000) < 0.001 and at(bare, 7000) == pytest.approx(at(made, 7000), rel=0.05)
+    assert at(alone(lows + made, lows + made, limited, heard, 10.0), 4000) < 0.001
+
+
+def test_a_filter_knows_what_it_lets_through():
+    response = torch.tensor([1.0, 0.1, 0.0]).repeat_interleave(683)
+    known = FixedFilter(response, 1e-4).known(0.01)
+    assert torch.allclose(known[[0, 700, 2000]], torch.tensor([0.990, 0.5, 0.0]), atol=1e-3)
+    inner = FixedFilter(response, 1e-4)
+    assert torch.equal(WithOverlap(inner, 10).known(0.01), known)
+
+
+def test_what_is_restored_already_stays_in_the_overlap():
+    inner, x, observed = FixedFilter(torch.ones(FILTER_BINS)), torch.zeros(1, 100), torch.ones(1, 100)
+    assert float(WithOverlap(inner, 30).settle(x, observed).sum()) == 30
+    assert inner.settle(x, observed) is x
+
+
+@pytest.fixture(scope="module")
+def example():
+    """The bundled recording and its clean original, four seconds out of the middle, and what draft makes of it."""
+    both = [soundfile.read(EXAMPLES / f"piano_78{name}.flac", dtype="float32") for name in ("", "_clean")]
+    rate = both[0][1]
+    degraded, clean = (audio[2 * rate:6 * rate] for audio, _ in both)
+    plain = Restorer(load_prior("piano"), load_preset("piano").settings("draft").replace(extension="none"))
+    restored = GenerativeEQ("piano", quality="draft")(degraded, rate)
+    return rate, clean, restored, plain.restore(degraded[None], rate).audio[0]
+
+
+def band_levels_db(audio, rate, low_hz, high_hz):
+    hz, _, spectrum = stft(audio, rate, nperseg=1024)
+    return 10 * np.log10((abs(spectrum[(hz >= low_hz) & (hz < high_hz)]) ** 2).sum(axis=0) + 1e-12)
+
+
+def test_highs_above_the_band_limit_follow_the_music(example):
+    rate, *signals = example
+    clean, restored, plain = (band_levels_db(x, rate, 4400, 8000) for x in signals)
+    assert np.corrcoef(clean, restored)[0, 1] > 0.4 and np.corrcoef(clean, plain)[0, 1] < 0.15
+
+
+def test_a_recording_that_is_cut_out_of_music_gets_no_click_at_its_ends(example):
+    rate, clean, restored, _ = example
+    for end in (slice(0, rate // 50), slice(-rate // 50, None)):
+        assert abs(restored[end]).max() < 1.5 * abs(clean[end]).max()
+    highs = band_levels_db(restored, rate, 6000, 9500)
+    assert max(highs[:2].max(), highs[-2:].max()) < highs.max() + 3
