@@ -158,13 +158,14 @@ def preset_text(title: str, description: str, prior: str, sigma_data: float) -> 
     def level(value: float) -> str:
         return f"{value * sigma_data / 0.063:.3g}"
 
-    fast = ('recording_noise = "measured"\nltas_margin = 0.5\nguidance = "direct"\nfilter_fit = "global"\n'
+    fast = ('recording_noise = "measured"\nextension = "octave"\nltas_margin = 0.5\nguidance = "direct"\n'
+            'filter_fit = "global"\n'
             f"observation_noise_db = -45.0\nsigma_start = {level(0.2)}\nsigma_min = {level(1e-3)}\n"
             "rho = 7.0\n")
     return (f"title = {_quoted(title)}\ndescription = {_quoted(description)}\nprior = {_quoted(prior)}\n\n"
             f"[paper]\nsigma_start = {level(0.5)}\nsigma_min = {level(4e-5)}\n"
             f"noise_regularization = {level(0.25)}\n\n"
-            f"[standard]\n{fast}steps = 14\ns_churn = 7.0\n\n"
+            f"[standard]\n{fast}steps = 8\norder = 1\ns_churn = 0.0\n\n"
             f"[draft]\n{fast}steps = 5\norder = 1\ns_churn = 0.0\n")
 
 
