@@ -12,6 +12,7 @@ from ..spectra.medium import WINDOW_POWER
 SPOT = 5, 9  # bands and frames of the constant-Q transform over which levels are measured
 SPREAD = 1.6  # by how much the noise of such spots may be above its mean
 NOISY = 0.05  # noise counts from 13 dB below the level that music has in its band
+LOWEST_HZ = 1000.0  # that a band limit can be at
 FADE_S = 0.01
 
 
@@ -38,7 +39,8 @@ class Completion:
     def __init__(self, prior, reference: Tensor, noise: Tensor, extends: bool = True):
         self._prior, self._noise, self._extends = prior, noise.double().cpu(), extends
         power = smooth_octave(reference.double().cpu()) / WINDOW_POWER * prior.level ** 2
-        self._music = resample_spectrum(power, len(self._noise))  # against white noise of unit variance
+        # Against white noise of unit variance. A target may have nothing at all in places.
+        self._music = resample_spectrum(power.clamp(min=1e-12 * float(power.max())), len(self._noise))
 
     def heard(self, observation: Tensor) -> list[Tensor]:
         """How far each spot of an observation (batch, samples) is music: 0 to 1, in the form of its octaves."""
@@ -71,7 +73,8 @@ class Completion:
             return self._at(curve, cqt, octave).to(denoised)[:, None]
         for i, unheard in enumerate(1 - spots for spots in heard):
             octaves[i] = octaves[i] + (own[i] - octaves[i]) * (1 - at_bands(decided, i)) * unheard
-            beyond = (1 - at_bands(within, i)) * unheard
+            high = (cqt.centre_hz[i] >= LOWEST_HZ).to(denoised)[:, None]
+            beyond = high * (1 - at_bands(within, i)) * unheard
             if i and self._extends and beyond.any():
                 music, below = at_bands(self._music, i), at_bands(self._music, i - 1)
                 # A partial's power stays when its octave is twice as wide.

@@ -95,6 +95,15 @@ def test_highs_come_from_below_while_noise_covers_them_and_from_the_denoiser_the
     assert at(alone(lows + made, lows + made, limited, heard, 10.0), 4000) < 0.001
 
 
+def test_a_reference_without_highs_and_a_recording_of_nothing_give_nothing_wrong(prior, cqt):
+    reference, x = torch.ones(1025), cqt.band_limit(tone(300.0))
+    reference[200:] = 0
+    unheard = FixedFilter(torch.ones(FILTER_BINS), 1e6)
+    completion = Completion(prior, reference, torch.full((FILTER_BINS,), 1e6))
+    made = completion(x, x, unheard, completion.heard(x), 10.0)
+    assert torch.allclose(made, x, atol=1e-4)  # below 1 kHz nothing is extended, above there is to be nothing
+
+
 def test_a_filter_knows_what_it_lets_through():
     response = torch.tensor([1.0, 0.1, 0.0]).repeat_interleave(683)
     known = FixedFilter(response, 1e-4).known(0.01)
