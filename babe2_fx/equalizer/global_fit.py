@@ -106,7 +106,7 @@ class GlobalFit:
         # Magnitudes that do not follow each other: what is left there is leakage, an upper bound of the response.
         # Only where the level is low as well, for elsewhere it is the estimate that is not yet like the recording.
         unlike = sxy ** 2 < LEAK_COHERENCE * sxx * syy
-        self.leaked = unlike & (level_db < level_db.max() - LEAK_DB)
+        self.leaked = unlike & (level_db < self._loudest(level_db) - LEAK_DB)
         noise = noise * noise_level ** 2
         trust = sxx / (sxx + noise) if noise_level else np.ones_like(sxx)
         weight = trust
@@ -126,8 +126,12 @@ class GlobalFit:
         self.leaked |= self.unheard
         self._solve(level_db, weight)
 
+    def _loudest(self, level_db: np.ndarray) -> float:
+        """The highest level (bands,) of music; where none is heard, hiss may be louder against what is expected."""
+        return float(level_db[~self.unheard].max() if not self.unheard.all() else level_db.max())
+
     def _solve(self, level_db: np.ndarray, weight: np.ndarray) -> None:
-        heard = np.where(self.leaked | (level_db < level_db.max() - FLOOR_DB), 0.0, weight)
+        heard = np.where(self.leaked | (level_db < self._loudest(level_db) - FLOOR_DB), 0.0, weight)
         starts = self._best_of_grid(level_db, heard, weight)
         if self.parameters is not None:
             starts = np.concatenate([starts, self.parameters[None]])
@@ -157,7 +161,7 @@ class GlobalFit:
 
     def _counting(self, curves: np.ndarray, level_db: np.ndarray, weight: np.ndarray) -> np.ndarray:
         """Weights without the bands at the floor, where noise and leakage hide how far the response really falls."""
-        hidden = (self.leaked | (level_db < level_db.max() - FLOOR_DB)) & (curves < level_db)
+        hidden = (self.leaked | (level_db < self._loudest(level_db) - FLOOR_DB)) & (curves < level_db)
         return np.where(hidden, 0.0, weight)
 
     def _costs(self, parameters: np.ndarray, level_db: np.ndarray, weight: np.ndarray) -> np.ndarray:

@@ -11,30 +11,37 @@ from ..spectra.medium import WINDOW_POWER
 
 SPOT = 5, 9  # bands and frames of the constant-Q transform over which levels are measured
 SPREAD = 1.6  # by how much the noise of such spots may be above its mean
-NOISY = 0.05  # noise counts from 13 dB below the level that music has in its band
+QUIET = 0.05  # share of a band's usual power that music may have in spots where none is heard
 LOWEST_HZ = 1000.0  # that a band limit can be at
 FADE_S = 0.01
 
 
 class Completion:
-    """Puts estimates together of what the recording says, and of the prior's own where that is nothing.
+    """Puts estimates together of what the recording says and of the prior's own, spot by spot of time and frequency.
 
-    Two things are not the recording's to say. The first are spots in which it holds no more than its noise, in bands
-    whose noise is no longer small beside the music that is expected there: they are left to the denoiser.
+    A tone may stand far out of noise that is louder than all music in its band, between two notes there is nothing but
+    that noise. So how much the recording is followed depends on the music in a spot, which its level tells. Where
+    that is none, up to what is usual in the band, the denoiser's estimate stays.
 
-    The other is what lies above the band limit. A denoiser that was trained for long knows from the lows where highs
-    belong. A small one looks at each band for itself: out of noise alone it makes noise, steady and without attacks.
-    What it does well is to tell music from noise within a band. So while the noise of the sampler still covers a band
-    above the limit, its estimate there is the octave below with all frequencies doubled, which puts partials and
-    attacks in their places, at the level that the reference has between the two. Once the noise has fallen below the
-    level of music in that band, the denoiser's estimate counts.
+    What lies above the band limit is not the recording's to say at all. A denoiser that was trained for long knows
+    from the lows where highs belong. A small one looks at each band for itself: out of noise alone it makes noise,
+    steady and without attacks. What it does well is to tell music from noise within a band. So while the noise of the
+    sampler still covers a band above the limit, its estimate there is the octave below with all frequencies doubled,
+    which puts partials and attacks in their places, at the level that the reference has between the two. Once the
+    noise has fallen below the level of music in that band, the denoiser's estimate counts.
 
     Args:
         prior: whose constant-Q transform and `level` are used.
         reference: power spectrum of clean music in the prior's domain, as of a signal of unit variance, (bins,).
         noise: variance of the recording's noise at the filters' bins, as it is in the observation, (2049,).
         extends: whether highs are begun from the octave below.
+
+    Attributes:
+        variance: of the clean signal's uncertainty for the operator's inverse, before spots are looked at: so large that
+            nothing is damped but frequencies that no music is heard at.
     """
+
+    variance = 1.0
 
     def __init__(self, prior, reference: Tensor, noise: Tensor, extends: bool = True):
         self._prior, self._noise, self._extends = prior, noise.double().cpu(), extends
@@ -65,14 +72,20 @@ class Completion:
         """
         cqt = self._prior.network.transform(denoised.shape[-1])
         own, octaves = cqt(denoised), cqt(corrected)
-        lower = cqt(self._faded(corrected)) if self._extends else octaves
-        decided = operator.known(NOISY * self._music).double().cpu()
+        lifted = self.variance * (1 / operator.known(self.variance).double().cpu().clamp(min=1e-12) - 1)
+        lower = cqt(self._faded(corrected)) if self._extends else list(octaves)
+        decided = operator.known(QUIET * self._music).double().cpu()
         within = decided.flip(0).cummax(0).values.flip(0)  # the band limit
 
         def at_bands(curve: Tensor, octave: int) -> Tensor:
             return self._at(curve, cqt, octave).to(denoised)[:, None]
         for i, unheard in enumerate(1 - spots for spots in heard):
-            octaves[i] = octaves[i] + (own[i] - octaves[i]) * (1 - at_bands(decided, i)) * unheard
+            noise = at_bands(lifted, i)
+            music = noise * (1 - unheard) / unheard.clamp(min=1e-6) + QUIET * at_bands(self._music, i)
+            uncertain = sigma ** 2 * music / (sigma ** 2 + music)
+            follows = uncertain / (uncertain + noise)
+            octaves[i] = own[i] + (octaves[i] - own[i]) * follows
+            lower[i] = lower[i] * follows
             high = (cqt.centre_hz[i] >= LOWEST_HZ).to(denoised)[:, None]
             beyond = high * (1 - at_bands(within, i)) * unheard
             if i and self._extends and beyond.any():

@@ -57,11 +57,13 @@ def _direct_score(prior, operator, observation: Tensor, x: Tensor, sigma: float,
     As ΠGDM (Song et al. 2023) but without the network's Jacobian: given the estimate's own uncertainty, that of
     Gaussian data of variance sigma_data² seen at this noise level, and the observation's noise, the operator's
     regularised inverse is the exact posterior mean. Late in the run the estimate is trusted over what then counts as
-    noise in the recording.
+    noise in the recording. A completion does the same for each spot of time and frequency, by the music in it.
     """
     denoised = estimate = prior.band_limit(prior.denoise(x, torch.tensor(sigma)))
     operator.fit(estimate, observation, sigma)
     uncertainty = sigma ** 2 * prior.sigma_data ** 2 / (sigma ** 2 + prior.sigma_data ** 2)
+    if completion:
+        uncertainty = completion.variance
     estimate = estimate + operator.invert(observation - operator.apply(estimate), uncertainty)
     estimate = prior.band_limit(estimate)
     if completion:

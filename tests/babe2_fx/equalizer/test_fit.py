@@ -139,6 +139,19 @@ def test_global_fit_recovers_a_known_response(hz, slopes):
     assert np.sqrt(np.mean((expected - found)[heard] ** 2)) < 1.0
 
 
+def test_hiss_that_is_louder_than_music_would_be_does_not_hide_the_music_from_the_global_fit():
+    """Where nothing is heard, what is expected is only the most that the response can be: it may be 40 dB up."""
+    clean, true = music_like(), BreakpointEQ((150.0, 300.0, 700.0, 1500.0, 2300.0), (6.0, 0.0, -6.0, 3.0), 22050.0)
+    heard = HZ < 2400
+    fit = GlobalFit(22050, 86, np.where(heard, true.response_db(np.maximum(HZ, 1)), 40.0), heard)
+    for _ in range(3):
+        fit.step(FilterStatistics.from_signals(clean, apply_response(clean, true.response(HZ)),
+                                               fit.window), 1e-3)
+    at = np.geomspace(120, 2200, 40)
+    error_db = fit.equalizer.response_db(at) - true.response_db(at)
+    assert np.sqrt(np.mean((error_db - error_db.mean()) ** 2)) < 3
+
+
 @pytest.mark.parametrize("hz,slopes", RESPONSES[:1])
 def test_filter_fit_approaches_a_known_response(hz, slopes):
     true = BreakpointEQ(hz, slopes, 22050)

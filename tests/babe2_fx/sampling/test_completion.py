@@ -147,3 +147,19 @@ def test_a_recording_that_is_cut_out_of_music_gets_no_click_at_its_ends(example)
         assert abs(restored[end]).max() < 1.5 * abs(clean[end]).max()
     highs = band_levels_db(restored, rate, 6000, 9500)
     assert max(highs[:2].max(), highs[-2:].max()) < highs.max() + 3
+
+
+def test_notes_that_stand_out_of_heavy_noise_are_kept(shared):
+    """A worn disc of 1917: its noise is as loud as the music of the octaves above 1 kHz, but not as its notes."""
+    audio, rate = soundfile.read(shared / "audio" / "march_1917_78rpm.flac", dtype="float32")
+    audio = audio.mean(axis=1)[:4 * rate]
+    effect = GenerativeEQ("piano", quality="draft")
+    restored = effect(audio, rate)
+    hz, _, before = stft(audio, rate, nperseg=8192)
+    after = stft(restored, rate, nperseg=8192)[2]
+    notes = (hz > 1200) & (hz < 2300)
+    before, after = (abs(spectrum[notes]) for spectrum in (before, after))
+    loud = before > 8 * np.median(before)
+    assert 50 < loud.sum() < 0.1 * loud.size
+    gain_db = 20 * np.log10(after / before)
+    assert abs(np.median(gain_db[loud])) < 9 and np.median(gain_db[loud]) > np.median(gain_db[~loud]) + 3
