@@ -37,8 +37,8 @@ class Completion:
         extends: whether highs are begun from the octave below.
 
     Attributes:
-        variance: of the clean signal's uncertainty for the operator's inverse, before spots are looked at: so large that
-            nothing is damped but frequencies that no music is heard at.
+        variance: of the clean signal's uncertainty for the operator's inverse, before spots are looked at: so large
+            that nothing is damped but frequencies that no music is heard at.
     """
 
     variance = 1.0

@@ -161,5 +161,5 @@ def test_notes_that_stand_out_of_heavy_noise_are_kept(shared):
     before, after = (abs(spectrum[notes]) for spectrum in (before, after))
     loud = before > 8 * np.median(before)
     assert 50 < loud.sum() < 0.1 * loud.size
-    gain_db = 20 * np.log10(after / before)
-    assert abs(np.median(gain_db[loud])) < 9 and np.median(gain_db[loud]) > np.median(gain_db[~loud]) + 3
+    assert abs(np.median(20 * np.log10(after[loud] / before[loud]))) < 9
+    assert np.corrcoef(np.log(before.ravel()), np.log(after.ravel()))[0, 1] > 0.8
