@@ -15,6 +15,7 @@ import torchaudio.functional as AF
 from torch import Tensor
 
 from .arrays import PIECE, all_finite, pieces, rest, room, room_like
+from .blocks import END_S, Blocks, fade_ends
 from .equalizer import BreakpointEQ, FilterFit, GlobalFit
 from .operators import BlindEqualizer, FixedFilter, WithOverlap
 from .priors import Prior, PriorError
@@ -38,7 +39,6 @@ DUAL_MONO_DB = -10.0  # side below mid: two channels of one groove
 UNHEARD = 1e6  # variance of the noise where no music is heard: nothing is taken from there
 LOW_HZ = 1000.0  # what may be missing below is a matter of the music played
 OTHER_SPREAD_DB = 4.0  # by which recordings differ that were made with other instruments than the prior's
-END_S = 0.02  # of a recording and of a block: a transient there is of the cut
 BATCH = 4  # blocks sampled at once in time-invariant processing; bounds memory
 MAX_EQ_HZ_POINTS = 400
 KERNEL_WIDTH, ROLLOFF = 64, 0.97  # of the resampler: zero crossings to each side, and the share of Nyquist it keeps
@@ -224,7 +224,7 @@ class Restorer:
         restored = restored.div_(gain)
         if prior.emphasis:
             restored = prior.emphasis.undo(restored)
-        _fade_ends(restored, prior.sample_rate, END_S / 10)  # where hardly a window of the filters reaches
+        fade_ends(restored, prior.sample_rate, END_S / 10)  # where hardly a window of the filters reaches
         for part, taken in ends:
             restored[:, part] += taken
         restored = resample(restored, prior.sample_rate, sample_rate)[..., :audio.shape[-1]]
@@ -245,7 +245,7 @@ class Restorer:
         resampled = resample(signal, sample_rate, self.prior.sample_rate)
         offset, working = resampled.mean(dim=-1, keepdim=True), room_like(resampled)
         torch.sub(resampled, offset, out=working)
-        ends = _fade_ends(working, self.prior.sample_rate)
+        ends = fade_ends(working, self.prior.sample_rate)
         return (self.prior.emphasis.apply(working) if self.prior.emphasis else working), ends
 
     def _reference_ltas(self) -> Tensor:
@@ -311,7 +311,7 @@ class Restorer:
 
         run_name: of this run in the journal.
         """
-        cut = _Blocks(observation.shape[-1], self.prior.block_length, self.settings.overlap)
+        cut = Blocks(observation.shape[-1], self.prior.block_length, self.settings.overlap)
         if self.settings.blocks == "time-invariant" and medium.fitter is not None and cut.count > 1:
             return (yield from self._time_invariant(observation, initial, medium, cut, run_name))
         return (yield from self._autoregressive(observation, initial, medium, cut, run_name))
@@ -391,7 +391,7 @@ class Restorer:
 
     def _below(self, recording: Tensor) -> Tensor:
         """What lies below the prior's lowest octave, (channels, samples), as it is: LTAS-EQ would lift rumble."""
-        cut = _Blocks(recording.shape[-1], self.prior.block_length, self.settings.overlap)
+        cut = Blocks(recording.shape[-1], self.prior.block_length, self.settings.overlap)
         whole = cut.room(len(recording))
         for index in range(cut.count):
             block = cut.take(recording, index)
@@ -434,47 +434,6 @@ class _Modelled:
         if self.fitter is None:
             return FixedFilter(torch.ones_like(filter_frequencies(sample_rate)), self.noise)
         return BlindEqualizer(self.fitter, sample_rate, self.noise)
-
-
-class _Blocks:
-    """How a recording is cut: blocks of one length, each overlapping the one before; the last is zero-padded."""
-
-    def __init__(self, samples: int, block_length: int, overlap: float):
-        self.length, self.overlap = block_length, int(block_length * overlap)
-        # A recording that fits into half a block, or a quarter, is sampled in one of that size.
-        while samples <= self.length // 2 and self.length % 4 == 0 and self.length // 2 > 32768:
-            self.length //= 2
-        self.hop = self.length - self.overlap
-        self.count = max(1, -(-(samples - self.overlap) // self.hop))
-
-    def take(self, x: Tensor, index: int) -> Tensor:
-        piece = x[..., index * self.hop:index * self.hop + self.length]
-        return torch.nn.functional.pad(piece, (0, self.length - piece.shape[-1]))
-
-    def room(self, rows: int) -> Tensor:
-        """For all blocks together, (rows, samples); there may be more samples than in the recording."""
-        return torch.from_numpy(room(rows, self.count * self.hop + self.overlap))
-
-    def join(self, done: Tensor, block: Tensor, index: int) -> None:
-        """Puts a block where it belongs, after the one before, cross-fading over the overlap with a Hann slope."""
-        start = index * self.hop
-        if index and self.overlap:
-            rise, seam = torch.hann_window(2 * self.overlap)[:self.overlap], done[:, start:start + self.overlap]
-            block = torch.cat([seam * (1 - rise) + block[:, :self.overlap] * rise, block[:, self.overlap:]], dim=-1)
-        done[:, start:start + self.length] = block
-        if index % 64 == 63:
-            rest(done)
-
-
-def _fade_ends(x: Tensor, sample_rate: float, duration_s: float = END_S) -> list[tuple[slice, Tensor]]:
-    """Fades both ends of x (channels, samples) in place; what was taken away, with its place."""
-    count = min(int(duration_s * sample_rate), x.shape[-1] // 2)
-    rise = torch.hann_window(2 * count)[:count]
-    taken = []
-    for part, window in (slice(0, count), rise), (slice(x.shape[-1] - count, x.shape[-1]), rise.flip(0)):
-        taken.append((part, x[:, part] * (1 - window)))
-        x[:, part] *= window
-    return taken
 
 
 def _seed(seed: int, block: int, row: int) -> int:
