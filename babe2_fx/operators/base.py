@@ -18,8 +18,11 @@ class Operator(Protocol):
         there is nothing to fit.
         """
 
-    def known(self, variance: float) -> Tensor:
-        """How far the observation decides the inverse, by frequency: from 0, not at all, to 1, alone; (2049,)."""
+    def known(self, variance: Tensor | float) -> Tensor:
+        """How far the observation decides the inverse, by frequency: from 0, not at all, to 1, alone; (2049,).
+
+        variance: as of `invert`, or (2049,).
+        """
 
     def settle(self, estimate: Tensor, observation: Tensor) -> Tensor:
         """An estimate with what of it is beyond doubt put right, both (batch, samples)."""

@@ -22,7 +22,7 @@ class _Filter:
     def apply(self, x: Tensor) -> Tensor:
         return apply_response(x, self.response)
 
-    def known(self, variance: float) -> Tensor:
+    def known(self, variance: Tensor | float) -> Tensor:
         power = self.response ** 2
         return power / (power + self.noise / variance + 1e-12)
 

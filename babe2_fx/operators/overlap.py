@@ -23,7 +23,7 @@ class WithOverlap:
         observed = self.inner.apply(x)
         return observed.slice_scatter(x[..., :self.overlap], dim=-1, end=self.overlap)
 
-    def known(self, variance: float) -> Tensor:
+    def known(self, variance: Tensor | float) -> Tensor:
         return self.inner.known(variance)  # of what is not restored yet
 
     def settle(self, estimate: Tensor, observation: Tensor) -> Tensor:
