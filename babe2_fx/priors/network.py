@@ -16,10 +16,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from .convolution import Plain, Tiled, adjoint, room_for
 from .cqt import OctaveCQT
 
 GROUPS = 8
 PLACES = 6  # channels that tell a companded network where in the spectrum a band lies
+PIECE = 2 ** 19  # numbers
 # A half-band low-pass (cubic interpolation, EDM's resampling kernel); used for halving and doubling frames.
 CUBIC = (-0.01171875, -0.03515625, 0.11328125, 0.43359375, 0.43359375, 0.11328125, -0.03515625, -0.01171875)
 
@@ -96,9 +98,25 @@ class Conv(nn.Module):
         return F.conv2d(x, self.weight.to(x.dtype), padding=self.padding, dilation=self.dilation)
 
 
+def _pieces(*planes: Tensor):
+    """Matching pieces of planes along frequency, so small that they stay near the processor from pass to pass."""
+    numbers = planes[0].shape[0] * planes[0].shape[1] * planes[0].shape[3]
+    # A GPU would rather have all at once.
+    rows = max(1, PIECE // numbers) if planes[0].device.type == "cpu" else planes[0].shape[2]
+    return zip(*(plane.split(rows, dim=2) for plane in planes))
+
+
 def _sums(x: Tensor) -> Tensor:
     """Sums over frequency and frames, float32: (batch, channels, frequency, frames) -> (batch, channels, 1, 1)."""
     return x.sum(dim=(2, 3), keepdim=True, dtype=torch.float32)
+
+
+def _active(x: Tensor, scale: Tensor, weight: Tensor, dilation: int) -> Plain | Tiled:
+    """Room for the convolution of gelu(x * scale), holding it."""
+    room = room_for(x, weight, dilation)
+    for piece, place in _pieces(x, room.plane):
+        torch.ops.aten.gelu_(torch.mul(piece, scale, out=place))
+    return room
 
 
 class _GatedLayer(torch.autograd.Function):
@@ -108,11 +126,11 @@ class _GatedLayer(torch.autograd.Function):
     """
 
     @staticmethod
-    def forward(ctx, x: Tensor, scale: Tensor, opening: Tensor, weight: Tensor, padding, dilation) -> Tensor:
-        update = F.conv2d(F.gelu(x * scale), weight, padding=padding, dilation=dilation)
+    def forward(ctx, x: Tensor, scale: Tensor, opening: Tensor, weight: Tensor, dilation: int) -> Tensor:
+        update = _active(x, scale, weight, dilation).convolved(weight)
         # What can be had again for a pass over the plane is not kept, nor what only the training of gates needs.
         ctx.save_for_backward(x, scale, opening, weight, update if ctx.needs_input_grad[2] else None)
-        ctx.padding, ctx.dilation = padding, dilation
+        ctx.dilation = dilation
         return torch.addcmul(x, update, opening)
 
     @staticmethod
@@ -120,16 +138,22 @@ class _GatedLayer(torch.autograd.Function):
     def backward(ctx, grad: Tensor):
         x, scale, opening, weight, update = ctx.saved_tensors
         grad = grad.contiguous(memory_format=torch.channels_last)
-        scaled, buffer = x * scale, grad * opening
-        grad_active, grad_weight, _ = torch.ops.aten.convolution_backward(
-            buffer, F.gelu(scaled), weight, None, (1, 1), ctx.padding, ctx.dilation, False, (0, 0), 1,
-            (True, ctx.needs_input_grad[3], False))
-        grad_opening = None
+        room = room_for(x, weight, ctx.dilation)
+        torch.mul(grad, opening, out=room.plane)
+        grad_active, grad_weight, grad_opening = room.convolved(adjoint(weight)), None, None
+        if ctx.needs_input_grad[3]:
+            active = _active(x, scale, weight, ctx.dilation).plane
+            padding = weight.shape[2] // 2 * ctx.dilation, weight.shape[3] // 2
+            grad_weight = torch.nn.grad.conv2d_weight(active, weight.shape, room.plane, padding=padding,
+                                                      dilation=(ctx.dilation, 1))
         if update is not None:
-            grad_opening = _sums(torch.mul(update, grad, out=buffer)).to(opening.dtype)
-        grad_scaled = torch.ops.aten.gelu_backward(grad_active, scaled)
-        grad_scale = _sums(torch.mul(grad_scaled, x, out=buffer)).to(scale.dtype)
-        return torch.addcmul(grad, grad_scaled, scale), grad_scale, grad_opening, grad_weight, None, None
+            grad_opening = _sums(update * grad).to(opening.dtype)
+        grad_x, grad_scale = torch.empty_like(x), 0
+        for into, piece, outer, inner in _pieces(grad_x, x, grad, grad_active):
+            inner = torch.ops.aten.gelu_backward(inner, piece * scale)
+            grad_scale = grad_scale + _sums(inner * piece)
+            torch.addcmul(outer, inner, scale, out=into)
+        return grad_x, grad_scale.to(scale.dtype), grad_opening, grad_weight, None
 
 
 class _ChannelSums(torch.autograd.Function):
@@ -138,8 +162,9 @@ class _ChannelSums(torch.autograd.Function):
     @staticmethod
     def forward(ctx, x: Tensor) -> tuple[Tensor, Tensor]:
         ctx.save_for_backward(x)
-        wide = x.float()
-        return _sums(wide)[:, :, 0, 0], _sums(wide.square())[:, :, 0, 0]
+        sums = [(_sums(piece), _sums(piece.float().square())) for piece, in _pieces(x)]
+        total, power = (torch.stack(parts).sum(0)[:, :, 0, 0] for parts in zip(*sums))
+        return total, power
 
     @staticmethod
     @torch.autograd.function.once_differentiable
@@ -193,7 +218,7 @@ class ResnetBlock(nn.Module):
             if conv.weight.shape[2:] == (1, 1):
                 x = torch.addcmul(x, conv(F.gelu(x * scale)), opening)
             else:
-                x = _GatedLayer.apply(x, scale, opening, conv.weight.to(x.dtype), conv.padding, conv.dilation)
+                x = _GatedLayer.apply(x, scale, opening, conv.weight.to(x.dtype), conv.dilation[0])
             half *= math.sqrt(0.5)
         return torch.add(self.res_conv(inputs), self.proj_out(x), alpha=half) * math.sqrt(0.5)
 

@@ -1,0 +1,128 @@
+"""Convolutions along dilated frequency and frames with fewer multiplications (Winograd 1980; Lavin and Gray 2016).
+
+A filter of r taps gives m outputs from m + r - 1 products instead of m r: the polynomials that stand for input and
+filter are multiplied by their values at m + r - 1 points. Here the points lie along frequency, where a filter has
+five taps; the three along frames are matrix products summed. What remains for the processor are large matrix
+products, a third as many operations as the plain convolution's.
+"""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from functools import lru_cache
+from itertools import product
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+TAPS = 5  # along frequency
+POINTS = [Fraction(p) for p in ("0", "1", "-1", "2", "-2", "1/2", "-1/2", "3/2", "-3/2", "2/3", "-2/3")]
+OUTPUTS = range(4, 9)  # of a tile; the rounding error grows with them, to 1e-5 at eight
+CHANNELS = 32  # from here on it pays: passing over the planes costs as much as is saved by fewer
+WORKING = 2 ** 18  # numbers a point that are worked on together: what stays near the processor
+
+
+@lru_cache
+def _matrices(outputs: int) -> tuple[Tensor, Tensor, Tensor]:
+    """A (outputs, points), G (points, 5) and B (points, points) of y = A ((G g) * (B d)), float64."""
+    points = POINTS[:outputs + TAPS - 2]
+
+    def expanded(roots: list[Fraction]) -> list[Fraction]:
+        result = [Fraction(1)]
+        for root in roots:
+            result = [up - root * here for up, here in zip([Fraction(0), *result], [*result, Fraction(0)])]
+        return result
+    others = [[q for q in points if q != p] for p in points]
+    at_root = [sum(c * p ** n for n, c in enumerate(expanded(rest))) for p, rest in zip(points, others)]
+    # The last point is infinity: the highest coefficient.
+    a = [[p ** i for p in points] + [Fraction(i == outputs - 1)] for i in range(outputs)]
+    g = [[p ** i / scale for i in range(TAPS)] for p, scale in zip(points, at_root)] + [[0] * (TAPS - 1) + [1]]
+    b = [[*expanded(rest), Fraction(0)] for rest in others] + [expanded(points)]
+    a, g, b = (torch.tensor([[float(v) for v in row] for row in m], dtype=torch.float64) for m in (a, g, b))
+    size = b.norm(dim=1, keepdim=True)  # all points alike in size
+    return a, g * size, b / size
+
+
+class Plain:
+    """Room for a plane that the library convolves.
+
+    Attributes:
+        plane: what is to be convolved, (batch, channels, frequency, frames), to be written to.
+    """
+
+    def __init__(self, like: Tensor, dilation: int):
+        self.plane, self._dilation = torch.empty_like(like), dilation
+
+    def convolved(self, weight: Tensor) -> Tensor:
+        """The plane convolved with a filter (to, from, 5, 3), zero-padded to the same size."""
+        height, width = weight.shape[2:]
+        return F.conv2d(self.plane, weight, padding=(self._dilation * (height // 2), width // 2),
+                        dilation=(self._dilation, 1))
+
+
+class Tiled:
+    """Room for a plane in tiles along frequency, padded.
+
+    Rows that are `dilation` apart make a tile. Between the frames of a row and those of the next one lies a column of
+    zeros, the padding of both.
+
+    Attributes:
+        plane: what is to be convolved, (batch, channels, frequency, frames), to be written to.
+    """
+
+    def __init__(self, like: Tensor, dilation: int):
+        batch, channels, bins, frames = like.shape
+        rows = -(-bins // dilation)
+        self._outputs = min(OUTPUTS, key=lambda m: -(-rows // m) * (m + TAPS - 1))  # the fewest products
+        self._tiles, self._dilation, self._width = -(-rows // self._outputs), dilation, frames + 1
+        self._held = like.new_empty(batch, (self._tiles * self._outputs + TAPS - 1) * dilation, self._width, channels)
+        above = TAPS // 2 * dilation
+        for padding in (self._held[:, :above], self._held[:, above + bins:], self._held[:, :, 0]):
+            padding.zero_()
+        self.plane = self._held[:, above:above + bins, 1:].permute(0, 3, 1, 2)
+
+    def convolved(self, weight: Tensor) -> Tensor:
+        """The plane convolved with a filter (to, from, 5, 3), zero-padded to the same size."""
+        m, d, width = self._outputs, self._dilation, self._width
+        a, g, b = (matrix.to(weight) for matrix in _matrices(m))
+        points, (batch, channels, bins, frames) = len(b), self.plane.shape
+        to, _, _, columns = weight.shape
+        # (columns, points, from, to)
+        at_points = (g @ weight.permute(2, 3, 1, 0).flatten(1)).view(points, columns, channels, to).transpose(0, 1)
+        size = d * width  # positions of a tile
+        held = self._held.view(batch, -1, size, channels)
+        result = weight.new_empty(batch, self._tiles * m, size, to)
+        together = max(1, WORKING // channels // size)  # tiles, or else parts of one
+        part = min(size, max(1, WORKING // channels))
+        entering = weight.new_empty(points, together * part + columns - 1, channels)
+        leaving = weight.new_empty(points, together * part, to)
+        for item, first, low in product(range(batch), range(0, self._tiles, together), range(0, size, part)):
+            high = min(low + part, size)
+            read = min(high + columns - 1, size)
+            rows = [n * m for n in range(first, min(first + together, self._tiles))]
+            for i, row in enumerate(rows):
+                torch.mm(b, held[item, row:row + points, low:read].flatten(1),
+                         out=entering[:, i * part:i * part + read - low].view(points, -1))
+            before = (len(rows) - 1) * part
+            end = before + high - low
+            entering[:, before + read - low:end + columns - 1] = 0
+            products = leaving[:, :end]
+            torch.bmm(entering[:, :end], at_points[0], out=products)
+            for column in range(1, columns):
+                products.baddbmm_(entering[:, column:end + column], at_points[column])
+            for i, row in enumerate(rows):
+                torch.mm(a, products[:, i * part:i * part + high - low].view(points, -1),
+                         out=result[item, row:row + m, low:high].view(m, -1))
+        return result.view(batch, -1, width, to)[:, :bins, :frames].permute(0, 3, 1, 2)
+
+
+def room_for(like: Tensor, weight: Tensor, dilation: int) -> Plain | Tiled:
+    """Room for a plane as large as another one, to be convolved with such a filter in the faster way."""
+    pays = like.device.type == "cpu" and like.dtype == torch.float32 and min(weight.shape[:2]) >= CHANNELS
+    return (Tiled if pays and weight.shape[2] == TAPS else Plain)(like, dilation)
+
+
+def adjoint(weight: Tensor) -> Tensor:
+    """The filter that takes gradients of what was convolved with this one to gradients of the plane."""
+    return weight.transpose(0, 1).flip(2, 3)
