@@ -44,6 +44,18 @@ def _matrices(outputs: int) -> tuple[Tensor, Tensor, Tensor]:
     return a, g * size, b / size
 
 
+def padding(weight: Tensor, dilation: int) -> tuple[int, int]:
+    """Zeros on either side, along frequency and frames, for a result of the plane's size."""
+    return dilation * (weight.shape[2] // 2), weight.shape[3] // 2
+
+
+def convolve(plane: Tensor, weight: Tensor, dilation: int) -> Tensor:
+    """A plane (batch, from, frequency, frames) convolved with a filter (to, from, rows, columns) by the library."""
+    if weight.shape[2:] == (1, 1):  # a matrix product: one thread has no fast convolution of this size
+        return F.linear(plane.permute(0, 2, 3, 1), weight.flatten(1)).permute(0, 3, 1, 2)
+    return F.conv2d(plane, weight, padding=padding(weight, dilation), dilation=(dilation, 1))
+
+
 class Plain:
     """Room for a plane that the library convolves.
 
@@ -55,10 +67,8 @@ class Plain:
         self.plane, self._dilation = torch.empty_like(like), dilation
 
     def convolved(self, weight: Tensor) -> Tensor:
-        """The plane convolved with a filter (to, from, 5, 3), zero-padded to the same size."""
-        height, width = weight.shape[2:]
-        return F.conv2d(self.plane, weight, padding=(self._dilation * (height // 2), width // 2),
-                        dilation=(self._dilation, 1))
+        """The plane convolved with a filter (to, from, rows, columns), zero-padded to the same size."""
+        return convolve(self.plane, weight, self._dilation)
 
 
 class Tiled:
@@ -78,8 +88,8 @@ class Tiled:
         self._tiles, self._dilation, self._width = -(-rows // self._outputs), dilation, frames + 1
         self._held = like.new_empty(batch, (self._tiles * self._outputs + TAPS - 1) * dilation, self._width, channels)
         above = TAPS // 2 * dilation
-        for padding in (self._held[:, :above], self._held[:, above + bins:], self._held[:, :, 0]):
-            padding.zero_()
+        for edge in (self._held[:, :above], self._held[:, above + bins:], self._held[:, :, 0]):
+            edge.zero_()
         self.plane = self._held[:, above:above + bins, 1:].permute(0, 3, 1, 2)
 
     def convolved(self, weight: Tensor) -> Tensor:

@@ -16,7 +16,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from .convolution import Plain, Tiled, adjoint, room_for
+from .convolution import Plain, Tiled, adjoint, convolve, padding, room_for
 from .cqt import OctaveCQT
 
 GROUPS = 8
@@ -89,13 +89,10 @@ class Conv(nn.Module):
     def __init__(self, inputs: int, outputs: int, kernel: tuple[int, int] = (1, 1), dilation: int = 1):
         super().__init__()
         self.weight = _uniform((outputs, inputs, *kernel), inputs * kernel[0] * kernel[1], INITIAL)
-        self.padding = (dilation * (kernel[0] // 2), kernel[1] // 2)
-        self.dilation = (dilation, 1)
+        self.dilation = dilation
 
     def forward(self, x: Tensor) -> Tensor:
-        if self.weight.shape[2:] == (1, 1):  # a matrix product: one thread has no fast convolution of this size
-            return F.linear(x.permute(0, 2, 3, 1), self.weight.to(x.dtype).flatten(1)).permute(0, 3, 1, 2)
-        return F.conv2d(x, self.weight.to(x.dtype), padding=self.padding, dilation=self.dilation)
+        return convolve(x, self.weight.to(x.dtype), self.dilation)
 
 
 def _pieces(*planes: Tensor):
@@ -119,33 +116,58 @@ def _active(x: Tensor, scale: Tensor, weight: Tensor, dilation: int) -> Plain | 
     return room
 
 
+def _scale(total: Tensor, power: Tensor, count: int, gamma: Tensor, affine: Tensor) -> Tensor:
+    """Normalisation and conditioning as one factor a channel, (batch, channels, 1, 1) like all but the count.
+
+    Division by the standard deviation of each group of channels; the mean stays (bias-free group norm).
+
+    Args:
+        total, power: sums of the channels' values, and of their squares.
+        count: of values in a channel.
+        gamma, affine: the factors that were learned, and those for the noise level.
+    """
+    members = total.shape[1] // GROUPS
+    total, power = (sums.unflatten(1, (GROUPS, members)).sum(2) for sums in (total, power))
+    variance = (power - total.square() / (count * members)) / (count * members - 1)
+    scale = 1 / (variance.clamp(min=1e-20).sqrt() + 1e-7)
+    return scale.repeat_interleave(members, dim=1) * gamma * affine
+
+
 class _GatedLayer(torch.autograd.Function):
     """x + opening * conv(gelu(x * scale)), with its gradient in as few passes over the planes as possible.
 
-    Autograd's own keeps four planes instead of two, and passes over them about twice as often.
+    Autograd's own keeps more than twice as many planes, and passes over them more than twice as often.
     """
 
     @staticmethod
-    def forward(ctx, x: Tensor, scale: Tensor, opening: Tensor, weight: Tensor, dilation: int) -> Tensor:
+    def forward(ctx, x: Tensor, gamma: Tensor, affine: Tensor, opening: Tensor, weight: Tensor,
+                dilation: int) -> Tensor:
+        sums = [(_sums(piece), _sums(piece.float().square())) for piece, in _pieces(x)]
+        total, power = (torch.stack(parts).sum(0) for parts in zip(*sums))
+        scale = _scale(total, power, x[0, 0].numel(), gamma, affine).to(x.dtype)
         update = _active(x, scale, weight, dilation).convolved(weight)
         # What can be had again for a pass over the plane is not kept, nor what only the training of gates needs.
-        ctx.save_for_backward(x, scale, opening, weight, update if ctx.needs_input_grad[2] else None)
+        ctx.save_for_backward(x, total, power, gamma, affine, opening, weight,
+                              update if ctx.needs_input_grad[3] else None)
         ctx.dilation = dilation
         return torch.addcmul(x, update, opening)
 
     @staticmethod
     @torch.autograd.function.once_differentiable
     def backward(ctx, grad: Tensor):
-        x, scale, opening, weight, update = ctx.saved_tensors
+        x, *factors, opening, weight, update = ctx.saved_tensors
+        with torch.enable_grad():
+            total, power, gamma, affine = factors = [factor.detach().requires_grad_() for factor in factors]
+            whole_scale = _scale(total, power, x[0, 0].numel(), gamma, affine)
+        scale = whole_scale.detach().to(x.dtype)
         grad = grad.contiguous(memory_format=torch.channels_last)
         room = room_for(x, weight, ctx.dilation)
         torch.mul(grad, opening, out=room.plane)
         grad_active, grad_weight, grad_opening = room.convolved(adjoint(weight)), None, None
-        if ctx.needs_input_grad[3]:
+        if ctx.needs_input_grad[4]:
             active = _active(x, scale, weight, ctx.dilation).plane
-            padding = weight.shape[2] // 2 * ctx.dilation, weight.shape[3] // 2
-            grad_weight = torch.nn.grad.conv2d_weight(active, weight.shape, room.plane, padding=padding,
-                                                      dilation=(ctx.dilation, 1))
+            grad_weight = torch.nn.grad.conv2d_weight(active, weight.shape, room.plane, dilation=(ctx.dilation, 1),
+                                                      padding=padding(weight, ctx.dilation))
         if update is not None:
             grad_opening = _sums(update * grad).to(opening.dtype)
         grad_x, grad_scale = torch.empty_like(x), 0
@@ -153,42 +175,18 @@ class _GatedLayer(torch.autograd.Function):
             inner = torch.ops.aten.gelu_backward(inner, piece * scale)
             grad_scale = grad_scale + _sums(inner * piece)
             torch.addcmul(outer, inner, scale, out=into)
-        return grad_x, grad_scale.to(scale.dtype), grad_opening, grad_weight, None
-
-
-class _ChannelSums(torch.autograd.Function):
-    """Sum and sum of squares of channels, float32: (batch, channels, frequency, frames) -> two (batch, channels)."""
-
-    @staticmethod
-    def forward(ctx, x: Tensor) -> tuple[Tensor, Tensor]:
-        ctx.save_for_backward(x)
-        sums = [(_sums(piece), _sums(piece.float().square())) for piece, in _pieces(x)]
-        total, power = (torch.stack(parts).sum(0)[:, :, 0, 0] for parts in zip(*sums))
-        return total, power
-
-    @staticmethod
-    @torch.autograd.function.once_differentiable
-    def backward(ctx, grad_total: Tensor, grad_power: Tensor) -> Tensor:
-        x, = ctx.saved_tensors
-        return torch.addcmul(grad_total[:, :, None, None].to(x.dtype), x, 2 * grad_power[:, :, None, None].to(x.dtype))
+        grad_total, grad_power, grad_gamma, grad_affine = torch.autograd.grad(whole_scale, factors, grad_scale)
+        for into, piece in _pieces(grad_x, x):
+            into += torch.addcmul(grad_total.to(x.dtype), piece, 2 * grad_power.to(x.dtype))
+        return grad_x, grad_gamma, grad_affine, grad_opening, grad_weight, None
 
 
 class GroupScale(nn.Module):
-    """Division by the standard deviation of each group of channels; the mean stays (bias-free group norm)."""
+    """What is learned of a layer's normalisation."""
 
     def __init__(self, channels: int):
         super().__init__()
         self.gamma = nn.Parameter(torch.ones(1, channels, 1, 1))
-
-    def factor(self, x: Tensor) -> Tensor:
-        """The factor for each channel of x (batch, channels, frequency, frames): (batch, channels), float32."""
-        batch, channels = x.shape[:2]
-        count = x[0, 0].numel() * (channels // GROUPS)
-        # From sums over each channel: in the memory layout of the convolutions a group is not contiguous.
-        total, power = (sums.view(batch, GROUPS, -1).sum(-1) for sums in _ChannelSums.apply(x))
-        variance = (power - total.square() / count) / (count - 1)
-        scale = 1 / (variance.clamp(min=1e-20).sqrt() + 1e-7)
-        return scale.repeat_interleave(channels // GROUPS, dim=1) * self.gamma.view(1, -1)
 
 
 class ResnetBlock(nn.Module):
@@ -213,12 +211,9 @@ class ResnetBlock(nn.Module):
         # the signal itself is passed over once less; normalisation does not see them.
         half = 1.0
         for norm, affine, gate, conv in zip(self.norm, self.affine, self.gate, self.H):
-            scale = (norm.factor(x) * (affine(level) + 1)).to(x.dtype)[:, :, None, None]
             opening = (gate(level) / half).to(x.dtype)[:, :, None, None]
-            if conv.weight.shape[2:] == (1, 1):
-                x = torch.addcmul(x, conv(F.gelu(x * scale)), opening)
-            else:
-                x = _GatedLayer.apply(x, scale, opening, conv.weight.to(x.dtype), conv.dilation[0])
+            x = _GatedLayer.apply(x, norm.gamma, (affine(level) + 1)[:, :, None, None], opening,
+                                  conv.weight.to(x.dtype), conv.dilation)
             half *= math.sqrt(0.5)
         return torch.add(self.res_conv(inputs), self.proj_out(x), alpha=half) * math.sqrt(0.5)
 
