@@ -164,32 +164,39 @@ class GlobalFit:
         hidden = (self.leaked | (level_db < self._loudest(level_db) - FLOOR_DB)) & (curves < level_db)
         return np.where(hidden, 0.0, weight)
 
-    def _costs(self, parameters: np.ndarray, level_db: np.ndarray, weight: np.ndarray) -> np.ndarray:
-        curves = _curves(parameters, self.octave)[0]
-        return ((self._counting(curves, level_db, weight) * (curves - level_db) ** 2).sum(axis=1)
-                + EVEN * (parameters[:, 5:] ** 2).sum(axis=1))
+    def _evaluated(self, parameters: np.ndarray, level_db: np.ndarray,
+                   weight: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+        """For each row of parameters its cost, the derivatives of its curve (rows, 9, bands), the weights of the
+        bands (rows, bands) and, weighted, how far they are from the levels."""
+        curves, by_parameters = _curves(parameters, self.octave)
+        counting = self._counting(curves, level_db, weight)
+        off = counting * (curves - level_db)
+        cost = (off * (curves - level_db)).sum(axis=1) + EVEN * (parameters[:, 5:] ** 2).sum(axis=1)
+        return cost, by_parameters, counting, off
 
     def _polish(self, parameters: np.ndarray, level_db: np.ndarray, weight: np.ndarray,
                 iterations: int) -> tuple[np.ndarray, np.ndarray]:
         """Levenberg-Marquardt with projection, from all starts (starts, 9) at once; costs, and where they end."""
         parameters, damping = self._project(parameters), np.ones(len(parameters))
-        costs = self._costs(parameters, level_db, weight)
+        known = self._evaluated(parameters, level_db, weight)
+        costs = known[0]
         even = np.concatenate([np.zeros(5), np.full(4, EVEN)])
         going = np.arange(len(parameters))
         for _ in range(iterations):
-            here, cost = parameters[going], costs[going]
-            curves, by_parameters = _curves(here, self.octave)
-            weighted = by_parameters * self._counting(curves, level_db, weight)[:, None]
-            normal = weighted @ by_parameters.transpose(0, 2, 1) + np.diag(even)
-            downhill = -(np.einsum("rpb,rb->rp", weighted, curves - level_db) + even * here)
+            here = parameters[going]
+            cost, by_parameters, counting, off = (values[going] for values in known)
+            normal = (by_parameters * counting[:, None]) @ by_parameters.transpose(0, 2, 1) + np.diag(even)
+            downhill = -((by_parameters @ off[..., None])[..., 0] + even * here)
             scale = np.einsum("rpp->rp", normal) + 1e-3
             step = np.linalg.solve(normal + (damping[going, None] * scale)[..., None] * np.eye(9), downhill[..., None])
             moved = self._project(here + step[..., 0])
-            new_cost = self._costs(moved, level_db, weight)
-            better = new_cost < cost
-            parameters[going[better]], costs[going[better]] = moved[better], new_cost[better]
+            evaluated = self._evaluated(moved, level_db, weight)
+            better = evaluated[0] < cost
+            parameters[going[better]] = moved[better]
+            for values, new in zip(known, evaluated):
+                values[going[better]] = new[better]
             damping[going] *= np.where(better, 0.25, 4.0)
-            going = going[np.where(better, cost - new_cost >= 1e-5 * cost, damping[going] <= 1e6)]
+            going = going[np.where(better, cost - evaluated[0] >= 1e-5 * cost, damping[going] <= 1e6)]
             if not len(going):
                 break
         return costs, parameters
