@@ -97,9 +97,10 @@ class Conv(nn.Module):
 
 def _pieces(*planes: Tensor):
     """Matching pieces of planes along frequency, so small that they stay near the processor from pass to pass."""
-    numbers = planes[0].shape[0] * planes[0].shape[1] * planes[0].shape[3]
-    # A GPU would rather have all at once.
-    rows = max(1, PIECE // numbers) if planes[0].device.type == "cpu" else planes[0].shape[2]
+    _, channels, bins, frames = planes[0].shape
+    # However large the batch: sums are rounded piece by piece, and a row shall come out as it does alone. A GPU would
+    # rather have all at once.
+    rows = max(1, PIECE // (channels * frames)) if planes[0].device.type == "cpu" else bins
     return zip(*(plane.split(rows, dim=2) for plane in planes))
 
 
