@@ -98,8 +98,9 @@ class Tiled:
         a, g, b = (matrix.to(weight) for matrix in _matrices(m))
         points, (batch, channels, bins, frames) = len(b), self.plane.shape
         to, _, _, columns = weight.shape
-        # (columns, points, from, to)
-        at_points = (g @ weight.permute(2, 3, 1, 0).flatten(1)).view(points, columns, channels, to).transpose(0, 1)
+        # (points, columns, to, from). As a product with all taps it needs no copy of the filter in another order.
+        at_points = torch.kron(g, torch.eye(columns).to(g)) @ weight.reshape(to * channels, -1).t()
+        at_points = at_points.view(points, columns, to, channels).transpose(2, 3)
         size = d * width  # positions of a tile
         held = self._held.view(batch, -1, size, channels)
         result = weight.new_empty(batch, self._tiles * m, size, to)
@@ -118,9 +119,9 @@ class Tiled:
             end = before + high - low
             entering[:, before + read - low:end + columns - 1] = 0
             products = leaving[:, :end]
-            torch.bmm(entering[:, :end], at_points[0], out=products)
+            torch.bmm(entering[:, :end], at_points[:, 0], out=products)
             for column in range(1, columns):
-                products.baddbmm_(entering[:, column:end + column], at_points[column])
+                products.baddbmm_(entering[:, column:end + column], at_points[:, column])
             for i, row in enumerate(rows):
                 torch.mm(a, products[:, i * part:i * part + high - low].view(points, -1),
                          out=result[item, row:row + m, low:high].view(m, -1))
