@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from .arrays import rest, room
+from ..arrays import rest, room
 
 END_S = 0.02  # of a recording and of a block: a transient there is of the cut
 
