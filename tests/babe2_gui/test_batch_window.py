@@ -13,7 +13,7 @@ from PySide6.QtTest import QTest  # noqa: E402
 from PySide6.QtWidgets import QAbstractButton, QApplication, QLabel  # noqa: E402
 
 from babe2_gui.batch_table import COLUMNS, STATE  # noqa: E402
-from babe2_host.batch import AS_BEFORE, DONE, FAILED, RENDERING  # noqa: E402
+from babe2_host.batch.worker import AS_BEFORE, DONE, FAILED, RENDERING  # noqa: E402
 
 LEFT, NONE, MOVE = Qt.MouseButton.LeftButton, Qt.KeyboardModifier.NoModifier, Qt.DropAction.MoveAction
 

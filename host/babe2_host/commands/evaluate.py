@@ -48,5 +48,5 @@ def add(commands) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """`babe2 evaluate`."""
-    from ..evaluating import evaluate
+    from ..tools.evaluate import evaluate
     return evaluate(args)
