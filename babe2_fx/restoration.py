@@ -11,10 +11,10 @@ from typing import Protocol
 
 import numpy as np
 import torch
-import torchaudio.functional as AF
 from torch import Tensor
 
-from .arrays import PIECE, all_finite, pieces, rest, room, room_like
+from .audio.mapped import all_finite, allocate, allocate_like, chunks, release
+from .audio.resampling import resample
 from .blocks import END_S, Blocks, fade_ends
 from .equalizer import BreakpointEQ, FilterFit, GlobalFit
 from .operators import BlindEqualizer, FixedFilter, WithOverlap
@@ -41,7 +41,6 @@ LOW_HZ = 1000.0  # what may be missing below is a matter of the music played
 OTHER_SPREAD_DB = 4.0  # by which recordings differ that were made with other instruments than the prior's
 BATCH = 4  # blocks sampled at once in time-invariant processing; bounds memory
 MAX_EQ_HZ_POINTS = 400
-KERNEL_WIDTH, ROLLOFF = 64, 0.97  # of the resampler: zero crossings to each side, and the share of Nyquist it keeps
 
 
 @dataclass(frozen=True)
@@ -163,7 +162,7 @@ class Restorer:
                 return replace(now, block=now.block + done * now.blocks, blocks=now.blocks * count,
                                share_done=(done + now.share_done) / count)
             results.append((yield from relay(self._run(channel[None], sample_rate, passage), of_all)))
-        whole = room(count, results[0].audio.shape[1])
+        whole = allocate(count, results[0].audio.shape[1])
         for row, result in zip(whole, results):
             row[:] = result.audio[0]
         return replace(results[0], audio=whole, parts=tuple(results))
@@ -192,7 +191,7 @@ class Restorer:
             audio, signal = audio[:, passage], signal[:, passage]
             flat, ends = self._flat(signal, sample_rate)
             flat.mul_(gain)
-        rest(flat)
+        release(flat)
         if not medium.heard.all():
             hz = filter_frequencies(prior.sample_rate)[medium.heard]
             notes.append(f"Music stands out of the recording's noise from {float(hz.min()):.0f} to "
@@ -230,7 +229,7 @@ class Restorer:
         restored = resample(restored, prior.sample_rate, sample_rate)[..., :audio.shape[-1]]
         if settings.high_band == "keep" and sample_rate > prior.sample_rate:
             lower = resample(resample(signal, sample_rate, prior.sample_rate), prior.sample_rate, sample_rate)
-            for part in pieces(audio.shape[-1], restored, signal, lower):
+            for part in chunks(audio.shape[-1], restored, signal, lower):
                 restored[:, part] += signal[:, part] - lower[:, part]
         return self._result(audio, spread(restored).numpy(), sample_rate, equalizer, response, reference, notes)
 
@@ -243,7 +242,7 @@ class Restorer:
         What was taken away there comes back too, with its places, but as it was in the recording.
         """
         resampled = resample(signal, sample_rate, self.prior.sample_rate)
-        offset, working = resampled.mean(dim=-1, keepdim=True), room_like(resampled)
+        offset, working = resampled.mean(dim=-1, keepdim=True), allocate_like(resampled)
         torch.sub(resampled, offset, out=working)
         ends = fade_ends(working, self.prior.sample_rate)
         return (self.prior.emphasis.apply(working) if self.prior.emphasis else working), ends
@@ -301,7 +300,7 @@ class Restorer:
                 audio.shape, float(sample_rate), passage)
         digest = hashlib.sha256(repr(what).encode())
         for channel in audio:
-            for part in pieces(len(channel), audio):
+            for part in chunks(len(channel), audio):
                 digest.update(np.ascontiguousarray(channel[part]))
         return digest.hexdigest()[:32]
 
@@ -452,25 +451,6 @@ def _aligned_db(power: np.ndarray, hz: np.ndarray) -> np.ndarray:
     return (level_db - level_db[(hz >= 300) & (hz <= 3000)].mean())[1:]
 
 
-def resample(x: Tensor, source_hz: float, target_hz: float) -> Tensor:
-    """Audio (..., samples) at another rate in Hz; the passband reaches to 0.97 of the lower Nyquist frequency."""
-    if source_hz == target_hz or x.shape[-1] == 0:
-        return x
-    source, target = int(source_hz), int(target_hz)
-    common = math.gcd(source, target)
-    source, target = source // common, target // common  # so many samples become so many
-    margin = source * (2 + math.ceil(KERNEL_WIDTH / min(source, target) / ROLLOFF))  # as far as the kernel sees
-    result = room_like(x, -(-x.shape[-1] * target // source))
-    for part in pieces(x.shape[-1], x, result, length=source * max(1, PIECE // source)):
-        start = max(part.start - margin, 0)
-        done = AF.resample(x[..., start:part.stop + margin], source, target, lowpass_filter_width=KERNEL_WIDTH,
-                           rolloff=ROLLOFF, resampling_method="sinc_interp_kaiser", beta=14.77)
-        first, skipped = part.start // source * target, (part.start - start) // source * target
-        count = min(-(-(part.stop - part.start) * target // source), result.shape[-1] - first)
-        result[..., first:first + count] = done[..., skipped:skipped + count]
-    return result
-
-
 def _median_block_level(x: Tensor, block_length: int) -> Tensor:
     """Median of the blocks' standard deviations over (channels, samples); silent blocks do not count."""
     blocks = x.split(block_length, dim=-1)
@@ -487,8 +467,8 @@ def _channels_to_restore(audio: Tensor, channels: str, notes: list[str]):
     """
     if len(audio) == 1:
         return audio, lambda x: x
-    mid, side, power = torch.from_numpy(room(1, audio.shape[1])), 0.0, 0.0
-    for part in pieces(audio.shape[1], audio, mid):
+    mid, side, power = torch.from_numpy(allocate(1, audio.shape[1])), 0.0, 0.0
+    for part in chunks(audio.shape[1], audio, mid):
         mid[:, part] = audio[:, part].mean(dim=0)
         side += float((audio[:, part] - mid[:, part]).double().square().mean(dim=0).sum())
         power += float(mid[:, part].double().square().sum())
@@ -504,7 +484,7 @@ def _channels_to_restore(audio: Tensor, channels: str, notes: list[str]):
 
 def _repeated(x: Tensor, channels: int) -> Tensor:
     """One channel (1, samples) as several."""
-    several = torch.from_numpy(room(channels, x.shape[1]))
-    for part in pieces(x.shape[1], x, several):
+    several = torch.from_numpy(allocate(channels, x.shape[1]))
+    for part in chunks(x.shape[1], x, several):
         several[:, part] = x[:, part]
     return several

@@ -20,7 +20,7 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from babe2_fx.presets import MISSING, QUALITIES, PresetError, list_presets, load_preset
+from babe2_fx.catalogue.presets import MISSING, QUALITIES, PresetError, list_presets, load_preset
 from babe2_host.audio.writing import WRITABLE
 from babe2_host.boards.catalogue import find_board, list_boards
 from babe2_host.boards.plugins import BoardError

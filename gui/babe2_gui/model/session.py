@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from babe2_fx.presets import load_preset
+from babe2_fx.catalogue.presets import load_preset
 from babe2_host.audio.destinations import check_destination, write_whole
 from babe2_host.audio.reading import AudioFile, read_audio
 from babe2_host.rendering.journal import FolderJournal

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import soundfile
 
-from babe2_fx.arrays import all_finite, rest, room
+from babe2_fx.audio.mapped import all_finite, allocate, release
 from babe2_fx.errors import UserError
 
 from .riff import WaveExtras, read_extras
@@ -103,7 +103,7 @@ def _read_with_libsndfile(path: Path, file: soundfile.SoundFile) -> AudioFile:
     frames, done = file.frames, 0
     if frames > MOST_FRAMES_A_BYTE * path.stat().st_size:  # before room is made for them
         raise _truncated(path, f"its header promises {frames} samples, which {path.stat().st_size} bytes cannot hold")
-    audio = room(file.channels, frames)
+    audio = allocate(file.channels, frames)
     while done < frames:
         try:
             chunk = file.read(min(CHUNK_FRAMES, frames - done), dtype="float32", always_2d=True)
@@ -116,7 +116,7 @@ def _read_with_libsndfile(path: Path, file: soundfile.SoundFile) -> AudioFile:
         audio[:, done:done + len(chunk)] = chunk.T
         done += len(chunk)
         if done % (CHUNK_FRAMES << 8) == 0:
-            rest(audio)
+            release(audio)
     if done < frames - (MP3_SLACK if file.format == "MP3" else 0):
         raise _truncated(path, f"its header promises {frames} samples and {done} are there")
     return AudioFile(path, audio[:, :done], file.samplerate, file.format, file.subtype)

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import soundfile
 
-from babe2_fx.arrays import all_finite, peak, pieces
+from babe2_fx.audio.mapped import all_finite, chunks, peak
 
 from .destinations import Rehearsed, check_destination, whole_file, write_whole
 from .reading import WAVES, AudioFile, AudioFileError, one_line, plain, reason
@@ -207,7 +207,7 @@ def _write_samples(target: _Remembering, audio: np.ndarray, sample_rate: int, fi
 def _blocks(audio: np.ndarray, subtype: str, seed: int, gain: np.float32) -> Iterator[np.ndarray]:
     """The samples times `gain` in blocks of (samples, channels), in whole numbers where the subtype has those."""
     def cut() -> Iterator[np.ndarray]:
-        for part in pieces(audio.shape[1], audio, length=CHUNK_FRAMES):
+        for part in chunks(audio.shape[1], audio, length=CHUNK_FRAMES):
             yield np.ascontiguousarray((audio[:, part] * gain if gain != 1 else audio[:, part]).T)
 
     if subtype not in BITS:

@@ -6,7 +6,7 @@ import os
 from importlib.resources import files
 from pathlib import Path
 
-from babe2_fx.weights import config_folder
+from babe2_fx.catalogue.weights import config_folder
 
 from .board_files import Reader
 from .plugins import BoardError, unknown

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, fields
 
 import numpy as np
 
-from babe2_fx.layout import Layout, from_planar
+from babe2_fx.audio.pedalboard_layout import Layout, from_planar
 
 SHORTEST = 4096  # samples that the spectral gate needs
 QUIET_S = 0.5  # of the stretch that is taken for noise alone

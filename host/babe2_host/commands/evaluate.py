@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from babe2_fx.presets import QUALITIES
+from babe2_fx.catalogue.presets import QUALITIES
 
 DEFAULT_METHODS = "original,ltas-eq,babe,babe2"
 

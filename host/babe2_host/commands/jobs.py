@@ -8,7 +8,7 @@ import sys
 import time
 from pathlib import Path
 
-from babe2_fx.presets import QUALITIES
+from babe2_fx.catalogue.presets import QUALITIES
 
 from ..console import FAILED, INTERRUPTED, OK, UsageError, choose_device, fail, parse_overrides
 

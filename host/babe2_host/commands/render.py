@@ -8,7 +8,7 @@ import os
 import sys
 from dataclasses import replace
 
-from babe2_fx.presets import QUALITIES, load_preset
+from babe2_fx.catalogue.presets import QUALITIES, load_preset
 from babe2_fx.settings import BASELINES
 
 from ..console import OK, UsageError, checked, choose_device, parse_overrides, speaker, versions, watch

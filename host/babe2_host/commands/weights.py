@@ -6,8 +6,8 @@ import argparse
 import sys
 from contextlib import suppress
 
-from babe2_fx.presets import PresetError, list_presets, load_preset
-from babe2_fx.weights import config_folder, weights_path
+from babe2_fx.catalogue.presets import PresetError, list_presets, load_preset
+from babe2_fx.catalogue.weights import config_folder, weights_path
 
 from ..console import FAILED, INTERRUPTED, OK, fail, speaker
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from babe2_fx.arrays import all_finite
+from babe2_fx.audio.mapped import all_finite
 from babe2_fx.errors import UserError
 
 from ..audio.reading import AudioFile
@@ -105,5 +105,5 @@ def _resampled(audio: np.ndarray, source_hz: int, target_hz: int) -> np.ndarray:
         return audio
     import torch
 
-    from babe2_fx.restoration import resample  # imports torch, hence only here
+    from babe2_fx.audio.resampling import resample  # imports torch, hence only here
     return resample(torch.from_numpy(audio), source_hz, target_hz).numpy()

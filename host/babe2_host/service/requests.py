@@ -9,8 +9,8 @@ from dataclasses import fields
 from pathlib import Path
 from reprlib import repr as shown
 
+from babe2_fx.catalogue.presets import QUALITIES, load_preset
 from babe2_fx.errors import UserError
-from babe2_fx.presets import QUALITIES, load_preset
 from babe2_fx.settings import Settings
 
 from ..audio.writing import WRITABLE

@@ -74,5 +74,5 @@ def _noise(path: str, recording: AudioFile) -> np.ndarray:
         return noise.audio
     import torch
 
-    from babe2_fx.restoration import resample
+    from babe2_fx.audio.resampling import resample
     return resample(torch.from_numpy(noise.audio), noise.sample_rate, recording.sample_rate).numpy()

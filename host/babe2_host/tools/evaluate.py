@@ -15,8 +15,8 @@ from pathlib import Path
 import numpy as np
 import soundfile
 
+from babe2_fx.catalogue.presets import load_preset
 from babe2_fx.errors import UserError
-from babe2_fx.presets import load_preset
 
 from ..audio.destinations import check_destination, write_whole
 from ..audio.reading import AudioFile, read_audio

@@ -17,8 +17,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from babe2_fx.catalogue.weights import KNOWN, NAME, KnownModel, cache_folder, weights_folder, weights_path
 from babe2_fx.errors import UserError
-from babe2_fx.weights import KNOWN, NAME, KnownModel, cache_folder, weights_folder, weights_path
 
 from ..audio.destinations import write_whole
 

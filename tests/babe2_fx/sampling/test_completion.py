@@ -9,8 +9,8 @@ import torch
 from scipy.signal import stft
 
 from babe2_fx import GenerativeEQ
+from babe2_fx.catalogue.presets import load_preset
 from babe2_fx.operators import FixedFilter, WithOverlap
-from babe2_fx.presets import load_preset
 from babe2_fx.priors import load_prior
 from babe2_fx.restoration import Restorer
 from babe2_fx.sampling import Completion

@@ -13,7 +13,7 @@ import soundfile
 
 import babe2_fx.effect
 import babe2_fx.restoration
-from babe2_fx.presets import load_preset
+from babe2_fx.catalogue.presets import load_preset
 from babe2_fx.settings import BASELINES, Settings
 from babe2_host import cli
 from babe2_host.audio import writing

@@ -14,9 +14,9 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import pytest
 import torch
 
-from babe2_fx.presets import load_preset
+from babe2_fx.catalogue.presets import load_preset
+from babe2_fx.catalogue.weights import KNOWN, PUBLISHED_AT, weights_path
 from babe2_fx.priors import PriorError, load_prior, save_prior
-from babe2_fx.weights import KNOWN, PUBLISHED_AT, weights_path
 from babe2_host import cli
 from babe2_host.tools import weights
 from standin import tiny_prior

@@ -1,4 +1,4 @@
-"""Arrays as long as a recording: small ones in memory, large ones in files without a name, worked on in pieces."""
+"""Arrays as long as a recording: small ones in memory, large ones in files without a name, worked on in chunks."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from .errors import UserError
+from ..errors import UserError
 
 LARGE = 1 << 28  # bytes from which an array lies in a file
-PIECE = 1 << 20  # samples of a channel that are worked on at a time
+CHUNK = 1 << 20  # samples of a channel that are worked on at a time
 _mapped: weakref.WeakKeyDictionary[mmap.mmap, tuple[int, int]] = weakref.WeakKeyDictionary()  # to first, last address
 
 
@@ -22,7 +22,7 @@ class RoomError(UserError):
     """There is no room for a recording, neither in memory nor in the folder for temporary files."""
 
 
-def room(*shape: int) -> np.ndarray:
+def allocate(*shape: int) -> np.ndarray:
     """An array for float32 samples, of any content. A large one lies in a file of the folder for temporary files.
 
     Raises RoomError where that folder has not enough room.
@@ -46,27 +46,27 @@ def room(*shape: int) -> np.ndarray:
     return array
 
 
-def room_like(x, samples: int | None = None):
+def allocate_like(x, samples: int | None = None):
     """An uninitialised tensor like `x` (..., samples), or as it with another number of samples."""
     import torch  # which whoever only reads files does not wait for
     shape = x.shape[:-1] + (x.shape[-1] if samples is None else samples,)
     if x.device.type == "cpu" and x.dtype == torch.float32:
-        return torch.from_numpy(room(*shape))
+        return torch.from_numpy(allocate(*shape))
     return torch.empty(shape, dtype=x.dtype, device=x.device)
 
 
-def pieces(samples: int, *arrays, length: int = PIECE) -> Iterator[slice]:
+def chunks(samples: int, *arrays, length: int = CHUNK) -> Iterator[slice]:
     """Slices that together are all of the samples. Meanwhile what has been done of `arrays` may leave the memory."""
     done = 0
     for start in range(0, samples, length):
         yield slice(start, min(start + length, samples))
         done += length
         if done >= 16 * length or start + length >= samples:
-            rest(*arrays)
+            release(*arrays)
             done = 0
 
 
-def rest(*arrays) -> None:
+def release(*arrays) -> None:
     """Says that arrays (NumPy's or PyTorch's) are not needed soon; of those in files, the memory is given back."""
     if not hasattr(mmap, "MADV_DONTNEED"):
         return
@@ -80,9 +80,9 @@ def rest(*arrays) -> None:
 
 def all_finite(audio: np.ndarray) -> bool:
     """Whether all of (channels, samples) are finite numbers."""
-    return all(np.isfinite(audio[:, part]).all() for part in pieces(audio.shape[1], audio))
+    return all(np.isfinite(audio[:, part]).all() for part in chunks(audio.shape[1], audio))
 
 
 def peak(audio: np.ndarray) -> float:
     """The largest magnitude in (channels, samples); 0 where there are none."""
-    return max((float(np.abs(audio[:, part]).max(initial=0.0)) for part in pieces(audio.shape[1], audio)), default=0.0)
+    return max((float(np.abs(audio[:, part]).max(initial=0.0)) for part in chunks(audio.shape[1], audio)), default=0.0)

@@ -4,10 +4,18 @@ from importlib.resources import files
 
 import pytest
 
-from babe2_fx.presets import EMBEDDED, INSTALLED, MISSING, PresetError, list_presets, load_preset, preset_text
+from babe2_fx.catalogue.presets import (
+    EMBEDDED,
+    INSTALLED,
+    MISSING,
+    PresetError,
+    list_presets,
+    load_preset,
+    preset_text,
+)
+from babe2_fx.catalogue.weights import KNOWN, weights_path
 from babe2_fx.priors import save_prior
 from babe2_fx.settings import Settings
-from babe2_fx.weights import KNOWN, weights_path
 from standin import tiny_prior
 
 PUBLISHED = ("piano-maestro", "tenor-caruso", "tenor-gigli", "soprano-melba", "soprano-patti")

@@ -13,8 +13,8 @@ from dataclasses import dataclass, fields
 from importlib.resources import files
 from pathlib import Path
 
-from .errors import UserError
-from .settings import Settings
+from ..errors import UserError
+from ..settings import Settings
 from .weights import NAME, config_folder, how_to_get, weights_path
 
 QUALITIES = ("draft", "standard", "paper")
