@@ -11,13 +11,13 @@ from collections.abc import Callable, Generator, Sequence
 import numpy as np
 import torch
 
-from .arrays import pieces, room
-from .layout import Layout, from_planar
+from .audio.mapped import allocate, chunks
+from .audio.pedalboard_layout import Layout, from_planar
+from .catalogue.presets import QUALITIES, load_preset
 from .operators import Measurement, make_operator, operator_values
-from .presets import QUALITIES, load_preset
 from .priors import Prior, load_prior
-from .restoration import Journal, Progress, RestorationResult, Restorer
 from .progress import Run
+from .restoration import Journal, Progress, RestorationResult, Restorer
 from .settings import NAMES, SettingError, Settings
 from .spectra import TargetProfile, ltas, ltas_distance_db, ltas_fft_size, match_target, smooth_octave
 
@@ -239,8 +239,8 @@ class GenerativeEQ:
             if match:
                 restored = match_target(torch.from_numpy(restored), sample_rate, wanted, match, highest_hz).numpy()
             distances = tuple(_distance_db(x, sample_rate, wanted, highest_hz) for x in (audio, restored))
-        output = room(*audio.shape)
-        for part in pieces(audio.shape[1], audio, restored, output):
+        output = allocate(*audio.shape)
+        for part in chunks(audio.shape[1], audio, restored, output):
             mixed = mix * restored[:, part] + (1 - mix) * audio[:, part] if mix < 1 else restored[:, part]
             np.multiply(mixed, gain, out=output[:, part])
         self.result, self.ltas_distance_db = result, distances

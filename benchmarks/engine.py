@@ -24,9 +24,9 @@ from unittest.mock import patch
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
+from babe2_fx.catalogue.presets import QUALITIES, load_preset
 from babe2_fx.equalizer import FilterFit, FilterStatistics, GlobalFit
 from babe2_fx.operators import BlindEqualizer
-from babe2_fx.presets import QUALITIES, load_preset
 from babe2_fx.priors import CQTDiff, NetworkConfig, Prior, convolution, load_prior
 from babe2_fx.settings import Settings
 

@@ -6,8 +6,8 @@
 
 `manifest` writes the record of so many files, in the system's folder for temporary files (TMPDIR moves it). `ray`
 measures messages and bytes a second between a batch and the workers of a local Ray. `simulate` runs the scheduler that
-batches run (`babe2_host.scheduling`) on a clock of its own, with workers that are unequal and get lost; a seed repeats
-it.
+batches run (`babe2_host.batch.schedule`) on a clock of its own, with workers that are unequal and get lost; a seed
+repeats it.
 """
 
 from __future__ import annotations
@@ -25,15 +25,15 @@ import time
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
-from babe2_host.scheduling import Schedule
+from babe2_host.batch.schedule import Schedule
 
 # ------------------------------------------------------------------------------------------------------ the record
 
 def manifest(count: int) -> dict[str, float]:
     """Seconds and bytes of the record of a batch of `count` files, each begun and finished with a save of its own."""
-    from babe2_host.jobs import Job, check_jobs
-    from babe2_host.manifest import NAME, Manifest
-    from babe2_host.recipe import Recipe
+    from babe2_host.batch.job_list import Job, check_jobs
+    from babe2_host.batch.manifest import NAME, Manifest
+    from babe2_host.rendering.recipe import Recipe
     facts = {"preset": "piano-maestro", "effects": [{"settings": dict.fromkeys(map(str, range(40)), 0.123)}]}
     notes = ["Worked at 22050 Hz (the recording has 44100 Hz); what lies above 11025 Hz stays as it was.",
              "Music stands out of the recording's noise from 90 to 4200 Hz.",
@@ -75,7 +75,7 @@ def ray(workers: int, seconds: float = 5.0) -> dict[str, float]:
     """Round trips a second of all workers together, each with nothing to do; bytes a second to a worker and back."""
     import ray
 
-    from babe2_host.cluster import RayCrew
+    from babe2_host.batch.ray_crew import RayCrew
     with tempfile.TemporaryDirectory() as folder:
         lock = Path(folder, "lock")
         lock.touch()

@@ -23,10 +23,10 @@ import soundfile
 import torch
 
 from babe2_fx import restoration
+from babe2_fx.catalogue.presets import load_preset
 from babe2_fx.evaluation.degradations import add_noise, apply_response, random_response
 from babe2_fx.evaluation.embeddings import resampled
 from babe2_fx.evaluation.scores import filter_error_db, full_reference_scores
-from babe2_fx.presets import load_preset
 from babe2_fx.priors import load_prior
 from babe2_fx.restoration import Restorer
 from babe2_fx.sampling import posterior

@@ -64,9 +64,7 @@ def load_prior(path_or_id: str | os.PathLike, device: str | torch.device | None 
     """
     path = Path(path_or_id)
     if not path.suffix and not path.exists():
-        from ..presets import (
-            load_preset,  # presets name their prior; imported here because they use this module
-        )
+        from ..catalogue.presets import load_preset
         path = load_preset(str(path_or_id)).prior_path
     if not path.is_file():
         raise PriorError(f"There is no prior file {path}.")

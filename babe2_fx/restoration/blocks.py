@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from ..arrays import rest, room
+from ..audio.mapped import allocate, release
 
 END_S = 0.02  # of a recording and of a block: a transient there is of the cut
 
@@ -25,9 +25,9 @@ class Blocks:
         piece = x[..., index * self.hop:index * self.hop + self.length]
         return torch.nn.functional.pad(piece, (0, self.length - piece.shape[-1]))
 
-    def room(self, rows: int) -> Tensor:
+    def allocate(self, rows: int) -> Tensor:
         """For all blocks together, (rows, samples); there may be more samples than in the recording."""
-        return torch.from_numpy(room(rows, self.count * self.hop + self.overlap))
+        return torch.from_numpy(allocate(rows, self.count * self.hop + self.overlap))
 
     def join(self, done: Tensor, block: Tensor, index: int) -> None:
         """Puts a block where it belongs, after the one before, cross-fading over the overlap with a Hann slope."""
@@ -37,7 +37,7 @@ class Blocks:
             block = torch.cat([seam * (1 - rise) + block[:, :self.overlap] * rise, block[:, self.overlap:]], dim=-1)
         done[:, start:start + self.length] = block
         if index % 64 == 63:
-            rest(done)
+            release(done)
 
 
 def fade_ends(x: Tensor, sample_rate: float, duration_s: float = END_S) -> list[tuple[slice, Tensor]]:

@@ -8,7 +8,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from ..arrays import pieces, room
+from ..audio.mapped import allocate, chunks
 
 DUAL_MONO_DB = -10.0  # side below mid: two channels of one groove
 
@@ -20,8 +20,8 @@ def channels_to_restore(audio: Tensor, channels: str, notes: list[str]) -> tuple
     """
     if len(audio) == 1:
         return audio, lambda x: x
-    mid, side, power = torch.from_numpy(room(1, audio.shape[1])), 0.0, 0.0
-    for part in pieces(audio.shape[1], audio, mid):
+    mid, side, power = torch.from_numpy(allocate(1, audio.shape[1])), 0.0, 0.0
+    for part in chunks(audio.shape[1], audio, mid):
         mid[:, part] = audio[:, part].mean(dim=0)
         side += float((audio[:, part] - mid[:, part]).double().square().mean(dim=0).sum())
         power += float(mid[:, part].double().square().sum())
@@ -37,7 +37,7 @@ def channels_to_restore(audio: Tensor, channels: str, notes: list[str]) -> tuple
 
 def _repeated(x: Tensor, channels: int) -> Tensor:
     """One channel (1, samples) as several."""
-    several = torch.from_numpy(room(channels, x.shape[1]))
-    for part in pieces(x.shape[1], x, several):
+    several = torch.from_numpy(allocate(channels, x.shape[1]))
+    for part in chunks(x.shape[1], x, several):
         several[:, part] = x[:, part]
     return several

@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 
 import torch
-import torchaudio.functional as AF
 from torch import Tensor
 
-from ..arrays import PIECE, pieces, room_like
+from ..audio.mapped import allocate_like, chunks
+from ..audio.resampling import resample
 from ..operators import InvertibleOperator, Operator, invertible
 from ..priors import Prior
 from .blocks import END_S, fade_ends
 
 SILENCE = 1e-7  # -140 dBFS: nothing that a recording holds
 SILENT_SHARE = 1e-4  # a block 80 dB under the loudest is a pause, and nothing is made of it
-KERNEL_WIDTH, ROLLOFF = 64, 0.97  # of the resampler: zero crossings to each side, and the share of Nyquist it keeps
 
 
 @dataclass
@@ -41,7 +39,7 @@ class Domain:
         """
         prior = self.prior
         resampled = resample(signal, self.sample_rate, prior.sample_rate)
-        self.offset, working = resampled.mean(dim=-1, keepdim=True), room_like(resampled)
+        self.offset, working = resampled.mean(dim=-1, keepdim=True), allocate_like(resampled)
         torch.sub(resampled, self.offset, out=working)
         self.ends = tuple(fade_ends(working, prior.sample_rate))
         flat = prior.emphasis.apply(working) if prior.emphasis else working
@@ -67,7 +65,7 @@ class Domain:
         """`restored` with what the recording `signal`, both (channels, samples), has above the prior's band."""
         prior_rate = self.prior.sample_rate
         lower = resample(resample(signal, self.sample_rate, prior_rate), prior_rate, self.sample_rate)
-        for part in pieces(signal.shape[-1], restored, signal, lower):
+        for part in chunks(signal.shape[-1], restored, signal, lower):
             restored[:, part] += signal[:, part] - lower[:, part]
         return restored
 
@@ -114,25 +112,6 @@ class OnAudio(InvertibleOperator):
 
     def settle(self, estimate: Tensor, observation: Tensor) -> Tensor:
         return self._in(invertible(self.inner).settle(self._out(estimate), self._out(observation)))
-
-
-def resample(x: Tensor, source_hz: float, target_hz: float) -> Tensor:
-    """Audio (..., samples) at another rate in Hz; the passband reaches to 0.97 of the lower Nyquist frequency."""
-    if source_hz == target_hz or x.shape[-1] == 0:
-        return x
-    source, target = int(source_hz), int(target_hz)
-    common = math.gcd(source, target)
-    source, target = source // common, target // common  # so many samples become so many
-    margin = source * (2 + math.ceil(KERNEL_WIDTH / min(source, target) / ROLLOFF))  # as far as the kernel sees
-    result = room_like(x, -(-x.shape[-1] * target // source))
-    for part in pieces(x.shape[-1], x, result, length=source * max(1, PIECE // source)):
-        start = max(part.start - margin, 0)
-        done = AF.resample(x[..., start:part.stop + margin], source, target, lowpass_filter_width=KERNEL_WIDTH,
-                           rolloff=ROLLOFF, resampling_method="sinc_interp_kaiser", beta=14.77)
-        first, skipped = part.start // source * target, (part.start - start) // source * target
-        count = min(-(-(part.stop - part.start) * target // source), result.shape[-1] - first)
-        result[..., first:first + count] = done[..., skipped:skipped + count]
-    return result
 
 
 def _median_block_level(x: Tensor, block_length: int) -> Tensor:

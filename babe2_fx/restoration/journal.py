@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from .. import __version__
-from ..arrays import pieces
+from ..audio.mapped import chunks
 
 
 class Journal(Protocol):
@@ -31,6 +31,6 @@ def fingerprint(audio: np.ndarray, *what) -> str:
     """
     digest = hashlib.sha256(repr((__version__, torch.__version__, audio.shape, *what)).encode())
     for channel in audio:
-        for part in pieces(len(channel), audio):
+        for part in chunks(len(channel), audio):
             digest.update(np.ascontiguousarray(channel[part]))
     return digest.hexdigest()[:32]

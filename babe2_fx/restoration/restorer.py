@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..arrays import all_finite, rest, room
+from ..audio.mapped import all_finite, allocate, release
 from ..beyond import BandFit, Completion, DirectGuidance, Medium, margin_db
 from ..equalizer import FilterFit
 from ..operators import BlindEQ, FixedFilter, Measurement, Operator, OperatorError
@@ -18,14 +18,7 @@ from ..priors import Prior, PriorError
 from ..progress import Run
 from ..sampling import GradientGuidance, Guidance, draw_noise, solve
 from ..settings import Adam, Bands, Direct, Gradient, Initial, Known, Objective, Only, Settings, Unequalized
-from ..spectra import (
-    FILTER_BINS,
-    WINDOW_POWER,
-    TargetProfile,
-    filter_frequencies,
-    ltas_fft_size,
-    zero_phase,
-)
+from ..spectra import FILTER_BINS, WINDOW_POWER, TargetProfile, filter_frequencies, ltas_fft_size, zero_phase
 from .blocks import Blocks
 from .channels import channels_to_restore
 from .domain import SILENCE, SILENT_SHARE, Domain
@@ -107,7 +100,7 @@ class Restorer:
                 return replace(now, block=now.block + done * now.blocks, blocks=now.blocks * count,
                                share_done=(done + now.share_done) / count)
             results.append((yield from Run(self._whole(channel[None], sample_rate, passage)).map(of_all)))
-        whole = room(count, results[0].audio.shape[1])
+        whole = allocate(count, results[0].audio.shape[1])
         for row, result in zip(whole, results):
             row[:] = result.audio[0]
         return replace(results[0], audio=whole, parts=tuple(results))
@@ -129,7 +122,7 @@ class Restorer:
         if passage != slice(0, audio.shape[1]):
             audio, signal = audio[:, passage], signal[:, passage]
             flat = domain.enter(signal)
-        rest(flat)
+        release(flat)
         notes += _heard_notes(medium, prior.sample_rate)
         equalized = self._equalize(flat, medium)
         if isinstance(self.spectrum, Only):
@@ -274,7 +267,7 @@ class Restorer:
 
     def _below(self, recording: Tensor, cut: Blocks) -> Tensor:
         """What lies below the prior's lowest octave, (channels, samples), as it is: LTAS-EQ would lift rumble."""
-        whole = cut.room(len(recording))
+        whole = cut.allocate(len(recording))
         for index in range(cut.count):
             block = cut.take(recording, index)
             cut.join(whole, block - self.prior.band_limit(block.to(self.prior.device)).cpu(), index)

@@ -9,11 +9,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ..audio.resampling import resample
 from ..equalizer import BreakpointEQ
 from ..priors import Prior
 from ..settings import Settings
 from ..spectra import filter_frequencies, ltas, ltas_fft_size, resample_spectrum, smooth_octave
-from .domain import resample
 
 MAX_EQ_HZ_POINTS = 400
 

@@ -8,7 +8,18 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from ..operators import BlindEQ, BlindEqualizer, Chain, Fitter, FixedFilter, Identity, Masked, Measurement, Operator, Place
+from ..operators import (
+    BlindEQ,
+    BlindEqualizer,
+    Chain,
+    Fitter,
+    FixedFilter,
+    Identity,
+    Masked,
+    Measurement,
+    Operator,
+    Place,
+)
 from ..settings import TimeInvariant
 from .blocks import END_S, Blocks
 from .domain import Domain, OnAudio
@@ -77,7 +88,7 @@ def sample_recording(task: Task, cut: Blocks, how, sample: Sample) -> Generator[
 def _autoregressive(task: Task, cut: Blocks, sample: Sample) -> Generator[Progress, None, Tensor]:
     """Block after block; each begins with the restored end of the one before (Eq. 20)."""
     channels, samples = task.observation.shape
-    done = cut.room(channels)
+    done = cut.allocate(channels)
     # Not to the very end of the one before, which knew nothing of what follows.
     known = max(cut.overlap - int(END_S * task.domain.prior.sample_rate), 0)
     for index in range(cut.count):
@@ -104,7 +115,7 @@ def _time_invariant(task: Task, cut: Blocks, count: int, sample: Sample) -> Gene
     first = (cut.count - count) // 2
     yield from sample(batch(task, range(first, first + count), 0))
     learned = BlindEqualizer(task.fitter, task.domain.prior.sample_rate).response
-    task, done = task.with_filter(learned), cut.room(channels)
+    task, done = task.with_filter(learned), cut.allocate(channels)
     for number, begin in enumerate(range(0, cut.count, BATCH), 1):
         blocks = range(begin, min(begin + BATCH, cut.count))
         restored = yield from sample(batch(task, blocks, number))

@@ -2,7 +2,15 @@
 
 from .curves import at_bins, resample_spectrum
 from .fir import zero_phase
-from .ltas import WINDOW_POWER, deviation_db, ltas, ltas_distance_db, ltas_fft_size, ltas_response, smooth_octave
+from .ltas import (
+           WINDOW_POWER,
+           deviation_db,
+           ltas,
+           ltas_distance_db,
+           ltas_fft_size,
+           ltas_response,
+           smooth_octave,
+)
 from .match import match_target, third_octave_levels_db
 from .stft import FILTER_BINS, analyse, apply_response, filter_frequencies, synthesise
 from .target import TargetError, TargetProfile

@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from ..arrays import pieces, room_like
+from ..audio.mapped import allocate_like, chunks
 
 TAPS = 4097
 
@@ -20,9 +20,9 @@ def zero_phase(x: Tensor, gain_db: Tensor) -> Tensor:
     half, chunk = TAPS // 2, 1 << 18  # in chunks, so that memory does not grow with the length
     size = chunk + TAPS - 1
     response = torch.fft.rfft(taps, n=size)
-    rows, filtered = x.reshape(-1, x.shape[-1]), room_like(x)
+    rows, filtered = x.reshape(-1, x.shape[-1]), allocate_like(x)
     results = filtered.view(-1, x.shape[-1])
-    for part in pieces(x.shape[-1], x, filtered, length=chunk):
+    for part in chunks(x.shape[-1], x, filtered, length=chunk):
         spectrum = torch.fft.rfft(_mirrored(rows, part.start - half, part.stop + half, half), n=size)
         convolved = torch.fft.irfft(spectrum.mul_(response), n=size)[:, 2 * half:]
         results[:, part] = convolved[:, :part.stop - part.start]

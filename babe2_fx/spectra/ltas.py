@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from ..arrays import pieces
+from ..audio.mapped import chunks
 from .curves import resample_spectrum
 from .stft import FILTER_BINS
 
@@ -36,7 +36,7 @@ def ltas(audio: Tensor, fft_size: int, mirrored: bool = True) -> Tensor:
     hop, beyond = fft_size // 4, fft_size // 2 if mirrored else 0
     frames = (audio.shape[-1] + 2 * beyond - fft_size) // hop + 1
     total = torch.zeros(fft_size // 2 + 1, dtype=torch.float64)
-    for part in pieces(frames, audio, length=CHUNK_FRAMES):
+    for part in chunks(frames, audio, length=CHUNK_FRAMES):
         first, last = part.start * hop - beyond, (part.stop - 1) * hop + fft_size - beyond
         piece = audio[:, first:last]
         if first < 0 or last > audio.shape[-1]:

@@ -8,7 +8,7 @@ from pathlib import Path
 import soundfile
 from torch import Tensor
 
-from ..presets import preset_text
+from ..catalogue.presets import preset_text
 from .config import TrainingConfig
 
 log = logging.getLogger(__name__)

@@ -20,10 +20,10 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from babe2_fx.presets import MISSING, QUALITIES, PresetError, list_presets, load_preset
-from babe2_host.audio_files import WRITABLE
-from babe2_host.board_files import find_board, list_boards
-from babe2_host.plugins import BoardError
+from babe2_fx.catalogue.presets import MISSING, QUALITIES, PresetError, list_presets, load_preset
+from babe2_host.audio.writing import WRITABLE
+from babe2_host.boards.catalogue import find_board, list_boards
+from babe2_host.boards.plugins import BoardError
 
 from .banner import Banner
 from .batch_table import FOLDER, LENGTH, NAME, ROW_HEIGHT, STATE, QueueTable, StateDelegate, Table

@@ -16,7 +16,7 @@ from PySide6.QtWidgets import (
     QVBoxLayout,
 )
 
-from babe2_host.audio_files import WRITABLE
+from babe2_host.audio.writing import WRITABLE
 
 from .widgets import Combo, button, label, named, row
 

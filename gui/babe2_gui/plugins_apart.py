@@ -14,7 +14,7 @@ import numpy as np
 
 from babe2_gui.model.chain import SAYS
 from babe2_gui.model.engine import sentence
-from babe2_host.board import Board
+from babe2_host.boards.board import Board
 
 
 def main(argv: list[str] | None = None) -> int:

@@ -8,7 +8,7 @@ from PySide6.QtCore import Qt
 from PySide6.QtGui import QColor
 from PySide6.QtWidgets import QFormLayout, QProgressBar, QScrollArea, QSizePolicy, QVBoxLayout, QWidget
 
-from babe2_fx.presets import MISSING, QUALITIES, PresetError, list_presets, load_preset
+from babe2_fx.catalogue.presets import MISSING, QUALITIES, PresetError, list_presets, load_preset
 
 from . import theme
 from .dialogs import CardDialog

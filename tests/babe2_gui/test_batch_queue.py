@@ -12,8 +12,8 @@ from babe2_gui.model.batch_queue import WAITING, BatchOptions, BatchQueue, Entry
 from babe2_gui.model.curve import TargetCurve
 from babe2_gui.model.render import Gate
 from babe2_gui.model.tasks import InlineTasks
-from babe2_host.batch import AS_BEFORE, DONE, FAILED, RENDERING
-from babe2_host.manifest import Manifest
+from babe2_host.batch.manifest import Manifest
+from babe2_host.batch.worker import AS_BEFORE, DONE, FAILED, RENDERING
 
 RATE = 22050
 

@@ -13,7 +13,7 @@ from PySide6.QtTest import QTest  # noqa: E402
 from PySide6.QtWidgets import QAbstractButton, QApplication, QLabel  # noqa: E402
 
 from babe2_gui.batch_table import COLUMNS, STATE  # noqa: E402
-from babe2_host.batch import AS_BEFORE, DONE, FAILED, RENDERING  # noqa: E402
+from babe2_host.batch.worker import AS_BEFORE, DONE, FAILED, RENDERING  # noqa: E402
 
 LEFT, NONE, MOVE = Qt.MouseButton.LeftButton, Qt.KeyboardModifier.NoModifier, Qt.DropAction.MoveAction
 
@@ -66,7 +66,7 @@ def batch(shelf, window, wait):
 def slow(batch):
     """The same, with so many steps that it is at work until it is cancelled."""
     preset = batch.queue.options.preset
-    from babe2_fx.presets import load_preset
+    from babe2_fx.catalogue.presets import load_preset
     file = load_preset(preset).file
     file.write_text(file.read_text().replace("steps = 2", "steps = 1000"))
     return batch

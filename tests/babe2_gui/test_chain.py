@@ -5,8 +5,8 @@ import pytest
 
 from babe2_gui.model import chain
 from babe2_gui.model.chain import Effect
-from babe2_host.board import Board
-from babe2_host.plugins import BoardError
+from babe2_host.boards.board import Board
+from babe2_host.boards.plugins import BoardError
 
 
 @pytest.mark.parametrize("name", chain.known_effects())

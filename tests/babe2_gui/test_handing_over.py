@@ -9,8 +9,9 @@ import pytest
 import soundfile
 
 from babe2_gui.model.handing_out import hand_out, later
-from babe2_host.audio_files import AudioFileError, read_audio, write_audio
-from babe2_host.chunks import Chunk, WaveExtras
+from babe2_host.audio.reading import AudioFileError, read_audio
+from babe2_host.audio.riff import Chunk, WaveExtras
+from babe2_host.audio.writing import write_audio
 
 pytest.importorskip("PySide6.QtWidgets", reason="the desktop app needs PySide6", exc_type=ImportError)
 pytest.importorskip("pyqtgraph", reason="the desktop app needs pyqtgraph", exc_type=ImportError)

@@ -13,7 +13,7 @@ pytest.importorskip("pyqtgraph", reason="the desktop app needs pyqtgraph", exc_t
 from babe2_gui import plugins_apart  # noqa: E402
 from babe2_gui.model import chain  # noqa: E402
 from babe2_gui.model.chain import Effect, read_effect, write_effects  # noqa: E402
-from babe2_host.board import Board  # noqa: E402
+from babe2_host.boards.board import Board  # noqa: E402
 
 # What a VST3 plugin has for Pedalboard, over a Gain; its editor sets 6 dB, as a user would, or goes wrong.
 STANDIN = textwrap.dedent("""

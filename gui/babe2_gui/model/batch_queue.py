@@ -14,24 +14,13 @@ from pathlib import Path, PurePosixPath
 from statistics import median
 
 from babe2_fx.errors import UserError
-from babe2_host.audio_files import WRITABLE
-from babe2_host.batch import (
-    AS_BEFORE,
-    DONE,
-    FAILED,
-    LISTS,
-    RENDERING,
-    BatchProgress,
-    Job,
-    check_jobs,
-    duration_s,
-    jobs_of_folder,
-    jobs_of_list,
-    run_batch,
-)
+from babe2_host.audio.writing import WRITABLE
+from babe2_host.batch.estimate import duration_s
+from babe2_host.batch.job_list import FOREIGN, LISTS, Job, check_jobs, jobs_of_folder, jobs_of_list
+from babe2_host.batch.run import BatchProgress, run_batch
+from babe2_host.batch.worker import AS_BEFORE, DONE, FAILED, RENDERING
 from babe2_host.console import versions
-from babe2_host.jobs import FOREIGN
-from babe2_host.recipe import Recipe
+from babe2_host.rendering.recipe import Recipe
 
 from .chain import write_curve
 from .curve import TargetCurve

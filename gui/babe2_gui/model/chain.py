@@ -14,10 +14,10 @@ from pathlib import Path
 
 import numpy as np
 
-from babe2_host.audio_files import check_destination, write_whole
-from babe2_host.board import Board
-from babe2_host.board_files import FORMAT, OFFLINE
-from babe2_host.plugins import EXTERNAL, LIMITS, NATIVE, BoardError, is_enum
+from babe2_host.audio.destinations import check_destination, write_whole
+from babe2_host.boards.board import Board
+from babe2_host.boards.board_files import FORMAT, OFFLINE
+from babe2_host.boards.plugins import EXTERNAL, LIMITS, NATIVE, BoardError, is_enum
 
 from .curve import TargetCurve
 

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import numpy as np
 
+from babe2_fx.catalogue.presets import load_preset
 from babe2_fx.errors import UserError
-from babe2_fx.presets import load_preset
 from babe2_fx.settings import BASELINES
-from babe2_host.audio_files import read_audio
+from babe2_host.audio.reading import read_audio
 
 from .curve import TargetCurve, aligned
 from .options import RenderOptions

@@ -10,8 +10,9 @@ from pathlib import Path
 import numpy as np
 import platformdirs
 
-from babe2_host.audio_files import AudioFile, AudioFileError, not_carried, write_audio
-from babe2_host.chunks import WaveExtras
+from babe2_host.audio.reading import AudioFile, AudioFileError
+from babe2_host.audio.riff import WaveExtras
+from babe2_host.audio.writing import not_carried, write_audio
 
 STAMP = slice(338, 346)  # of a bext chunk: where its audio begins, in samples since midnight
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, fields, replace
 
-from babe2_fx.presets import QUALITIES, load_preset
+from babe2_fx.catalogue.presets import QUALITIES, load_preset
 from babe2_fx.settings import Settings
 
 DEVICES = ("auto", "cpu", "cuda")

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from babe2_host.journal import FolderJournal
+from babe2_host.rendering.journal import FolderJournal
 
 from .chain import Effect, processed
 from .curve import TargetCurve

@@ -9,10 +9,11 @@ from pathlib import Path
 
 import numpy as np
 
-from babe2_fx.presets import load_preset
-from babe2_host.audio_files import AudioFile, check_destination, read_audio, write_whole
-from babe2_host.journal import FolderJournal
-from babe2_host.weights import pull
+from babe2_fx.catalogue.presets import load_preset
+from babe2_host.audio.destinations import check_destination, write_whole
+from babe2_host.audio.reading import AudioFile, read_audio
+from babe2_host.rendering.journal import FolderJournal
+from babe2_host.tools.weights import pull
 
 from . import engine
 from .chain import processed

@@ -16,7 +16,8 @@ import numpy as np
 import soundfile
 
 from babe2_fx.errors import UserError
-from babe2_host.audio_files import AudioFile, AudioFileError, check_destination, read_audio, write_whole
+from babe2_host.audio.destinations import check_destination, write_whole
+from babe2_host.audio.reading import AudioFile, AudioFileError, read_audio
 
 from .chain import Effect
 from .curve import TargetCurve

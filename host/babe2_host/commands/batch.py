@@ -52,8 +52,8 @@ def add(commands) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """`babe2 batch`. What can be wrong with the jobs themselves is found out before the first is rendered."""
-    from ..batch import LISTS, check_jobs, jobs_of_folder, jobs_of_list
-    from ..recipe import Recipe
+    from ..batch.job_list import LISTS, check_jobs, jobs_of_folder, jobs_of_list
+    from ..rendering.recipe import Recipe
     overrides = parse_overrides(args.overrides, args.seed)
     recipe = Recipe(args.preset, args.board, args.quality, args.target, args.target_match,
                     tuple(sorted(overrides.items())), rate=args.rate, depth=args.depth,
@@ -81,7 +81,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _cluster(args: argparse.Namespace):
-    from ..cluster import RayCrew
+    from ..batch.ray_crew import RayCrew
     return RayCrew(args.ray, args.device)
 
 
@@ -89,7 +89,9 @@ def _render(jobs: list, args: argparse.Namespace, crew) -> Counter:
     """Runs the batch under a table: a line for each file and, on a terminal, a last one for what is at work."""
     from tqdm import tqdm
 
-    from ..batch import DONE, FAILED, RENDERING, duration_s, run_batch
+    from ..batch.estimate import duration_s
+    from ..batch.run import run_batch
+    from ..batch.worker import DONE, FAILED, RENDERING
     say, live, counts = speaker(args.quiet), sys.stderr.isatty() and not args.quiet, Counter()
     lengths = [0.0 if args.quiet else duration_s(job) for job in jobs]
     say(f"{_files(len(jobs))}, {_time(sum(lengths))} of music.")
@@ -151,7 +153,7 @@ class _Pace:
 
 
 def _say_estimate(jobs: list, folder: str) -> None:
-    from ..batch import estimate, to_do
+    from ..batch.estimate import estimate, to_do
     left = to_do(jobs, folder)
     for job in left:
         print(f"{job.source} -> {Path(folder) / job.name}")

@@ -24,11 +24,12 @@ def add(commands) -> None:
 
 def run(args: argparse.Namespace) -> None:
     """`babe2 compare`."""
-    from ..audio_files import check_destination, read_audio, write_whole
+    from ..audio.destinations import check_destination, write_whole
+    from ..audio.reading import read_audio
     check_destination(args.html, *args.recordings)
     recordings = [read_audio(path) for path in args.recordings]
 
-    from ..compare_page import comparison_page, names
+    from ..tools.compare_page import comparison_page, names
     title = args.title or " · ".join(names(recordings))
     page = comparison_page(recordings, title)
     write_whole(args.html, lambda part: part.write_text(page, encoding="utf-8"))

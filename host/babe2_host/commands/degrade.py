@@ -32,5 +32,5 @@ def add(commands) -> None:
 
 def run(args: argparse.Namespace) -> None:
     """`babe2 degrade`."""
-    from ..degrading import degrade
+    from ..tools.degrade import degrade
     degrade(args)

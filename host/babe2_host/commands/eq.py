@@ -24,7 +24,7 @@ def add(commands) -> None:
 
 def run(args: argparse.Namespace) -> None:
     """`babe2 eq export`."""
-    from ..eq_export import export_eq
+    from ..tools.eq_export import export_eq
     done = export_eq(args.source, args.kind, args.output, limit_db=args.limit_db, sample_rate=args.sample_rate,
                      phase=args.phase, bands=args.bands)
     for note in done.notes:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from babe2_fx.presets import QUALITIES
+from babe2_fx.catalogue.presets import QUALITIES
 
 DEFAULT_METHODS = "original,ltas-eq,babe,babe2"
 
@@ -48,5 +48,5 @@ def add(commands) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """`babe2 evaluate`."""
-    from ..evaluating import evaluate
+    from ..tools.evaluate import evaluate
     return evaluate(args)

@@ -8,7 +8,7 @@ import sys
 import time
 from pathlib import Path
 
-from babe2_fx.presets import QUALITIES
+from babe2_fx.catalogue.presets import QUALITIES
 
 from ..console import FAILED, INTERRUPTED, OK, UsageError, choose_device, fail, parse_overrides
 
@@ -102,7 +102,7 @@ def _submit(args: argparse.Namespace) -> None:
         return
     if args.first < 0 or args.samples < 1:
         raise UsageError("--first must be 0 or more, and --samples 1 or more.")
-    from ..cutting import cut
+    from ..audio.excerpt import cut
     part = client.folder / f"part-{secrets.token_hex(8)}.wav"
     try:
         cut(Path(args.input), args.first, args.samples, part)

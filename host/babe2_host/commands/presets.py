@@ -6,9 +6,9 @@ import argparse
 import sys
 from dataclasses import fields
 
-from babe2_fx.presets import QUALITIES, PresetError, list_presets, load_preset
+from babe2_fx.catalogue.presets import QUALITIES, PresetError, list_presets, load_preset
+from babe2_fx.catalogue.weights import config_folder, prior_info
 from babe2_fx.settings import BASELINES, Settings, baseline
-from babe2_fx.weights import config_folder, prior_info
 
 from ..console import checked, parse_overrides
 

@@ -8,11 +8,11 @@ import os
 import sys
 from dataclasses import replace
 
-from babe2_fx.presets import QUALITIES, load_preset
+from babe2_fx.catalogue.presets import QUALITIES, load_preset
 from babe2_fx.settings import BASELINES
 
 from ..console import OK, UsageError, checked, choose_device, parse_overrides, speaker, versions, watch
-from ..recipe import Recipe
+from ..rendering.recipe import Recipe
 from .presets import add_preset_options
 
 
@@ -98,7 +98,7 @@ def run_restore(args: argparse.Namespace) -> int:
 
 def run_render(args: argparse.Namespace) -> int:
     """`babe2 render`: a board from a file."""
-    from ..board_files import find_board
+    from ..boards.catalogue import find_board
     path = find_board(args.board)
     made = Recipe(board=str(path), quality=args.quality, settings=() if args.seed is None else (("seed", args.seed),),
                   rate=args.rate, device=args.device, allow_external=args.allow_external).make()
@@ -118,8 +118,9 @@ def run_render(args: argparse.Namespace) -> int:
 
 def _run(args: argparse.Namespace, make_board, record: dict, chosen: str, sources: list) -> int:
     """What both commands do: checks, the render, and what is written beside it."""
-    from ..audio_files import check_destination, read_audio, write_whole
-    from ..render import check_render, render
+    from ..audio.destinations import check_destination, write_whole
+    from ..audio.reading import read_audio
+    from ..rendering.render import check_render, render
 
     sources = [args.input, *sources]  # never written to, whatever the outputs are called
     outputs = {"--output": args.output, "--eq-out": args.eq_out, "--report": args.report}
@@ -131,7 +132,7 @@ def _run(args: argparse.Namespace, make_board, record: dict, chosen: str, source
     if args.eq_out:
         check_destination(args.eq_out, *sources)
     if args.report:
-        from ..report import check_report_folder
+        from ..tools.report import check_report_folder
         check_report_folder(args.report, *sources, *list(outputs.values())[:-1])
     board = make_board()
     check_render(recording, args.output, board, *sources, depth=args.depth)
@@ -145,7 +146,7 @@ def _run(args: argparse.Namespace, make_board, record: dict, chosen: str, source
     try:
         done = watch(render(recording, args.output, board, depth=args.depth, resume=args.resume, seed=seed), args.quiet)
     except BaseException:
-        from ..journal import FolderJournal
+        from ..rendering.journal import FolderJournal
         kept = FolderJournal(args.output)
         if kept.blocks():
             print(f"babe2: Finished blocks are kept in {kept.folder}; the same command with --resume goes on after "
@@ -163,7 +164,7 @@ def _run(args: argparse.Namespace, make_board, record: dict, chosen: str, source
         write_whole(args.eq_out, lambda part: part.write_text(text))
         say(f"Wrote {args.eq_out}.")
     if args.report:
-        from ..report import write_report
+        from ..tools.report import write_report
         record |= {"seed": seed, "output": args.output, "time_taken_s": round(done.taken_s, 3),
                    "level_lowered_db": round(done.lowered_db, 3), "notes": list(done.notes),
                    "ltas_distance_db": effects[0].ltas_distance_db, "versions": versions()}
@@ -175,7 +176,7 @@ def _run(args: argparse.Namespace, make_board, record: dict, chosen: str, source
 
 def run_boards(args: argparse.Namespace) -> None:
     """`babe2 boards`: names and titles. One that is broken does not hide the others."""
-    from ..board_files import describe_boards
+    from ..boards.catalogue import describe_boards
     for line in describe_boards():
         print(line)
 

@@ -198,7 +198,7 @@ def _value(text: str):
 
 def _prior_file(name: str) -> Path:
     """The prior file of a preset, or of a path. Raises UserError where there is none."""
-    from babe2_fx.presets import load_preset
+    from babe2_fx.catalogue.presets import load_preset
     path = Path(name)
     return path if path.suffix and path.suffix.lower() != ".toml" else load_preset(name).prior_path
 

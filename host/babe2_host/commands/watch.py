@@ -29,7 +29,7 @@ def add(commands) -> None:
 def run(args: argparse.Namespace) -> int:
     """`babe2 watch`, until Ctrl-C."""
     from ..service.requests import check_recipe
-    from ..watching import FAILED, LOOK_S, FolderWatch
+    from ..service.watching import FAILED, LOOK_S, FolderWatch
     if not 0 <= args.settled < float("inf"):
         raise UsageError(f"--settled must be a number of seconds, not {args.settled:g}.")
     recipe = recipe_of(args)

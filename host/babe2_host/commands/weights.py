@@ -6,8 +6,8 @@ import argparse
 import sys
 from contextlib import suppress
 
-from babe2_fx.presets import PresetError, list_presets, load_preset
-from babe2_fx.weights import config_folder, weights_path
+from babe2_fx.catalogue.presets import PresetError, list_presets, load_preset
+from babe2_fx.catalogue.weights import config_folder, weights_path
 
 from ..console import FAILED, INTERRUPTED, OK, fail, speaker
 
@@ -42,7 +42,7 @@ def add(commands) -> None:
 
 def run_weights_list(args: argparse.Namespace) -> None:
     """`babe2 weights list`."""
-    from ..weights import list_weights
+    from ..tools.weights import list_weights
     for entry in list_weights():
         print(f"{entry.name}: {'not installed' if entry.record is None else 'installed'}")
         if entry.model:
@@ -62,7 +62,7 @@ def run_weights_pull(args: argparse.Namespace) -> int:
     """`babe2 weights pull`: a progress bar on stderr, then what can be done with it."""
     from tqdm import tqdm
 
-    from ..weights import pull
+    from ..tools.weights import pull
 
     say = speaker(args.quiet)
     bar = None
@@ -92,13 +92,13 @@ def run_weights_pull(args: argparse.Namespace) -> int:
 
 def run_weights_import(args: argparse.Namespace) -> None:
     """`babe2 weights import`."""
-    from ..weights import import_file
+    from ..tools.weights import import_file
     print(_installed(import_file(args.file, args.name, args.force)), file=sys.stderr)
 
 
 def run_weights_verify(args: argparse.Namespace) -> int:
     """`babe2 weights verify`: a line for each; exit code 1 if any is not as it was."""
-    from ..weights import list_weights, verify
+    from ..tools.weights import list_weights, verify
     names = [args.name]
     if args.name is None:
         names = [entry.name for entry in list_weights() if entry.record is not None]
@@ -116,7 +116,7 @@ def run_weights_verify(args: argparse.Namespace) -> int:
 
 def run_weights_remove(args: argparse.Namespace) -> None:
     """`babe2 weights remove`."""
-    from ..weights import remove
+    from ..tools.weights import remove
     remove(args.name)
     print(f"Removed {args.name}.", file=sys.stderr)
 

@@ -8,7 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from ..audio_files import write_whole
+from ..audio.destinations import write_whole
 from .audacity_pipe import AudacityError
 
 MODULE = "mod-script-pipe"

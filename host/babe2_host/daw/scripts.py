@@ -9,9 +9,9 @@ import sys
 from importlib import resources
 from pathlib import Path
 
-from babe2_fx.presets import PresetError, list_presets, load_preset
+from babe2_fx.catalogue.presets import PresetError, list_presets, load_preset
 
-from ..audio_files import write_whole
+from ..audio.destinations import write_whole
 from ..service.places import jobs_folder
 
 

@@ -52,7 +52,7 @@ class Client:
             output: a file that is not there yet; None: result.wav in the job's folder.
             label: the client's own; it stays in the record.
             recipe: `preset` or `board`, `quality`, `target`, `target_match`, `seed`, `settings` (by name), `depth`
-                ("16", "24", "float"), `rate` (Hz) and `device`, as in `babe2_host.recipe.Recipe`.
+                ("16", "24", "float"), `rate` (Hz) and `device`, as in `babe2_host.rendering.recipe.Recipe`.
 
         Raises ServiceError: it is refused, or there is no service.
         """

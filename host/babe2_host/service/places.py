@@ -12,7 +12,7 @@ import platformdirs
 
 from babe2_fx.errors import UserError
 
-from ..audio_files import write_whole
+from ..audio.destinations import write_whole
 
 ENDPOINT, LOCK, LOG = "endpoint.json", "lock", "log.txt"  # in the service's folder
 

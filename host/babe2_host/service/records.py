@@ -14,7 +14,7 @@ from typing import get_origin, get_type_hints
 
 from babe2_fx.errors import UserError
 
-from ..recipe import Recipe
+from ..rendering.recipe import Recipe
 
 WAITING, RUNNING, DONE, FAILED, CANCELLED = "waiting", "running", "done", "failed", "cancelled"
 ENDED = (DONE, FAILED, CANCELLED)

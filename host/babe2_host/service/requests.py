@@ -9,12 +9,12 @@ from dataclasses import fields
 from pathlib import Path
 from reprlib import repr as shown
 
+from babe2_fx.catalogue.presets import QUALITIES, load_preset
 from babe2_fx.errors import UserError
-from babe2_fx.presets import QUALITIES, load_preset
 from babe2_fx.settings import Settings
 
-from ..audio_files import WRITABLE
-from ..journal import ENDING
+from ..audio.writing import WRITABLE
+from ..rendering.journal import ENDING
 from .places import lies_in
 from .records import ID, JobError, JobRecord
 
@@ -122,7 +122,7 @@ def files_behind(values: dict) -> list[str]:
 
 def _check_board(name: str) -> None:
     """Boards by their names only: those are the user's own or come with the program. A file's could name any other."""
-    from ..board_files import find_board
+    from ..boards.catalogue import find_board
     if os.path.dirname(name) or name.endswith(".toml"):
         raise JobError("Here a board is given by its name; `babe2 boards` lists them, and says where your own belong.")
     find_board(name)

@@ -116,7 +116,7 @@ class Runner:
                 self._do(record)
             except Exception as error:  # whatever one job leads to, the others are to be done
                 logger.info("Job %s failed.", record.id, exc_info=error)
-                from ..worker import reason_of
+                from ..batch.worker import reason_of
                 _forget_blocks(record)
                 self._end(self._records[record.id], FAILED, reason_of(error))
 
@@ -135,8 +135,10 @@ class Runner:
         if record.attempts > ATTEMPTS:
             raise JobError(f"The service ended {ATTEMPTS} times while it was at this job, which was given up.")
         self._check_places(record)
-        from ..jobs import Job  # these import torch, which takes seconds; the service answers before
-        from ..worker import render_job
+        from ..batch.job_list import (
+            Job,  # these import torch, which takes seconds; the service answers before
+        )
+        from ..batch.worker import render_job
         run = render_job(Job(record.output, Path(record.input), record.recipe()), "")
         clock = _Clock()
         with contextlib.closing(run):
@@ -196,7 +198,7 @@ class Runner:
 
 def _forget_blocks(record: JobRecord) -> None:
     """Deletes the finished blocks of a job that does not go on."""
-    from ..journal import FolderJournal
+    from ..rendering.journal import FolderJournal
     FolderJournal(record.output).clear()
 
 

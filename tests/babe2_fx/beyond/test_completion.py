@@ -10,8 +10,8 @@ from scipy.signal import stft
 
 from babe2_fx import GenerativeEQ
 from babe2_fx.beyond.completion import Completion, _transposed
+from babe2_fx.catalogue.presets import load_preset
 from babe2_fx.operators import FixedFilter, Identity, Masked
-from babe2_fx.presets import load_preset
 from babe2_fx.priors import load_prior
 from babe2_fx.restoration import Restorer
 from babe2_fx.spectra import FILTER_BINS, filter_frequencies

@@ -8,6 +8,7 @@ import pytest
 import torch
 from scipy import stats
 
+from babe2_fx.catalogue.presets import load_preset
 from babe2_fx.evaluation import METHODS, Moments, embedding_statistics, frechet_distance, method_settings
 from babe2_fx.evaluation.results import (
     Estimate,
@@ -19,7 +20,6 @@ from babe2_fx.evaluation.results import (
     order_by_fad,
     summarise,
 )
-from babe2_fx.presets import load_preset
 from babe2_fx.settings import Settings, baseline
 
 

@@ -5,7 +5,15 @@ import pytest
 import torch
 
 from babe2_fx.equalizer import BreakpointEQ, FilterFit
-from babe2_fx.operators import OPERATORS, Chain, InvertibleOperator, OperatorError, Place, make_operator, operator_values
+from babe2_fx.operators import (
+    OPERATORS,
+    Chain,
+    InvertibleOperator,
+    OperatorError,
+    Place,
+    make_operator,
+    operator_values,
+)
 from babe2_fx.priors import Emphasis
 from babe2_fx.restoration.domain import Domain, OnAudio
 from standin import tiny_prior

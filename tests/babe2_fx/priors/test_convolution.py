@@ -4,7 +4,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from babe2_fx.presets import load_preset
+from babe2_fx.catalogue.presets import load_preset
 from babe2_fx.priors import convolution, load_prior
 from babe2_fx.priors.convolution import Plain, Tiled, adjoint, room_for
 

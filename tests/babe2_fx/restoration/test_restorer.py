@@ -9,7 +9,7 @@ import soundfile
 import torch
 import torchaudio
 
-from babe2_fx.presets import EMBEDDED, QUALITIES, PresetError, list_presets, load_preset
+from babe2_fx.catalogue.presets import EMBEDDED, QUALITIES, PresetError, list_presets, load_preset
 from babe2_fx.priors import load_prior
 from babe2_fx.restoration import Restorer
 from babe2_fx.settings import BASELINES, NAMES, Settings, baseline

@@ -11,7 +11,7 @@ import pytest
 import soundfile
 import torch
 
-from babe2_fx.presets import load_preset
+from babe2_fx.catalogue.presets import load_preset
 from babe2_fx.priors import CQTDiff, Preconditioning, load_prior, save_prior
 from babe2_fx.training.config import TrainingConfig, TrainingError
 from babe2_fx.training.material import Material, find_recordings, prepare, split

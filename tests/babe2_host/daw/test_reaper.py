@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 import soundfile
 
-from babe2_host.audio_files import AudioFileError
-from babe2_host.cutting import cut
+from babe2_host.audio.excerpt import cut
+from babe2_host.audio.reading import AudioFileError
 from babe2_host.daw import reaper
 from babe2_host.daw.scripts import filled, lua_string
 from babe2_host.service import Client

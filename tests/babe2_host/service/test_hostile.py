@@ -10,8 +10,8 @@ from contextlib import ExitStack
 
 import pytest
 
-from babe2_fx.presets import load_preset
-from babe2_host.board_files import FORMAT
+from babe2_fx.catalogue.presets import load_preset
+from babe2_host.boards.board_files import FORMAT
 from babe2_host.service import ServiceError
 from babe2_host.service.places import allow, deny, service_folder
 from babe2_host.service.runner import MOST_JOBS

@@ -1,0 +1,1 @@
+"""Arrays as long as a recording, their layout and their sample rate."""

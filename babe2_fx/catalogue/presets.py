@@ -1,0 +1,272 @@
+"""Presets: a prior, and the settings it was found to work best with.
+
+Those that ship are folders of the package `babe2_presets`; the user's own are `presets/NAME/preset.toml` or
+`presets/NAME.toml` in the configuration folder. The prior is a file beside the preset, or weights by their name.
+A preset file anywhere, or a prior file alone, can be given by its path.
+"""
+
+from __future__ import annotations
+
+import json
+import tomllib
+from dataclasses import dataclass
+from importlib.resources import files
+from pathlib import Path
+
+from ..errors import UserError
+from ..settings import NAMES, SettingError, Settings
+from .weights import NAME, config_folder, how_to_get, weights_path
+
+QUALITIES = ("draft", "standard", "paper")
+TEXTS = ("title", "description", "prior", "weights", "meanwhile")
+TABLES = ("settings", *QUALITIES)
+EMBEDDED, INSTALLED, MISSING = "embedded", "installed", "weights not installed"
+
+
+class PresetError(UserError):
+    """A preset that does not exist or cannot be used; the message says which and why."""
+
+
+@dataclass(frozen=True)
+class Preset:
+    """One preset.
+
+    Attributes:
+        file: its preset.toml.
+        prior: its prior file, relative to the preset; not used where `weights` are named.
+        weights: the name of installed weights, or None.
+        meanwhile: the preset to use as long as the weights are not installed, or None.
+        shipped: whether it comes with this program.
+        qualities: the settings of each quality.
+        operators: what was done to recordings of this kind, the first thing first; None: an unknown equalization.
+    """
+
+    name: str
+    title: str
+    description: str
+    file: Path
+    prior: str
+    weights: str | None
+    meanwhile: str | None
+    shipped: bool
+    qualities: dict[str, Settings]
+    operators: "tuple[Measurement, ...] | None" = None
+
+    @property
+    def state(self) -> str:
+        """EMBEDDED, INSTALLED or MISSING: whether its prior is there, and where it came from."""
+        if not self._prior_file.is_file():
+            return MISSING
+        return EMBEDDED if self.shipped and not self.weights else INSTALLED
+
+    @property
+    def prior_path(self) -> Path:
+        """Its prior file. Raises PresetError if that is not there, saying how to get it."""
+        if self.state != MISSING:
+            return self._prior_file
+        if not self.weights:
+            raise PresetError(f"{self.file} needs the prior {self._prior_file}, which is not there.")
+        sentence = f"The weights of preset {self.name} are not installed: {how_to_get(self.weights)}."
+        if self._meanwhile_is_there():
+            sentence += f" Meanwhile preset {self.meanwhile} can be used, which is embedded."
+        raise PresetError(sentence)
+
+    @property
+    def card(self) -> str:
+        """What was written about it, or nothing."""
+        path = self.file.with_name("CARD.md") if self.file.name == "preset.toml" else self.file.with_suffix(".md")
+        return path.read_text(encoding="utf-8", errors="replace") if path.is_file() else ""
+
+    def settings(self, quality: str = "standard", **overrides) -> Settings:
+        """The settings for a quality, with the user's own changes over them.
+
+        Raises ValueError for an unknown quality, an unknown setting or a value out of range.
+        """
+        if quality not in QUALITIES:
+            raise ValueError(f"The quality must be one of {', '.join(QUALITIES)}, not {quality!r}.")
+        return self.qualities[quality].replace(**overrides)
+
+    @property
+    def _prior_file(self) -> Path:
+        return weights_path(self.weights) if self.weights else self.file.parent / self.prior
+
+    def _meanwhile_is_there(self) -> bool:
+        try:
+            return self.meanwhile is not None and load_preset(self.meanwhile).state == EMBEDDED
+        except PresetError:
+            return False
+
+
+def list_presets() -> list[str]:
+    """Names of all presets, sorted; also of those that `load_preset` then finds something wrong with."""
+    return sorted(_shipped() | set(_users()))
+
+
+def load_preset(name: str) -> Preset:
+    """The preset of this name, whether or not its weights are installed; or of this path.
+
+    A path ends in .toml, a preset file, or in .safetensors, a prior file. The preset of a prior file is the .toml of
+    its name beside it, as `babe2 train` writes it, or else has settings that suit the prior's level.
+
+    Raises:
+        PresetError: there is none, naming those there are; or it cannot be used, naming the file and the key at
+            fault; or a user's preset has the name of one that ships, so that it is not clear which is meant.
+    """
+    if name.lower().endswith((".toml", ".safetensors")):
+        return _at(Path(name))
+    shipped, users = name in _shipped(), _users().get(name, [])
+    if shipped and users:
+        raise PresetError(f"{users[0]} has the name of a preset that ships with this program; rename it.")
+    if shipped:
+        return _read(_folder() / name / "preset.toml", name, shipped=True)
+    if not users:
+        raise PresetError(f"There is no preset called {name!r}; there are: {', '.join(list_presets())}.")
+    if len(users) > 1:
+        raise PresetError(f"{users[0]} and {users[1]} have one name; rename one of them.")
+    if not NAME.fullmatch(name):
+        raise PresetError(f"{users[0]} cannot be used: a preset's name may have lower-case letters a to z, digits and "
+                          "hyphens; rename it.")
+    return _read(users[0], name, shipped=False)
+
+
+def _folder() -> Path:
+    try:
+        return Path(str(files("babe2_presets")))
+    except ModuleNotFoundError as error:
+        raise PresetError("The presets that ship with this program are not installed; install the whole package "
+                          "again.") from error
+
+
+def _shipped() -> set[str]:
+    return {path.parent.name for path in _folder().glob("*/preset.toml")}
+
+
+def _users() -> dict[str, list[Path]]:
+    """The user's preset files by name. There should be one of each name."""
+    folder = config_folder() / "presets"
+    found: dict[str, list[Path]] = {}
+    for path in sorted(folder.glob("*/preset.toml")):
+        found.setdefault(path.parent.name, []).append(path)
+    for path in sorted(folder.glob("*.toml")):
+        found.setdefault(path.stem, []).append(path)
+    return found
+
+
+def preset_text(title: str, description: str, prior: str, sigma_data: float) -> str:
+    """A preset file for a prior (a file beside it) of this level, with settings that were found good for small priors.
+
+    Noise levels are those of the embedded piano (0.063), in proportion; `paper` has Table 3's.
+    """
+    def level(value: float) -> str:
+        return f"{value * sigma_data / 0.063:.3g}"
+
+    fast = ('recording_noise = "measured"\nextension = "octave"\nltas_margin = 0.5\nguidance = "direct"\n'
+            'filter_fit = "global"\n'
+            f"observation_noise_db = -45.0\nsigma_start = {level(0.2)}\nsigma_min = {level(1e-3)}\n"
+            "rho = 7.0\n")
+    return (f"title = {_quoted(title)}\ndescription = {_quoted(description)}\nprior = {_quoted(prior)}\n\n"
+            f"[paper]\nsigma_start = {level(0.5)}\nsigma_min = {level(4e-5)}\n"
+            f"noise_regularization = {level(0.25)}\n\n"
+            f"[standard]\n{fast}steps = 8\norder = 1\ns_churn = 0.0\n\n"
+            f"[draft]\n{fast}steps = 5\norder = 1\ns_churn = 0.0\n")
+
+
+def _quoted(text: str) -> str:
+    """A text as TOML has it, on one line."""
+    return json.dumps(" ".join(text.split()), ensure_ascii=False).replace("\x7f", "\\u007f")
+
+
+def _at(path: Path) -> Preset:
+    """The preset of a preset file or of a prior file."""
+    if not path.is_file():
+        raise PresetError(f"There is no file {path}.")
+    if path.suffix.lower() == ".toml":
+        return _read(path, path.stem, shipped=False)
+    beside = path.with_suffix(".toml")
+    if beside.is_file():
+        preset = _read(beside, path.stem, shipped=False)
+        if not preset.weights and preset.file.parent / preset.prior == path:
+            return preset
+    text = preset_text(path.stem, f"The prior {path}.", path.name, _sigma_data(path))
+    return _parsed(text, beside, path.stem, shipped=False)
+
+
+def _sigma_data(path: Path) -> float:
+    """The level of a prior file's training data. Raises PresetError where the file is none."""
+    from safetensors import SafetensorError, safe_open
+    try:
+        with safe_open(str(path), framework="numpy") as file:  # not "pt": that would import torch
+            return float((file.metadata() or {})["sigma_data"])
+    except (SafetensorError, OSError, KeyError, ValueError) as error:
+        raise PresetError(f"{path} is not a whole prior file of this program.") from error
+
+
+def _read(path: Path, name: str, shipped: bool) -> Preset:
+    """Reads and checks a preset file. Raises PresetError naming it and the key at fault."""
+    try:
+        return _parsed(path.read_text(encoding="utf-8"), path, name, shipped)
+    except OSError as error:
+        raise PresetError(f"{path} cannot be read: {error.strerror}.") from error
+    except UnicodeDecodeError as error:
+        raise PresetError(f"{path} is not a TOML file: {error}.") from error
+
+
+def _parsed(text: str, path: Path, name: str, shipped: bool) -> Preset:
+    """The preset that the text of a preset file at `path` describes. Raises as `_read`."""
+    try:
+        content = tomllib.loads(text)
+    except ValueError as error:
+        raise PresetError(f"{path} is not a TOML file: {error}.") from error
+    _check_keys(path, content)
+    if content.get("weights") and content.get("prior"):
+        raise PresetError(f"{path} names both a prior and weights; it can have one of them.")
+    if content.get("weights") and not NAME.fullmatch(content["weights"]):
+        raise PresetError(f"{path}: weights must be a name of lower-case letters a to z, digits and hyphens, not "
+                          f"{content['weights']!r}.")
+    return Preset(name, content["title"], content["description"], path, content.get("prior", "prior.safetensors"),
+                  content.get("weights"), content.get("meanwhile"), shipped,
+                  _qualities(path, content), _operators(path, content.get("operators")))
+
+
+def _qualities(path: Path, content: dict) -> dict[str, Settings]:
+    """Each quality's settings: the paper's, changed by the table for all qualities and then by its own."""
+    result, at = {}, "[settings]"
+    try:
+        shared = Settings.of(**content.get("settings", {}))
+        for quality in QUALITIES:
+            at = f"quality {quality}"
+            result[quality] = shared.replace(**content.get(quality, {}))
+    except (SettingError, OverflowError) as error:  # OverflowError: an infinite whole number
+        raise PresetError(f"{path}, {at}: {error}", path=path, at=at) from error
+    return result
+
+
+def _operators(path: Path, listed) -> "tuple[Measurement, ...] | None":
+    """What a preset says was done to recordings of its kind: tables [[operators]] with a name and parameters."""
+    if listed is None:
+        return None
+    from ..operators import OperatorError, make_operator  # which imports PyTorch; few presets need it
+    try:
+        return tuple(make_operator(**entry) for entry in listed)
+    except (OperatorError, TypeError) as error:  # TypeError: no tables, or one without a name
+        raise PresetError(f"{path}, [[operators]]: {error}", path=path) from error
+
+
+def _check_keys(path: Path, content: dict) -> None:
+    for key in content:
+        if key not in (*TEXTS, *TABLES, "operators"):
+            what = "table" if isinstance(content[key], dict) else "key"
+            raise PresetError(f"{path} has an unknown {what} {key!r}; a preset has the keys {', '.join(TEXTS)} and the "
+                              f"tables {', '.join(TABLES)}.")
+    for key in TEXTS:
+        if key in content and not (isinstance(content[key], str) and content[key].strip()):
+            raise PresetError(f"{path}: {key} must be a text, not {content[key]!r}.")
+        if key not in content and key in ("title", "description"):
+            raise PresetError(f"{path} lacks a {key}.")
+    for table in TABLES:
+        if not isinstance(content.get(table, {}), dict):
+            raise PresetError(f"{path}: {table} must be a table, [{table}], not {content[table]!r}.")
+        for key in content.get(table, {}):
+            if key not in NAMES:
+                raise PresetError(f"{path}, [{table}]: there is no setting called {key!r}; `babe2 settings` lists "
+                                  "them.")

@@ -1,0 +1,1 @@
+"""Audio files: read, written, cut, and what is in them besides the samples."""

@@ -1,0 +1,29 @@
+"""A part of an audio file, to the sample."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import soundfile
+
+from .reading import AudioFileError
+
+CHUNK = 1 << 16  # samples
+
+
+def cut(source: Path, first: int, samples: int, path: Path) -> None:
+    """Writes samples `first` to `first + samples` of a file as floating-point WAV; silence where the file has none.
+
+    Raises AudioFileError: it cannot be read, or not to the sample.
+    """
+    try:
+        with soundfile.SoundFile(source) as file:
+            if file.format == "MP3":  # programs differ in how much of its beginning they skip
+                raise AudioFileError(f"{source} is an MP3, in which programs count samples from different beginnings. "
+                                     "Make a WAV file of it first.")
+            file.seek(min(first, file.frames))
+            with soundfile.SoundFile(path, "w", file.samplerate, file.channels, "FLOAT", format="WAV") as part:
+                for start in range(0, samples, CHUNK):
+                    part.write(file.read(min(CHUNK, samples - start), "float32", always_2d=True, fill_value=0.0))
+    except (OSError, RuntimeError) as error:
+        raise AudioFileError(f"{source} cannot be read: {error}.") from error

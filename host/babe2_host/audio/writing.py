@@ -1,0 +1,252 @@
+"""Writes recordings: in the format, bit depth and with the tags that the input had, whole or not at all."""
+
+from __future__ import annotations
+
+import io
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import soundfile
+
+from babe2_fx.audio.mapped import all_finite, chunks, peak
+
+from .destinations import Rehearsed, check_destination, whole_file, write_whole
+from .reading import WAVES, AudioFile, AudioFileError, one_line, plain, reason
+from .riff import TIMED, WaveExtras, write_wave
+from .tags import TAGLESS, set_strings, wave_chunks, write_tags
+
+CHUNK_FRAMES = 1 << 16  # a large Vorbis file written in one call overflows libsndfile's stack
+WRITABLE = {".wav": "WAV", ".flac": "FLAC", ".aiff": "AIFF", ".aif": "AIFF", ".ogg": "OGG", ".mp3": "MP3",
+            ".w64": "W64", ".rf64": "RF64", ".caf": "CAF", ".au": "AU"}
+DEPTHS = {"16": "PCM_16", "24": "PCM_24", "float": "FLOAT"}  # what a user may ask for
+BITS = {"PCM_16": 16, "PCM_24": 24, "PCM_32": 32}
+FLOATS = ("FLOAT", "DOUBLE")
+LARGEST_AIFF = 0xFFFFFFFF - (1 << 20)  # bytes of samples; leaves room for the rest
+# Subtypes to try when the format lacks the input's own, best match first. Eight-bit and companded recordings
+# get 16 bits: their own noise would bury what was restored. What has no bit depth (MP3, Vorbis) gets 24.
+INSTEAD = {"DOUBLE": ("FLOAT", "PCM_24", "PCM_16"), "FLOAT": ("PCM_24", "PCM_16"),
+           "PCM_32": ("PCM_24", "PCM_16"), "PCM_24": ("PCM_32", "PCM_16"), "PCM_16": ("PCM_24",),
+           "PCM_S8": ("PCM_16",), "PCM_U8": ("PCM_16",), "ULAW": ("PCM_16",), "ALAW": ("PCM_16",)}
+NARROW = ("PCM_S8", "PCM_U8", "ULAW", "ALAW")
+
+
+def check_audio_output(path: str | os.PathLike, like: AudioFile, *sources: str | os.PathLike,
+                       depth: str | None = None) -> None:
+    """Finds out before a long render whether its result can be written to `path`, by writing the input once.
+
+    That tells of all at once (folder, format, channels, rate, room on the disk). Nothing is left behind.
+
+    Raises:
+        AudioFileError: as `check_destination`, and for formats that cannot be written or cannot hold this.
+    """
+    real = check_destination(path, like.path, *sources)
+    file_format, subtype = _format_for(path, like, depth)
+    _check_size(path, like.audio, file_format, subtype)
+    try:
+        with whole_file(real) as temporary:
+            _write_file(temporary, like.audio, like.sample_rate, file_format, subtype, like)
+            raise Rehearsed
+    except Rehearsed:
+        return
+    except soundfile.LibsndfileError as error:
+        raise _unfit(path, like, file_format, error) from error
+    except OSError as error:
+        raise AudioFileError(f"{path} cannot be written: {reason(error)}.") from error
+
+
+def write_audio(path: str | os.PathLike, audio: np.ndarray, sample_rate: int, like: AudioFile, *,
+                depth: str | None = None, seed: int = 0) -> float:
+    """Writes a recording, whole or not at all; a file that stands there is replaced.
+
+    Samples that are rounded to 16 or 24 bits get TPDF dither first; those that need no rounding stay as they
+    are. A WAV file of more than 4 GB becomes RF64. Tags are carried over, and from WAV to WAV the chunks that
+    archives live by; `not_carried` tells what is not.
+
+    Args:
+        path: its extension chooses the format.
+        audio: (channels, samples), float.
+        sample_rate: Hz.
+        like: the input, whose bit depth is kept where the format has it, and which is never written to.
+        depth: one of `DEPTHS`, in the place of the input's.
+        seed: of the dither.
+
+    Returns:
+        By how many dB the level of the whole recording was lowered so that its peaks fit: 0 where they did.
+
+    Raises:
+        AudioFileError: the path, the format or the disk do not allow it.
+        ValueError: the audio has samples that are not finite.
+    """
+    if not all_finite(audio):
+        raise ValueError(f"The audio for {path} has samples that are not finite; nothing was written.")
+    check_destination(path, like.path)
+    file_format, subtype = _format_for(path, like, depth)
+    _check_size(path, audio, file_format, subtype)
+    highest, gain = peak(audio), np.float32(1.0)
+    if highest > 1 and subtype not in FLOATS:
+        # Two steps of room: one for the dither, and the largest number is a step below 1.
+        to = 1 - 2.0 ** (2 - BITS[subtype]) if subtype in BITS else 1.0
+        gain = np.float32(to / highest)
+    try:
+        write_whole(path, lambda part: _write_file(part, audio, sample_rate, file_format, subtype, like,
+                                                   seed, gain))
+    except soundfile.LibsndfileError as error:
+        raise _unfit(path, like, file_format, error) from error
+    return -20 * float(np.log10(gain)) if gain != 1 else 0.0
+
+
+def not_carried(path: str | os.PathLike, audio: np.ndarray, sample_rate: int,
+                like: AudioFile) -> tuple[str, ...]:
+    """What of the input beside its audio is not in the file that `write_audio` makes of the same arguments.
+
+    Sentences for the user; none where all is there.
+    """
+    said, file_format = list(like.notes), WRITABLE.get(Path(path).suffix.lower())
+    chunks = _lost_chunks(audio, sample_rate, like)
+    reason = "it has not the input's length, rate and channels"
+    if file_format not in WAVES:
+        # Tags are carried by themselves.
+        chunks = [c.name for c in like.extras.chunks if c.name.lower() not in ("list/info", "id3 ")]
+        reason = "only WAV files can have them"
+    if chunks:
+        names = ", ".join(dict.fromkeys(name.strip() for name in chunks))
+        said.append(f"{path} is without these chunks of {like.path}, for {reason}: {names}.")
+    if like.tags and file_format in TAGLESS:
+        said.append(f"{path} is without the tags of {like.path}: {file_format} files cannot have any.")
+    return tuple(said)
+
+
+def _lost_chunks(audio: np.ndarray, sample_rate: int, like: AudioFile) -> list[str]:
+    """The names of the WAV chunks that do not hold for a result."""
+    wrong = () if (sample_rate, audio.shape[1]) == (like.sample_rate, like.audio.shape[1]) else TIMED
+    wrong += () if audio.shape[0] == like.channels else ("chna",)
+    return [chunk.name for chunk in like.extras.chunks if chunk.name in wrong]
+
+
+def _extras_for(audio: np.ndarray, sample_rate: int, like: AudioFile) -> WaveExtras:
+    """What a WAV file of this audio holds beside it."""
+    lost = _lost_chunks(audio, sample_rate, like)
+    chunks = tuple(chunk for chunk in like.extras.chunks if chunk.name not in lost)
+    if not any(chunk.name.lower() in ("list/info", "id3 ") for chunk in chunks):
+        chunks += wave_chunks(like.tags)
+    return WaveExtras(chunks, like.extras.channel_mask if audio.shape[0] == like.channels else None)
+
+
+def _format_for(path: str | os.PathLike, like: AudioFile, depth: str | None) -> tuple[str, str]:
+    ending = Path(path).suffix.lower()
+    formats = soundfile.available_formats()
+    known = [e for e, name in WRITABLE.items() if name in formats]
+    if ending not in known:
+        what = f"a file that ends in {ending}" if ending else "a file without an extension"
+        raise AudioFileError(f"{path} cannot be written: {what} is not a known format. These work: "
+                             f"{', '.join(known)}.")
+    file_format = WRITABLE[ending]
+    if depth is not None:
+        return file_format, _subtype_of_depth(path, file_format, depth)
+    wanted = INSTEAD.get(like.subtype, ("PCM_24", "PCM_16"))
+    if like.subtype in INSTEAD and like.subtype not in NARROW:
+        wanted = (like.subtype, *wanted)
+    fits = [subtype for subtype in wanted if soundfile.check_format(file_format, subtype)]
+    return file_format, fits[0] if fits else soundfile.default_subtype(file_format)
+
+
+def _subtype_of_depth(path: str | os.PathLike, file_format: str, depth: str) -> str:
+    if depth not in DEPTHS:
+        raise ValueError(f"The bit depth must be one of {', '.join(DEPTHS)}, not {depth!r}.")
+    fits = [name for name, subtype in DEPTHS.items() if soundfile.check_format(file_format, subtype)]
+    if depth not in fits:
+        has = f"has a bit depth of {' or '.join(fits)}" if fits else "has no bit depth to choose"
+        raise AudioFileError(f"{path} cannot be written with a bit depth of {depth}: {file_format} {has}.")
+    return DEPTHS[depth]
+
+
+def _check_size(path: str | os.PathLike, audio: np.ndarray, file_format: str, subtype: str) -> None:
+    size = audio.size * {"DOUBLE": 64, "FLOAT": 32, **BITS}.get(subtype, 0) // 8
+    if file_format == "AIFF" and size > LARGEST_AIFF:
+        raise AudioFileError(f"{path} cannot be written: AIFF files hold 4 GB at most. WAV files hold more.")
+
+
+def _write_file(path: Path, audio: np.ndarray, sample_rate: int, file_format: str, subtype: str,
+                like: AudioFile, seed: int = 0, gain: np.float32 = np.float32(1.0)) -> None:
+    """Writes samples, tags and chunks to a file that is there."""
+    with open(path, "rb+", buffering=0) as raw:
+        target = _Remembering(raw)
+        try:
+            _write_samples(target, audio, int(sample_rate), file_format, subtype, like, seed, gain)
+        # Of a short write either libsndfile tells or soundfile asserts that there was none.
+        except (soundfile.SoundFileError, AssertionError):
+            if target.error is None:
+                raise
+        if target.error is not None:
+            raise target.error
+    try:
+        write_tags(path, like.tags, file_format, subtype)
+    except OSError:
+        raise
+    except Exception as error:  # such as a picture of more than FLAC's 16 MB
+        raise AudioFileError(f"The tags of {like.path} do not fit into a file of the format {file_format} "
+                             f"({one_line(error)}). They fit into WAV.") from error
+
+
+def _write_samples(target: _Remembering, audio: np.ndarray, sample_rate: int, file_format: str, subtype: str,
+                   like: AudioFile, seed: int, gain: np.float32) -> None:
+    channels, samples = audio.shape
+    blocks = _blocks(audio, subtype, seed, gain)
+    if file_format in WAVES:  # without libsndfile, which does not write other chunks and dates float files
+        write_wave(target.write_or_raise, blocks, samples, channels, sample_rate, subtype,
+                   _extras_for(audio, sample_rate, like), rf64=file_format == "RF64")
+        return
+    with soundfile.SoundFile(target, "w", sample_rate, channels, subtype, format=file_format) as file:
+        set_strings(file, like.tags)
+        for block in blocks:
+            file.write(block.astype(np.int32) << 8 if subtype == "PCM_24" else block)
+
+
+def _blocks(audio: np.ndarray, subtype: str, seed: int, gain: np.float32) -> Iterator[np.ndarray]:
+    """The samples times `gain` in blocks of (samples, channels), in whole numbers where the subtype has those."""
+    def cut() -> Iterator[np.ndarray]:
+        for part in chunks(audio.shape[1], audio, length=CHUNK_FRAMES):
+            yield np.ascontiguousarray((audio[:, part] * gain if gain != 1 else audio[:, part]).T)
+
+    if subtype not in BITS:
+        yield from cut()
+        return
+    steps = 2 ** (BITS[subtype] - 1)
+    rng = np.random.default_rng(seed)
+    # 32 bits are finer than the samples, which have 24; and what is whole already is not rounded.
+    rounds = BITS[subtype] < 32 and any((block * np.float32(steps) % 1).any() for block in cut())
+    for block in cut():
+        scaled = block.astype(np.float64) * steps
+        if rounds:  # triangular, from -1 to 1 step: leaves noise of one level where rounding would distort
+            scaled += rng.random(scaled.shape) - rng.random(scaled.shape)
+        # A peak within two steps of full scale stays on the last one, which is no more than dither does.
+        yield np.rint(scaled).clip(-steps, steps - 1).astype(np.int16 if steps == 1 << 15 else np.int32)
+
+
+class _Remembering:
+    """A file for libsndfile, which reports every failure as "System error": keeps the real one."""
+
+    def __init__(self, raw: io.FileIO):
+        self.raw, self.error = raw, None
+        self.seek, self.tell, self.read, self.readinto = raw.seek, raw.tell, raw.read, raw.readinto
+
+    def write(self, data: bytes) -> int:
+        done = 0
+        try:
+            while done < len(data):
+                done += self.raw.write(data[done:])
+        except BaseException as error:  # even Ctrl-C would get lost in the C code that called
+            self.error = error
+        return done
+
+    def write_or_raise(self, data: bytes) -> None:
+        if self.write(data) < len(data):
+            raise self.error
+
+
+def _unfit(path, like: AudioFile, file_format: str, error: soundfile.LibsndfileError) -> AudioFileError:
+    channels = f"{like.channels} channel{'s' if like.channels > 1 else ''}"
+    return AudioFileError(f"{path} cannot be written: {file_format} does not take {channels} at "
+                          f"{like.sample_rate} Hz ({plain(error.error_string)}). WAV does.")

@@ -1,0 +1,249 @@
+"""What a batch is to make: the jobs of a folder or of a list, and what can be wrong with them."""
+
+from __future__ import annotations
+
+import contextlib
+import csv
+import io
+import os
+import sys
+import tomllib
+import unicodedata
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, fields, replace
+from pathlib import Path, PurePosixPath
+
+import soundfile
+
+from babe2_fx.errors import UserError
+from babe2_fx.settings import Settings
+
+from ..audio.writing import WRITABLE
+from ..rendering.journal import ENDING
+from ..rendering.recipe import Recipe, RecipeError
+from .manifest import Manifest
+
+# What the system's own decoders may read (see `read_audio`); their results are FLAC unless a format is chosen.
+FOREIGN = (".m4a", ".mp4", ".aac", ".wma", ".aifc", ".opus", ".snd")
+LISTS = (".csv", ".toml")
+LARGEST_LIST = 1 << 28  # bytes: a million files
+RECIPE_COLUMNS = ("preset", "board", "quality", "target", "target_match", "gain_db")
+COLUMNS = ("file", "output", *RECIPE_COLUMNS)
+
+
+class BatchError(UserError):
+    """A mistake in what a batch is to do; the message says where."""
+
+
+@dataclass(frozen=True)
+class Job:
+    """One file to make: its name in the output folder, with slashes; the recording; and how."""
+
+    name: str
+    source: Path
+    recipe: Recipe
+
+
+def jobs_of_folder(source: str | os.PathLike, folder: str | os.PathLike, recipe: Recipe,
+                   ending: str | None = None) -> tuple[list[Job], list[str]]:
+    """A job for each recording in a folder and the folders in it, sorted, and sentences on what cannot be looked into.
+
+    Recordings are told by their endings. Links are followed, each folder taken once; hidden files, `folder` (the
+    output) and unfinished renders are passed over.
+
+    Args:
+        ending: of all results, such as ".flac"; None: as each recording's.
+
+    Raises BatchError: it cannot be read, or holds no recordings.
+    """
+    source, problems, found = Path(source), [], []
+    if not source.is_dir():
+        raise BatchError(f"{source} is not a folder." if source.exists() else f"There is no folder {source}.")
+    if os.path.realpath(source) == os.path.realpath(folder):
+        raise BatchError(f"{source} cannot be both where the recordings are and where the results go.")
+    for path in _files_in(source, os.path.realpath(folder), problems):
+        if path.suffix.lower() in (*WRITABLE, *FOREIGN):
+            found.append(Job(_result_name(path.relative_to(source), ending), path, recipe))
+    if not found:
+        raise BatchError(problems[0] if problems else f"There are no recordings in {source}.")
+    return sorted(found, key=lambda job: job.name), problems
+
+
+def _files_in(source: Path, but: str, problems: list[str]) -> Iterator[Path]:
+    """All files but hidden ones. Links to folders come last, so that what they lead to keeps its own place."""
+    seen, links = set(), [source]
+
+    def note(error: OSError):
+        problems.append(f"{error.filename} cannot be looked into: {(error.strerror or str(error)).lower()}.")
+
+    while links:
+        for folder, names, files in os.walk(links.pop(0), onerror=note):
+            real = os.path.realpath(folder)
+            if real in seen or real == but:
+                names.clear()
+                continue
+            seen.add(real)
+            names[:] = sorted(name for name in names if not name.startswith(".") and not name.endswith(ENDING))
+            links += [Path(folder, name) for name in names if os.path.islink(os.path.join(folder, name))]
+            yield from (Path(folder, name) for name in sorted(files) if not name.startswith("."))
+
+
+def jobs_of_list(path: str | os.PathLike, recipe: Recipe, ending: str | None = None) -> list[Job]:
+    """The jobs of a list: a CSV file with a line of column names, or a TOML file with a table [[files]] for each.
+
+    A row has `file`, relative to the list, and may have `output` (its name in the output folder), `preset` or
+    `board`, `quality`, `target`, `target_match`, `gain_db`, and any of the settings, such as `seed` or `xi`. What it
+    does not give is as in `recipe`.
+
+    Raises BatchError naming the row.
+    """
+    path = Path(path)
+    jobs = []
+    for where, row in _rows(path):
+        try:
+            jobs.append(_job_of_row(path.parent, row, recipe, ending))
+        except UserError as error:
+            raise BatchError(f"{path}, {where}: {error}") from error
+    if not jobs:
+        raise BatchError(f"{path} lists no files.")
+    return jobs
+
+
+def _rows(path: Path) -> Iterator[tuple[str, dict]]:
+    """The rows of a list that give something, each with its place for messages."""
+    if path.suffix.lower() not in LISTS:
+        raise BatchError(f"{path} is neither a folder nor a list; lists end in {' or '.join(LISTS)}.")
+    if not path.is_file():
+        raise BatchError(f"{path} is not a regular file." if path.exists() else f"There is no list {path}.")
+    try:
+        if path.stat().st_size > LARGEST_LIST:
+            raise BatchError(f"{path} is larger than a list ever is; it is another kind of file.")
+        text = path.read_text(encoding="utf-8-sig")
+        if path.suffix.lower() == ".toml":
+            content = tomllib.loads(text)
+            tables = content.get("files")
+            if set(content) != {"files"} or not isinstance(tables, list):
+                raise BatchError(f"{path} is not a list: it must have a table [[files]] for each file, and nothing "
+                                 "else.")
+            rows = [(f"file {number}", table) for number, table in enumerate(tables, 1)]
+        else:
+            head = text.partition("\n")[0]  # spreadsheets put semicolons where the comma is in numbers
+            reader = csv.DictReader(io.StringIO(text, newline=""), strict=True,
+                                    delimiter=";" if head.count(";") > head.count(",") else ",")
+            twice = [name for name, count in Counter(reader.fieldnames or ()).items() if count > 1]
+            if twice:
+                raise BatchError(f"{path} has two columns called {twice[0]!r}.")
+            rows = [(f"line {reader.line_num}", {key: value for key, value in row.items() if value}) for row in reader]
+    except OSError as error:
+        raise BatchError(f"{path} cannot be read: {(error.strerror or str(error)).lower()}.") from error
+    except UserError:
+        raise
+    except (csv.Error, RecursionError, ValueError) as error:
+        raise BatchError(f"{path} is not a {path.suffix[1:].upper()} file that can be read: {error}.") from error
+    for where, row in rows:
+        if row:
+            yield where, row
+
+
+def _job_of_row(beside: Path, row: dict, recipe: Recipe, ending: str | None) -> Job:
+    if not isinstance(row, dict):
+        raise BatchError(f"it must be a table, not {row!r}.")
+    if None in row:
+        raise BatchError(f"there are more values than columns; the first is {row[None][0]!r}.")
+    known = {item.name: item for item in fields(Settings)}
+    for name in row:
+        if name not in (*COLUMNS, *known):
+            from ..boards.plugins import unknown
+            raise BatchError(f"{unknown('column', name, COLUMNS)} Any setting can be a column too; `babe2 settings` "
+                             "lists them.")
+    values = {name: _value(name, value, known.get(name)) for name, value in row.items()}
+    if not values.get("file"):
+        raise BatchError("it names no file.")
+    source = beside / values.pop("file")
+    # Outside of the list's folder there is no structure to keep.
+    inside = Path(os.path.normpath(source))
+    inside = inside.relative_to(beside) if inside.is_relative_to(beside) and ".." not in inside.parts else inside.name
+    name = values.pop("output", None) or _result_name(Path(inside), ending)
+    if name != PurePosixPath(name).as_posix() or PurePosixPath(name).is_absolute() or Path(name).is_absolute() or (
+            ".." in PurePosixPath(name).parts):
+        raise BatchError(f"output must be a plain name in the output folder, such as disc1/side_a.flac, not {name!r}.")
+    own = {key: value for key, value in values.items() if key in RECIPE_COLUMNS}
+    for one, other in (("preset", "board"), ("board", "preset")):
+        if one in own and other not in own:
+            own[other] = None
+    for key in ("target", "board", "preset"):  # those that are files lie beside the list
+        if own.get(key) and (key == "target" or os.path.dirname(own[key])
+                             or own[key].lower().endswith((".toml", ".safetensors"))):
+            own[key] = str(beside / own[key])
+    settings = dict(recipe.settings)
+    if own.get("board"):  # what was asked of a preset is not for this row
+        settings = {key: value for key, value in settings.items() if key == "seed" or not recipe.preset}
+    settings |= {key: value for key, value in values.items() if key in known}
+    return Job(name, source, replace(recipe, settings=tuple(sorted(settings.items())), **own))
+
+
+def _value(name: str, value, setting) -> object:
+    """A value of a list as its column needs it: CSV has but texts."""
+    is_text = bool(setting.metadata["choices"]) if setting else name not in ("gain_db", "target_match")
+    if is_text:
+        if not isinstance(value, str) or "\0" in value:
+            raise BatchError(f"{name} must be a text, not {value!r}.")
+        return value.strip()
+    if isinstance(value, str):
+        for kind in (int, float):
+            with contextlib.suppress(ValueError):
+                return kind(value)
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        raise BatchError(f"{name} must be a number, not {value!r}.")
+    return value
+
+
+def _result_name(path: Path, ending: str | None) -> str:
+    if ending is None:
+        ending = path.suffix if path.suffix.lower() in WRITABLE else ".flac"
+    return path.with_suffix(ending).as_posix()
+
+
+def check_jobs(jobs: list[Job], folder: str | os.PathLike) -> None:
+    """Finds out, before anything is rendered, what is wrong with the jobs by themselves or together.
+
+    Raises:
+        BatchError: two would make one file; one would replace an input; the output folder is none; a format is
+            unknown. The message names the files.
+        UserError: a recipe cannot be used.
+    """
+    folder = Path(folder)
+    if os.path.lexists(folder) and not folder.is_dir():
+        raise BatchError(f"{folder} is not a folder; -o needs the name of one.")
+    Manifest(folder)  # says what is wrong with one that is there
+    formats, makers, inputs = soundfile.available_formats(), {}, {}
+    for job in jobs:
+        with contextlib.suppress(OSError):
+            stat = job.source.stat()
+            inputs[stat.st_dev, stat.st_ino] = job.source
+    for job in jobs:
+        output = folder / job.name
+        if WRITABLE.get(output.suffix.lower()) not in formats:
+            known = ", ".join(ending for ending, kind in WRITABLE.items() if kind in formats)
+            raise BatchError(f"{output} cannot be written: {output.suffix or 'no ending'} is not a known format. These "
+                             f"work: {known}.")
+        other = makers.setdefault(_one_name(os.path.realpath(output)), job)
+        if other is not job:
+            raise BatchError(f"{other.source} and {job.source} would both become {output}. Give one of them another "
+                             "name, or an output of its own in a list.")
+        with contextlib.suppress(OSError):
+            stat = output.stat()
+            if (stat.st_dev, stat.st_ino) in inputs:
+                raise BatchError(f"{output} is an input and is not written over; choose another output folder.")
+    for recipe in dict.fromkeys(job.recipe for job in jobs):
+        try:
+            recipe.make()
+        except RecipeError as error:
+            first = next(job for job in jobs if job.recipe == recipe)
+            raise BatchError(f"{first.source} cannot be rendered as asked: {error}") from error
+
+
+def _one_name(path: str) -> str:
+    """Equal for names that are one file where file systems do not tell upper case from lower."""
+    return path if sys.platform == "linux" else unicodedata.normalize("NFC", path).casefold()

@@ -1,0 +1,199 @@
+"""Batches: many recordings, each by its recipe, into one folder; what is finished is not made again."""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import os
+from collections.abc import Generator, Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from ..audio.destinations import write_whole
+from ..rendering.journal import FolderJournal
+from ..rendering.recipe import facts_key
+from .crews import local_crew
+from .job_list import BatchError, Job
+from .manifest import Manifest, described
+from .schedule import LOSSES, Schedule
+from .worker import AS_BEFORE, BEGUN, DONE, ENDS, FAILED, Event, Task, blocks_of, look, reason_of
+
+LOCK = ".babe2-batch.lock"
+
+
+@dataclass(frozen=True)
+class BatchProgress:
+    """Where a batch is: the job, its number (from 1) of count, and RENDERING, DONE, AS_BEFORE or FAILED.
+
+    now: while rendering, the render's own `Progress` · rendered: when done, the `Rendered`, without audio if another
+    process made it · reason: of a failure. A file may be told as done when others are being rendered already.
+    """
+
+    job: Job
+    number: int
+    count: int
+    state: str
+    now: object = None
+    rendered: object = None
+    reason: str = ""
+
+
+def run_batch(jobs: list[Job], folder: str | os.PathLike, versions: dict, *, overwrite: bool = False,
+              crew=None) -> Generator[BatchProgress, None, None]:
+    """Makes the files of checked jobs in `folder`, with a manifest; goes on after those that fail.
+
+    A file is left as it is if its content, its recording's and its recipe are those of the manifest. One that the
+    manifest does not know, or that was changed since, is not replaced unless `overwrite`: its job fails.
+
+    Args:
+        versions: for the record.
+        crew: the workers; None: those of this computer (`local_crew`). It is closed at the end.
+
+    Yields `BatchProgress`. Closing it cancels; the same call goes on from there.
+
+    Raises:
+        BatchError: another batch is at work in the folder, or it cannot be made; no worker is left.
+        ManifestError: the manifest cannot be written; nothing is rendered without it.
+    """
+    folder = Path(folder)
+    with _alone(folder), Manifest(folder) as manifest:
+        batch = _Batch(jobs, folder, manifest, versions, overwrite, crew or local_crew(
+            {job.recipe.device for job in jobs}, any(job.recipe.allow_external for job in jobs)))
+        yield from batch.run()
+
+
+class _Batch:
+    """A batch at work: brings together what is to be done, who does it, and the record."""
+
+    def __init__(self, jobs: list[Job], folder: Path, manifest: Manifest, versions: dict, overwrite: bool, crew):
+        self.jobs, self.folder, self.manifest, self.crew = jobs, folder, manifest, crew
+        self._versions, self._overwrite, self._started = versions, overwrite, False
+        self._key = functools.lru_cache(1024)(lambda recipe: facts_key(recipe.facts(recipe.make())))
+
+    def run(self) -> Generator[BatchProgress, None, None]:
+        crew, jobs = self.crew, self.jobs
+        try:
+            if not jobs:
+                return
+            crew.join(self.folder, self.folder / LOCK, jobs[0].source)
+            order = range(len(jobs))
+            if crew.apart:  # the longest first, so that all end together
+                order = sorted(order, key=lambda number: -_bytes(jobs[number]))
+            schedule = Schedule(order)
+            while not schedule.finished:
+                told = []
+                for worker in list(crew.free):
+                    if worker not in schedule:
+                        schedule.add(worker)
+                    told += self._give(schedule, worker)
+                if not told:
+                    for worker, events in crew.tell():
+                        if events is None:
+                            told += [self._fail(number, f"{LOSSES} workers ended while they had it; it was given up.")
+                                     for number in schedule.lost(worker)]
+                        for event in events or ():
+                            told.append(self._record(event))
+                            if event.now:
+                                schedule.went_on(event.number, event.now.share_done)
+                            if event.state in ENDS:
+                                schedule.done(worker, event.number)
+                self.manifest.save()
+                yield from filter(None, told)
+        finally:
+            for event in crew.close():
+                self._record(event)
+
+    def _give(self, schedule: Schedule, worker) -> list[BatchProgress]:
+        """Gives a free worker what it is to do, and lets it go on. Returns what need not be done after all."""
+        tasks, told = [], []
+        for number in schedule.give(worker):
+            try:
+                tasks.append(self._task(number, self.crew.ships(worker)))
+            except Exception as error:
+                told.append(self._fail(number, reason_of(error)))
+            else:
+                if tasks[-1] is not None:
+                    continue
+                tasks.pop()
+                told.append(self._tell(number, AS_BEFORE))
+            schedule.done(worker, number)
+        if schedule.holds(worker):
+            self.crew.call(worker, tasks)
+        return told
+
+    def _task(self, number: int, ships: bool) -> Task | None:
+        """A job for a worker; None if its file is there already and the worker cannot see that."""
+        job = self.jobs[number]
+        task = Task(number, job, self.manifest.entry(job.name), self._overwrite)
+        if self.crew.apart:
+            task = replace(task, key=self._key(job.recipe), job=replace(job, source=Path(os.path.abspath(job.source))))
+        if ships:
+            given = look(task, self.folder, task.key)
+            if given is None:
+                return None
+            blocks = {file.name: file.read_bytes() for file in blocks_of(self.folder / job.name)}
+            task = replace(task, given=given, content=job.source.read_bytes(), blocks=blocks)
+        return task
+
+    def _record(self, event: Event) -> BatchProgress | None:
+        """Puts on record what a worker tells; returns what there is to say of it."""
+        job = self.jobs[event.number]
+        if event.state == BEGUN:
+            self._start()
+            self.manifest.begin(job.name, event.given, event.facts)
+            return None
+        if event.state == FAILED:
+            return self._fail(event.number, event.reason)
+        made = event.made
+        try:  # what comes of a worker that does not see the folder
+            for name, data in event.files.items():
+                path = self.folder / name
+                path.parent.mkdir(parents=True, exist_ok=True)
+                write_whole(path, lambda part, data=data: part.write_bytes(data))
+            if event.state == DONE and event.files:
+                made = described(self.folder / job.name)
+                FolderJournal(self.folder / job.name).clear()
+        except Exception as error:
+            if event.state == DONE:
+                return self._fail(event.number, reason_of(error))
+        if event.state == DONE:
+            self.manifest.finish(job.name, made, **event.record)
+        return self._tell(event.number, event.state, now=event.now, rendered=event.rendered)
+
+    def _fail(self, number: int, reason: str) -> BatchProgress:
+        self._start()
+        self.manifest.fail(self.jobs[number].name, self.jobs[number].source, reason)
+        return self._tell(number, FAILED, reason=reason)
+
+    def _start(self) -> None:
+        """The run comes on record with the first thing that happens in it."""
+        if not self._started:
+            self.manifest.start(self._versions)
+            self._started = True
+
+    def _tell(self, number: int, state: str, **what) -> BatchProgress:
+        return BatchProgress(self.jobs[number], number + 1, len(self.jobs), state, **what)
+
+
+def _bytes(job: Job) -> int:
+    with contextlib.suppress(OSError):
+        return job.source.stat().st_size
+    return 0
+
+
+@contextlib.contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    """Keeps other batches out of the folder, which is made. The lock goes when the process does."""
+    from filelock import FileLock, Timeout
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        lock = FileLock(folder / LOCK, timeout=0)
+        lock.acquire()
+    except Timeout as error:
+        raise BatchError(f"Another batch is at work in {folder}; wait for it, or choose another folder.") from error
+    except OSError as error:
+        raise BatchError(f"{folder} cannot be written to: {(error.strerror or str(error)).lower()}.") from error
+    try:
+        yield
+    finally:
+        lock.release()

@@ -1,0 +1,1 @@
+"""Boards of plugins and offline effects, and the TOML files that they are kept in."""

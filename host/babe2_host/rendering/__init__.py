@@ -1,0 +1,1 @@
+"""One recording through a board into a file."""

@@ -1,0 +1,1 @@
+"""What the smaller commands do: evaluation, degradation, pages and pictures, EQ export, weights."""
