@@ -258,7 +258,7 @@ class GenerativeEQ:
         if self.target is not None:
             shown["target"] = self._target_file or self.target
         if self.operators is not None:
-            shown["operators"] = [operator_values(operator) if operator.name else operator for operator in self.operators]
+            shown["operators"] = [operator_values(one) if one.name else one for one in self.operators]
         shown |= self._settings
         return f"GenerativeEQ({', '.join(f'{name}={value!r}' for name, value in shown.items())})"
 

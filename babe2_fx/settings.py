@@ -1,9 +1,9 @@
 """Every hyper-parameter of a restoration (paper, Table 3): parts, some of which have variants, and their flat names.
 
 A part with variants is a tagged union: `guidance` is `Gradient` or `Direct`, and each has only the settings that do
-something in it. Where settings are given by name (`--set`, presets, the app, `Settings.replace`) there is one flat list,
-`NAMES`, made from the variants: the tag of a part is a name like any other, and a name that the chosen variant does not
-have is an error that says which variant has it.
+something in it. Where settings are given by name (`--set`, presets, the app, `Settings.replace`) there is one flat
+list, `NAMES`, made from the variants: the tag of a part is a name like any other, and a name that the chosen variant
+does not have is an error that says which variant has it.
 """
 
 from __future__ import annotations
@@ -191,6 +191,11 @@ class Name:
     tag: bool = False
     variants: tuple[str, ...] = ()
 
+    @property
+    def extent(self) -> str:
+        """What it may be, in words."""
+        return ", ".join(self.choices) if self.choices else f"{self.low:g} to {self.high:g}"
+
     def checked(self, value):
         """The value in its own type. Raises SettingError."""
         def wrong(expected: str) -> SettingError:
@@ -239,6 +244,17 @@ def _names() -> dict[str, Name]:
 NAMES = _names()
 
 
+def check_values(values: dict[str, Any]) -> None:
+    """Checks settings each for itself, whatever they will be combined with.
+
+    Raises SettingError for an unknown name or a bad value.
+    """
+    for name, value in values.items():
+        if name not in NAMES:
+            raise SettingError(f"There is no setting called {name!r}.", "unknown-setting", name=name)
+        NAMES[name].checked(value)
+
+
 @dataclass(frozen=True)
 class Settings:
     """How a recording is restored. Noise levels are in the prior's domain, at the prior's level.
@@ -266,7 +282,7 @@ class Settings:
             if tag:
                 values[tag] = chosen.tag
             values |= {item.name: getattr(chosen, item.name) for item in fields(chosen)}
-        return {name: values[name] for name in NAMES if name in values and not self._idle(name)}
+        return {name: values[name] for name in NAMES if name in values and not self.idle(name)}
 
     def __getitem__(self, name: str):
         """A value by its flat name. Raises KeyError for one that has no effect."""
@@ -278,26 +294,23 @@ class Settings:
         Raises:
             SettingError: an unknown name, a bad value, or a name that does nothing in the variants chosen.
         """
-        for name in changes:
-            if name not in NAMES:
-                raise SettingError(f"There is no setting called {name!r}.", "unknown-setting", name=name)
+        check_values(changes)
         parts = {}
         for part, (tag, _, variants) in _PARTS.items():
             before = getattr(self, part)
-            wanted = NAMES[tag].checked(changes[tag]) if tag in changes else before.tag
+            wanted = changes.get(tag, before.tag)
             chosen = next(variant for variant in variants if variant.tag == wanted)
             own = {item.name for item in fields(chosen)}
             kept = {item.name: getattr(before, item.name) for item in fields(before) if item.name in own}
             parts[part] = chosen(**kept | {name: changes[name] for name in changes if name in own})
         result = dataclasses.replace(self, **parts)
         for name in changes:
-            why = result._idle(name)
+            why = result.idle(name)
             if why:
-                NAMES[name].checked(changes[name])  # what is wrong in itself is said first
                 raise SettingError(f"{name} does nothing with {why}.", "idle-setting", name=name, value=changes[name])
         return result
 
-    def _idle(self, name: str) -> str:
+    def idle(self, name: str) -> str:
         """Why a setting of this name has no effect, as the end of a sentence; nothing if it has one."""
         known = NAMES[name]
         if isinstance(self.spectrum, Only) and (known.part in _SAMPLING or name == "low_band"):

@@ -4,9 +4,9 @@ Why: a guided evaluation through the network costs two to three times an evaluat
 gradient; a small prior's gradient is also the least certain thing about it. Off with `guidance = "gradient"`.
 
 As ΠGDM (Song et al. 2023) but without the network's Jacobian: given the estimate's own uncertainty, that of Gaussian
-data of variance sigma_data² seen at this noise level, and the observation's noise, the operator's regularised inverse is
-the exact posterior mean. Late in the run the estimate is trusted over what then counts as noise in the recording. A
-`Completion` does the same for each spot of time and frequency, by the music in it.
+data of variance sigma_data² seen at this noise level, and the observation's noise, the operator's regularised inverse
+is the exact posterior mean. Late in the run the estimate is trusted over what then counts as noise in the recording.
+A `Completion` does the same for each spot of time and frequency, by the music in it.
 """
 
 from __future__ import annotations

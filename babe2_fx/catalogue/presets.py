@@ -12,10 +12,14 @@ import tomllib
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from ..errors import UserError
 from ..settings import NAMES, SettingError, Settings
 from .weights import NAME, config_folder, how_to_get, weights_path
+
+if TYPE_CHECKING:  # it imports PyTorch, which whoever lists presets does not wait for
+    from ..operators import Measurement
 
 QUALITIES = ("draft", "standard", "paper")
 TEXTS = ("title", "description", "prior", "weights", "meanwhile")
@@ -50,7 +54,7 @@ class Preset:
     meanwhile: str | None
     shipped: bool
     qualities: dict[str, Settings]
-    operators: "tuple[Measurement, ...] | None" = None
+    operators: tuple[Measurement, ...] | None = None
 
     @property
     def state(self) -> str:
@@ -241,7 +245,7 @@ def _qualities(path: Path, content: dict) -> dict[str, Settings]:
     return result
 
 
-def _operators(path: Path, listed) -> "tuple[Measurement, ...] | None":
+def _operators(path: Path, listed) -> tuple[Measurement, ...] | None:
     """What a preset says was done to recordings of its kind: tables [[operators]] with a name and parameters."""
     if listed is None:
         return None

@@ -177,5 +177,6 @@ def check_number(measurement: Measurement, parameter: str, low: float, high: flo
     """Raises OperatorError unless the parameter is a number from `low` to `high`."""
     value = getattr(measurement, parameter)
     if isinstance(value, bool) or not isinstance(value, (int, float)) or not low <= value <= high:
-        raise OperatorError(f"{parameter} of the operator {measurement.name} must be a number from {low:g} to {high:g}, "
-                            f"not {value!r}.", "bad-parameter", operator=measurement.name, parameter=parameter)
+        raise OperatorError(f"{parameter} of the operator {measurement.name} must be a number from {low:g} to "
+                            f"{high:g}, not {value!r}.", "bad-parameter", operator=measurement.name,
+                            parameter=parameter)

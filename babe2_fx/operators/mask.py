@@ -73,8 +73,9 @@ class TimeMask(Measurement):
         except (TypeError, ValueError):
             gaps = ((0.0, 0.0),)
         if not all(0 <= begin < end < float("inf") for begin, end in gaps):
-            raise OperatorError(f"gaps_s of the operator time-mask must be a begin and a later end in seconds each, as in "
-                                f"1.5-1.7, not {self.gaps_s!r}.", "bad-parameter", operator=self.name, parameter="gaps_s")
+            raise OperatorError("gaps_s of the operator time-mask must be a begin and a later end in seconds each, as "
+                                f"in 1.5-1.7, not {self.gaps_s!r}.", "bad-parameter", operator=self.name,
+                                parameter="gaps_s")
         object.__setattr__(self, "gaps_s", gaps)
 
     def at(self, place: Place) -> Masked:

@@ -141,8 +141,8 @@ class Restorer:
         restored = domain.leave(restored, audio.shape[-1])
         if how.high_band == "keep" and sample_rate > prior.sample_rate:
             restored = domain.keep_highs(restored, signal)
-        return RestorationResult.of(audio, spread(restored).numpy(), sample_rate, prior, self.settings, notes, reference,
-                                    equalizer, response)
+        return RestorationResult.of(audio, spread(restored).numpy(), sample_rate, prior, self.settings, notes,
+                                    reference, equalizer, response)
 
     # ------------------------------------------------------------------------------------------------- stages
 
@@ -203,8 +203,10 @@ class Restorer:
         # What is made where no music is heard is the prior's alone, for the guidance and for its completion alike.
         noise[~medium.heard] = UNHEARD
         fitter = self._fitter(medium, removed)
-        operators = self.operators or (BlindEQ() if fitter else FixedFilter(torch.ones(FILTER_BINS).double(), noise),)
-        return Task(equalized.signal if objective else flat, equalized.signal, operators, noise, fitter, domain), removed
+        flat_response = FixedFilter(torch.ones(FILTER_BINS, dtype=torch.float64), noise)
+        operators = self.operators or (BlindEQ() if fitter else flat_response,)
+        observation = equalized.signal if objective else flat
+        return Task(observation, equalized.signal, operators, noise, fitter, domain), removed
 
     def _guide(self, task: Task, reference: Tensor) -> Guide:
         """What makes the guidance of a block, from its operator, its observation and a draw of noise."""

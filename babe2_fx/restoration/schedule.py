@@ -110,8 +110,9 @@ def _time_invariant(task: Task, cut: Blocks, count: int, sample: Sample) -> Gene
     rounds = 1 + -(-cut.count // BATCH)
 
     def batch(task: Task, blocks: Sequence[int], index: int) -> Batch:
-        observed, start = (torch.cat([cut.take(source, i) for i in blocks]) for source in (task.observation, task.initial))
-        return Batch(task.operator(blocks, cut), observed, start, [i for i in blocks for _ in range(channels)], index, rounds)
+        observed, start = (torch.cat([cut.take(x, i) for i in blocks]) for x in (task.observation, task.initial))
+        rows = [i for i in blocks for _ in range(channels)]
+        return Batch(task.operator(blocks, cut), observed, start, rows, index, rounds)
     first = (cut.count - count) // 2
     yield from sample(batch(task, range(first, first + count), 0))
     learned = BlindEqualizer(task.fitter, task.domain.prior.sample_rate).response

@@ -96,7 +96,7 @@ def test_a_restoration_through_files_is_the_one_in_memory(monkeypatch, make_note
     audio = np.concatenate([make_notes(48000, 4.0, seed=1), make_notes(48000, 4.0, seed=2)])
     given = audio.copy()
     settings = Settings.of(steps=2, guidance="direct", filter_fit="global", recording_noise="measured",
-                        channels=channels, ltas=ltas, high_band="keep")
+                        channels=channels, high_band="keep").replace(ltas=ltas)
     expected = Restorer(tiny_prior(), settings).restore(audio, 48000).audio
     small_chunks(monkeypatch)
     result = Restorer(tiny_prior(), settings).restore(audio, 48000).audio

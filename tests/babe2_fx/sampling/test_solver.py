@@ -1,4 +1,4 @@
-"""The solver and its guidances on a prior whose posterior is known: white Gaussian signals, for which the best denoiser is a factor."""
+"""The solver and its guidances on white Gaussian signals, whose posterior is known and best denoiser a factor."""
 
 from functools import partial
 
