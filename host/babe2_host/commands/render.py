@@ -30,8 +30,8 @@ def add(commands) -> None:
     restore.add_argument("--target-match", type=float, default=0.0, metavar="SHARE",
                          help="0 to 1: how far to pull the restored spectrum to the target at the end (default: 0)")
     restore.add_argument("--operator", dest="operators", metavar=("NAME", "PARAMETER=VALUE"), nargs="+",
-                         action="append", default=[], help="what was done to the recording, in place of an unknown equalization "
-                         "(blind-eq): low-pass, time-mask, clip, with their parameters, as in --operator low-pass "
+                         action="append", default=[], help="what was done to the recording, in place of an unknown "
+                         "equalization (blind-eq): low-pass, time-mask, clip, with their parameters, as in --operator low-pass "
                          "cutoff_hz=3000; may be repeated, the first thing that was done first")
     _add_output_options(restore)
     restore.set_defaults(run=run_restore)
