@@ -4,6 +4,7 @@ Links are written as they work in the repository (`../presets/babe2_presets/pian
 the page that the file becomes. A link that leads to no page is left alone, so that `mkdocs build --strict` fails on it.
 """
 
+import logging
 import posixpath
 import re
 from pathlib import Path
@@ -17,6 +18,9 @@ PAGES |= {card.relative_to(ROOT).as_posix(): f"presets/{card.parent.name}.md"
           for card in ROOT.glob("presets/babe2_presets/*/CARD.md")}
 SOURCES = {page: source for source, page in PAGES.items()}
 LINK = re.compile(r"(?<=\]\()([^)\s#:]+)")  # the path of a Markdown link that is neither an address nor an anchor
+REMOTE = re.compile(r'<(?:script|img|link)\b[^>]*\b(?:src|href)="(https?://[^"]+)"')
+
+log = logging.getLogger("mkdocs.hooks")
 
 
 def on_files(files, config):
@@ -40,4 +44,10 @@ def on_page_markdown(markdown, page, config, files):
         target = PAGES.get(path, path.removeprefix("docs/") if path.startswith("docs/") else None)
         return posixpath.relpath(target, posixpath.dirname(here) or ".") if target else match[0]
 
-    return LINK.sub(to_page, markdown)
+    return LINK.sub(to_page, re.sub(r" +# doctest: .*", "", markdown))
+
+
+def on_post_page(output, page, config):
+    for address in REMOTE.findall(output):
+        log.warning("%s loads %s; the site is to work without a network.", page.file.src_uri, address)
+    return output
