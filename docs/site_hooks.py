@@ -44,7 +44,9 @@ def on_page_markdown(markdown, page, config, files):
         target = PAGES.get(path, path.removeprefix("docs/") if path.startswith("docs/") else None)
         return posixpath.relpath(target, posixpath.dirname(here) or ".") if target else match[0]
 
-    return LINK.sub(to_page, re.sub(r" +# doctest: .*", "", markdown))
+    markdown = re.sub(r" +# doctest: .*", "", markdown)
+    markdown = re.sub(r"`[^`\n]+`", lambda code: code[0].replace(r"\|", "|"), markdown)  # escaped for other renderers
+    return LINK.sub(to_page, markdown)
 
 
 def on_post_page(output, page, config):
