@@ -31,3 +31,8 @@ def test_examples_on_pages(page):
     text = re.sub(r"^```.*$", "", (ROOT / page).read_text(encoding="utf-8"), flags=re.MULTILINE)  # fences end an output
     examples = doctest.DocTestParser().get_doctest(text, {}, page, page, 0)
     assert not doctest.DocTestRunner(optionflags=FLAGS).run(examples).failed
+
+
+def test_the_operator_in_contributing_is_one_of_ours():
+    shown, = re.findall(r"```python\n(.*?)```", (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8"), re.DOTALL)
+    assert shown in (ROOT / "babe2_fx" / "operators" / "filters.py").read_text(encoding="utf-8")
