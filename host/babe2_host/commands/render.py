@@ -31,8 +31,8 @@ def add(commands) -> None:
                          help="0 to 1: how far to pull the restored spectrum to the target at the end (default: 0)")
     restore.add_argument("--operator", dest="operators", metavar=("NAME", "PARAMETER=VALUE"), nargs="+",
                          action="append", default=[], help="what was done to the recording, in place of an unknown "
-                         "equalization (blind-eq): low-pass, time-mask, clip, with their parameters, as in --operator low-pass "
-                         "cutoff_hz=3000; may be repeated, the first thing that was done first")
+                         "equalization (blind-eq): low-pass, time-mask, clip, with their parameters, as in --operator "
+                         "low-pass cutoff_hz=3000; may be repeated, the first thing that was done first")
     _add_output_options(restore)
     restore.set_defaults(run=run_restore)
 
