@@ -75,9 +75,12 @@ class TimeMask(Measurement):
                                 parameter="gaps_s")
         object.__setattr__(self, "gaps_s", gaps)
 
-    def at(self, place: Place) -> Masked:
+    def hidden(self, place: Place) -> Tensor:
         time_s = (torch.tensor(place.starts)[:, None] + torch.arange(place.length)) / place.sample_rate
         mask = torch.zeros_like(time_s, dtype=torch.bool)
         for begin, end in self.gaps_s:
             mask |= (time_s >= begin) & (time_s < end)
-        return Masked(mask, None, Identity())
+        return mask
+
+    def at(self, place: Place) -> Masked:
+        return Masked(self.hidden(place), None, Identity())

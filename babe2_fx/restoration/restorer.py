@@ -13,13 +13,13 @@ from torch import Tensor
 from ..audio.mapped import all_finite, allocate, release
 from ..beyond import BandFit, Completion, DirectGuidance, Medium, margin_db
 from ..equalizer import FilterFit
-from ..operators import BlindEQ, FixedFilter, Measurement, Operator, OperatorError
+from ..operators import BlindEQ, FixedFilter, Measurement, Operator, OperatorError, Place
 from ..priors import Prior, PriorError
 from ..progress import Run
 from ..sampling import GradientGuidance, Guidance, draw_noise, solve
 from ..settings import Adam, Bands, Direct, Gradient, Initial, Known, Objective, Only, Settings, Unequalized
 from ..spectra import FILTER_BINS, WINDOW_POWER, TargetProfile, filter_frequencies, ltas_fft_size, zero_phase
-from .blocks import Blocks
+from .blocks import Blocks, fade_ends
 from .channels import channels_to_restore
 from .domain import SILENCE, SILENT_SHARE, Domain
 from .journal import Journal, fingerprint
@@ -118,7 +118,7 @@ class Restorer:
             audio = audio[:, passage]
             return RestorationResult.of(audio, audio, sample_rate, prior, self.settings, notes, reference)
         run_name = self._run_name(audio, sample_rate, passage) if self.journal else ""
-        medium = self._medium(domain.set_level(flat), reference)
+        medium = self._medium(self._observed(domain.set_level(flat)), reference)
         if passage != slice(0, audio.shape[1]):
             audio, signal = audio[:, passage], signal[:, passage]
             flat = domain.enter(signal)
@@ -128,7 +128,8 @@ class Restorer:
         if isinstance(self.spectrum, Only):
             restored, response, equalizer = equalized.signal, equalized.removed, None
         else:
-            task, response = self._task(flat, equalized, medium, domain)
+            begin = round(passage.start * prior.sample_rate / sample_rate)
+            task, response = self._task(flat, equalized, medium, domain, begin)
             cut = Blocks(flat.shape[-1], prior.block_length, self.settings.blocks.overlap)
             sample = partial(self._sample, guide=self._guide(task, reference), fitter=task.fitter, removed=response,
                              run_name=run_name)
@@ -175,6 +176,19 @@ class Restorer:
         return fingerprint(audio, self.settings, self.operators, self.target, self.prior.fingerprint,
                            str(self.prior.device), float(sample_rate), passage)
 
+    def _observed(self, flat: Tensor) -> Tensor:
+        """The recording (channels, samples) without what operators hide, which would pass for pauses without noise."""
+        place = Place((0,), flat.shape[-1], self.prior.sample_rate)
+        masks = [mask for operator in self.operators or () if (mask := operator.hidden(place)) is not None]
+        if not masks:
+            return flat
+        seen = ~torch.stack(masks).any(dim=0)[0]
+        edges = [0, *(seen.diff().nonzero()[:, 0] + 1).tolist(), len(seen)]
+        stretches = [flat[:, a:b].clone() for a, b in zip(edges, edges[1:]) if seen[a]]
+        for stretch in stretches:
+            fade_ends(stretch, self.prior.sample_rate)
+        return torch.cat(stretches, dim=-1) if stretches else flat
+
     def _medium(self, flat: Tensor, reference: Tensor) -> Medium:
         """What the long-term spectrum of the recording tells of its medium."""
         margin = 0.0 if isinstance(self.spectrum, Unequalized) else self.spectrum.ltas_margin
@@ -193,7 +207,8 @@ class Restorer:
         scale = flat.std() / signal.std().clamp(min=1e-12)
         return Equalized(signal.mul_(scale), response, scale / response)
 
-    def _task(self, flat: Tensor, equalized: "Equalized", medium: Medium, domain: Domain) -> tuple[Task, Tensor]:
+    def _task(self, flat: Tensor, equalized: "Equalized", medium: Medium, domain: Domain,
+              begin: int) -> tuple[Task, Tensor]:
         """What is to be sampled, and the response (2049,) that its observation has lost already."""
         guidance, objective = self.settings.guidance, isinstance(self.spectrum, Objective)
         removed = equalized.removed if objective else torch.ones_like(equalized.removed)
@@ -206,7 +221,7 @@ class Restorer:
         flat_response = FixedFilter(torch.ones(FILTER_BINS, dtype=torch.float64), noise)
         operators = self.operators or (BlindEQ() if fitter else flat_response,)
         observation = equalized.signal if objective else flat
-        return Task(observation, equalized.signal, operators, noise, fitter, domain), removed
+        return Task(observation, equalized.signal, operators, noise, fitter, domain, begin), removed
 
     def _guide(self, task: Task, reference: Tensor) -> Guide:
         """What makes the guidance of a block, from its operator, its observation and a draw of noise."""
