@@ -191,9 +191,7 @@ class Restorer:
 
     def _medium(self, flat: Tensor, reference: Tensor) -> Medium:
         """What the long-term spectrum of the recording tells of its medium."""
-        margin = 0.0 if isinstance(self.spectrum, Unequalized) else self.spectrum.ltas_margin
-        if self.target is not None:  # a user who draws a target means it
-            margin = 0.0
+        margin = 0.0 if self.target is not None else self.spectrum.ltas_margin  # who draws a target means it
         return Medium.of(flat, reference, self.prior.sample_rate, self.prior.lowest_hz,
                          self.settings.recording.recording_noise == "measured",
                          margin_db(margin, self.prior.ltas_spread_db))
@@ -242,8 +240,7 @@ class Restorer:
             return None
         if isinstance(fit, Bands):
             # No more of the lows is taken for missing than LTAS-EQ would give back, or has given back already.
-            least_db = {"objective": 0.0, "off": Initial().ltas_floor_db}.get(
-                self.spectrum.tag, getattr(self.spectrum, "ltas_floor_db", 0.0))
+            least_db = 0.0 if isinstance(self.spectrum, Objective) else self.spectrum.ltas_floor_db
             return BandFit.expecting(medium, removed, rate, self.prior.lowest_hz, least_db)
         if isinstance(fit, Adam):  # or Sgd, which has the same settings
             return FilterFit(rate, fit.filter_learning_rate, fit.filter_iterations, fit.collapse_weight,

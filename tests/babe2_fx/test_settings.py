@@ -26,7 +26,7 @@ IDLE = [
     ({"filter_fit": "none"}, "filter_learning_rate", 1, "filter_fit = none; it belongs to filter_fit = adam or sgd."),
     ({}, "estimation_blocks", 3, "blocks = autoregressive; it belongs to blocks = time-invariant."),
     ({"blocks": "time-invariant", "filter_fit": "none"}, "estimation_blocks", 3, "filter_fit = none, where no filter"),
-    ({"ltas": "off"}, "ltas_margin", 1, "ltas = off; it belongs to ltas = objective or initial or only."),
+    ({"ltas": "off"}, "ltas_margin", 1, "ltas_margin does nothing with ltas = off, unless filter_fit = global."),
     ({"ltas": "only"}, "steps", 3, "steps does nothing with ltas = only, which samples nothing."),
     ({"ltas": "only"}, "guidance", "direct", "ltas = only"), ({"ltas": "only"}, "low_band", "drop", "ltas = only"),
 ]
