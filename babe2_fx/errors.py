@@ -1,5 +1,30 @@
 """The one error that is for the user to read."""
 
+from __future__ import annotations
+
+import re
+
 
 class UserError(ValueError):
-    """Something that the user gave cannot be used; the message is a sentence: what, which file, what to do."""
+    """Something that the user gave cannot be used.
+
+    `str(error)` is a sentence: what, which file, what to do. Whoever wants to say it differently, or to add what can be
+    done where it is shown, goes by `code` and `fields`; nobody edits the sentence.
+
+    Args:
+        sentence: what the user reads.
+        code: what kind of error it is, for programs; the name of its class in kebab case where none is given.
+        fields: what the sentence is about, by name: a path, a setting, a value.
+    """
+
+    def __init__(self, sentence: str, code: str = "", **fields):
+        super().__init__(sentence)
+        kind = re.sub(r"(?<=[a-z])(?=[A-Z])", "-", type(self).__name__.removesuffix("Error")).lower()
+        self.code, self.fields = code or kind, fields
+
+    def __reduce__(self):
+        return _unpickled, (type(self), str(self), self.code, self.fields)
+
+
+def _unpickled(kind: type[UserError], sentence: str, code: str, fields: dict) -> UserError:
+    return kind(sentence, code, **fields)

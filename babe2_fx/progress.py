@@ -1,0 +1,68 @@
+"""Long work as one object: it yields its progress, ends with a value, and is cancelled by closing it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator, Iterator
+from typing import Any, Generic, TypeVar
+
+P = TypeVar("P")
+V = TypeVar("V")
+
+
+class Run(Iterator[P], Generic[P, V]):
+    """Work in progress, an iterator of what it says of its progress.
+
+        for now in run:
+            print(f"{now.share_done:.0%}")
+        result = run.value
+
+    As with a generator, `yield from run` relays the progress and has the value, and `close` cancels the work: it stops
+    where it is and frees what it holds.
+
+    Args:
+        steps: a generator that yields progress and returns the value.
+    """
+
+    def __init__(self, steps: Generator[P, Any, V]):
+        self._steps = steps
+        self._value: list[V] = []
+
+    def __next__(self) -> P:
+        try:
+            return next(self._steps)
+        except StopIteration as end:
+            if not self._value:
+                self._value = [end.value]
+            raise
+
+    @property
+    def value(self) -> V:
+        """What came out. Raises RuntimeError if the work has not come to its end."""
+        if not self._value:
+            raise RuntimeError("This run has not come to its end, so it has no value yet.")
+        return self._value[0]
+
+    def finish(self) -> V:
+        """Runs to the end; the value."""
+        for _ in self:
+            pass
+        return self.value
+
+    def map(self, change: Callable[[P], P]) -> "Run[P, V]":
+        """The same run, each item of its progress passed through `change`."""
+        def changed():
+            with self:
+                for now in self:
+                    yield change(now)
+                return self.value
+        return Run(changed())
+
+    def close(self) -> None:
+        """Cancels what is left of the work."""
+        self._steps.close()
+
+    def __enter__(self) -> "Run[P, V]":
+        return self
+
+    def __exit__(self, *_) -> None:
+        self.close()
