@@ -227,7 +227,7 @@ def _parsed(text: str, path: Path, name: str, shipped: bool) -> Preset:
     for quality in QUALITIES:
         try:
             preset.settings(quality)
-        except (ValueError, OverflowError) as error:  # OverflowError: an infinite whole number
+        except (UserError, ValueError, OverflowError) as error:  # OverflowError: an infinite whole number
             raise PresetError(f"{path}, quality {quality}: {error}") from error
     return preset
 

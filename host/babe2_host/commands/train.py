@@ -151,6 +151,7 @@ def run_sample(args: argparse.Namespace) -> None:
     import soundfile
     import torch
 
+    from babe2_fx.files import write_whole
     from babe2_fx.priors import load_prior
     from babe2_fx.sampling.unconditional import free_settings, sample_prior
     from babe2_fx.training.results import for_listening
@@ -168,7 +169,8 @@ def run_sample(args: argparse.Namespace) -> None:
                     audio = end.value[0]
                     break
         target = folder / f"{path.stem}-{seed}.flac"
-        soundfile.write(target, for_listening(audio.cpu()).numpy(), prior.sample_rate)
+        heard = for_listening(audio.cpu()).numpy()
+        write_whole(target, lambda part, heard=heard: soundfile.write(part, heard, prior.sample_rate, format="FLAC"))
         speaker(args.quiet)(f"Wrote {target}.")
 
 
