@@ -1,5 +1,6 @@
 """BABE-2 FX: a generative equalizer for old music recordings."""
 
+__version__ = "0.1.0"
 __all__ = ["GenerativeEQ", "TargetProfile"]
 
 

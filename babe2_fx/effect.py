@@ -6,8 +6,7 @@ import contextlib
 import copy
 import os
 import threading
-from collections.abc import Callable, Generator
-from dataclasses import fields
+from collections.abc import Callable, Generator, Sequence
 
 import numpy as np
 import torch
@@ -15,10 +14,11 @@ import torch
 from .audio.mapped import allocate, chunks
 from .audio.pedalboard_layout import Layout, from_planar
 from .catalogue.presets import QUALITIES, load_preset
+from .operators import Measurement, make_operator, operator_values
 from .priors import Prior, load_prior
+from .progress import Run
 from .restoration import Journal, Progress, RestorationResult, Restorer
-from .running import finish, relay
-from .settings import Settings
+from .settings import NAMES, SettingError, Settings
 from .spectra import TargetProfile, ltas, ltas_distance_db, ltas_fft_size, match_target, smooth_octave
 
 DEVICES = ("auto", "cpu", "cuda")
@@ -62,11 +62,9 @@ def _number(name: str, low: float, high: float, help: str) -> property:
 
 def _setting(name: str) -> property:
     """A parameter that is one of the settings: the preset's value until it is set."""
-    meta = next(item.metadata for item in fields(Settings) if item.name == name)
-
     def set(self, value):
-        self._settings[name] = getattr(Settings().replace(**{name: value}), name)
-    return property(lambda self: getattr(self.settings, name), set, doc=meta["help"] + ".")
+        self._settings[name] = NAMES[name].checked(value)
+    return property(lambda self: getattr(self.settings.recording, name), set, doc=NAMES[name].help + ".")
 
 
 class GenerativeEQ:
@@ -87,6 +85,8 @@ class GenerativeEQ:
         device: "auto", "cpu" or "cuda".
         progress: called with a `Progress` after each step; what it raises cancels the run.
         prior: a prior to use in place of the preset's.
+        operators: what was done to the recording, the first thing first: operators, or dicts of their name and
+            parameters; None: as in the preset, the blind EQ in those that ship.
         settings: any other expert setting, over those of the preset and quality.
 
     Raises:
@@ -112,7 +112,7 @@ class GenerativeEQ:
     def __init__(self, preset: str = "piano", quality: str = "standard", channels: str | None = None, mix: float = 1.0,
                  output_gain_db: float = 0.0, low_band: str | None = None, target=None, target_match: float = 0.0,
                  device: str = "auto", seed: int | None = None, progress: Callable[[Progress], None] | None = None,
-                 prior: Prior | None = None, **settings):
+                 prior: Prior | None = None, operators: Sequence[Measurement | dict] | None = None, **settings):
         self._values: dict = {}
         self._layout = Layout()
         self.result: RestorationResult | None = None
@@ -120,11 +120,11 @@ class GenerativeEQ:
         self.progress, self._prior = progress, prior
         self.preset = preset
         self.quality, self.mix, self.output_gain_db = quality, mix, output_gain_db
-        self.target, self.target_match, self.device = target, target_match, device
+        self.target, self.target_match, self.device, self.operators = target, target_match, device, operators
         settings |= {name: value for name, value in (("channels", channels), ("low_band", low_band), ("seed", seed))
                      if value is not None}
-        values = load_preset(preset).settings(quality, **settings)
-        self._settings = {name: getattr(values, name) for name in settings}
+        values = self._preset.settings(quality, **settings).flat()
+        self._settings = {name: values[name] for name in settings}
 
     @classmethod
     def from_preset(cls, name: str, **overrides) -> "GenerativeEQ":
@@ -133,13 +133,23 @@ class GenerativeEQ:
 
     @property
     def preset(self) -> str:
-        """What kind of music it is."""
+        """What kind of music it is. Its file is read when it is set."""
         return self._values["preset"]
 
     @preset.setter
     def preset(self, name: str):
-        load_preset(name)
+        self._preset = load_preset(name)
         self._values["preset"] = name
+
+    @property
+    def operators(self) -> tuple[Measurement, ...] | None:
+        """What was done to the recording, the first thing first; None: as in the preset."""
+        return self._operators
+
+    @operators.setter
+    def operators(self, operators: Sequence[Measurement | dict] | None):
+        self._operators = None if operators is None else tuple(
+            make_operator(**operator) if isinstance(operator, dict) else operator for operator in operators)
 
     @property
     def target(self) -> TargetProfile | None:
@@ -158,7 +168,7 @@ class GenerativeEQ:
     @property
     def prior(self) -> Prior:
         """The prior of the preset, loaded once for all effects on one device, or the one that was set instead."""
-        return self._prior or shared_prior(load_preset(self.preset).prior_path, self.device)
+        return self._prior or shared_prior(self._preset.prior_path, self.device)
 
     @prior.setter
     def prior(self, prior: Prior | None):
@@ -166,8 +176,8 @@ class GenerativeEQ:
 
     @property
     def settings(self) -> Settings:
-        """All hyper-parameters in effect."""
-        return load_preset(self.preset).settings(self.quality, **self._settings)
+        """All hyper-parameters in effect. Raises SettingError where one that was set does nothing in this quality."""
+        return self._preset.settings(self.quality, **self._settings)
 
     def reset(self) -> None:
         """Forgets the layout of the last array, as every Pedalboard plugin does; there is no other state."""
@@ -187,14 +197,13 @@ class GenerativeEQ:
         Returns:
             float32 of the same shape.
         """
-        return finish(self.run(input_array, sample_rate, buffer_size, reset))
+        return self.run(input_array, sample_rate, buffer_size, reset).finish()
 
     __call__ = process
 
     def run(self, input_array: np.ndarray, sample_rate: float, buffer_size: int = 8192, reset: bool = True,
-            journal: Journal | None = None,
-            passage: tuple[int, int] | None = None) -> Generator[Progress, None, np.ndarray]:
-        """As `process`, step by step: a generator of `Progress` whose value is the output. Closing it cancels.
+            journal: Journal | None = None, passage: tuple[int, int] | None = None) -> Run[Progress, np.ndarray]:
+        """As `process`, step by step: a run of `Progress` whose value is the output. Closing it cancels.
 
         The array is not copied: leave it as it is until the end. A `journal` keeps finished blocks, and those that are
         in it are not made again. With a `passage`, first and last sample (not included), only that is restored and
@@ -207,19 +216,23 @@ class GenerativeEQ:
         sample_rate = float(sample_rate)
         if not sample_rate >= 1000 or not np.isfinite(sample_rate):
             raise ValueError(f"The sample rate must be a number of Hz from 1000 on, not {sample_rate!r}.")
-        return self._run(audio, layout, sample_rate, journal, passage)
+        if self.target is not None and "ltas_margin" in self._settings:
+            raise SettingError("ltas_margin does nothing when a target is given, which is taken as it is.",
+                               "idle-setting", name="ltas_margin")
+        return Run(self._run(audio, layout, sample_rate, journal, passage))
 
     def _run(self, audio: np.ndarray, layout: str, sample_rate: float, journal: Journal | None,
              passage: tuple[int, int] | None) -> Generator[Progress, None, np.ndarray]:
         # All parameters as they are at the start: another thread may change them meanwhile.
-        settings, target, match = self.settings, self.target, self.target_match
+        settings, target, match, operators = self.settings, self.target, self.target_match, self.operators
+        operators = operators if operators is not None else self._preset.operators
         mix, gain = self.mix, 10 ** (self.output_gain_db / 20)
         whole, audio = audio, audio[:, slice(*passage)] if passage else audio
         restored, result, distances = audio, None, None
         if audio.size and mix:
             prior = self.prior
-            run = Restorer(prior, settings, target, journal).run(whole, sample_rate, passage)
-            result = yield from relay(run, self._tell)
+            run = Restorer(prior, settings, target, journal, operators).run(whole, sample_rate, passage)
+            result = yield from run.map(self._tell)
             restored = result.audio
             wanted = target or TargetProfile.from_prior(prior)
             highest_hz = min(sample_rate, prior.sample_rate) / 2
@@ -244,6 +257,8 @@ class GenerativeEQ:
         shown |= {name: getattr(self, name) for name, default in defaults.items() if getattr(self, name) != default}
         if self.target is not None:
             shown["target"] = self._target_file or self.target
+        if self.operators is not None:
+            shown["operators"] = [operator_values(one) if one.name else one for one in self.operators]
         shown |= self._settings
         return f"GenerativeEQ({', '.join(f'{name}={value!r}' for name, value in shown.items())})"
 

@@ -1,9 +1,23 @@
-"""Every hyper-parameter of a restoration (paper, Table 3), in one frozen dataclass."""
+"""Every hyper-parameter of a restoration (paper, Table 3): parts, some of which have variants, and their flat names.
+
+A part with variants is a tagged union: `guidance` is `Gradient` or `Direct`, and each has only the settings that do
+something in it. Where settings are given by name (`--set`, presets, the app, `Settings.replace`) there is one flat
+list, `NAMES`, made from the variants: the tag of a part is a name like any other, and a name that the chosen variant
+does not have is an error that says which variant has it.
+"""
 
 from __future__ import annotations
 
+import dataclasses
 import math
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, field, fields
+from typing import Any, ClassVar
+
+from .errors import UserError
+
+
+class SettingError(UserError, ValueError):
+    """A setting that does not exist, has a bad value, or does nothing where it is; the message says which and why."""
 
 
 def _setting(default, help: str, low: float | None = None, high: float | None = None,
@@ -12,56 +26,143 @@ def _setting(default, help: str, low: float | None = None, high: float | None = 
 
 
 @dataclass(frozen=True)
-class Settings:
-    """How a recording is restored. Noise levels are in the prior's domain, at the prior's level.
+class _Values:
+    """Settings of one variant. Raises SettingError naming a value outside its range, and the range."""
 
-    Raises:
-        ValueError: a value is outside its range; the message names it, its value and the range.
-    """
+    tag: ClassVar[str] = ""
 
-    # The sampler (Eq. 16; Karras et al., Algorithm 2)
+    def __post_init__(self):
+        for item in fields(self):
+            object.__setattr__(self, item.name, NAMES[item.name].checked(getattr(self, item.name)))
+
+
+@dataclass(frozen=True)
+class Solver(_Values):
+    """The sampler (Eq. 16; Karras et al., Algorithm 2)."""
+
     steps: int = _setting(51, "discretisation steps T; twice as many evaluations of the network", 2, 1000)
     sigma_start: float = _setting(0.5, "noise level at the start", 1e-6, 1e3)
     sigma_min: float = _setting(4e-5, "last noise level before zero", 1e-8, 1e3)
     rho: float = _setting(13.0, "warping of the noise levels", 1.0, 100.0)
     s_churn: float = _setting(10.0, "stochasticity of the sampler", 0.0, 1000.0)
     order: int = _setting(2, "1: Euler, 2: Heun with correction", 1, 2)
-    # Guidance (Eqs. 5, 12, 17; Sec. 3.3)
-    guidance: str = _setting("gradient", "gradient: the paper's, through the network; direct: the estimate is "
-                             "corrected in closed form, at less than half the cost", choices=("gradient", "direct"))
-    observation_noise_db: float = _setting(-30.0, "noise assumed in the recording, against its level, by the direct "
-                                           "guidance", -120.0, 20.0)
-    recording_noise: str = _setting("ignored", "measured: what stays in the pauses of the recording is not taken for "
-                                    "music by LTAS-EQ, the filter fit and the direct guidance",
-                                    choices=("ignored", "measured"))
-    extension: str = _setting("none", "what the direct guidance makes highs above the recording's band limit of. "
-                              "octave: of the octave below, which the prior goes on from; none: of noise",
-                              choices=("none", "octave"))
+
+    def __post_init__(self):
+        super().__post_init__()
+        if self.sigma_min >= self.sigma_start:
+            raise SettingError(f"sigma_min ({self.sigma_min:g}) must be below sigma_start ({self.sigma_start:g}).",
+                               name="sigma_min", value=self.sigma_min)
+
+
+@dataclass(frozen=True)
+class Gradient(_Values):
+    """Guidance through the network (Eqs. 4, 5, 17; Sec. 3.3)."""
+
+    tag = "gradient"
     xi: float = _setting(1.0, "step size of the guidance, ξ'", 0.0, 100.0)
     noise_regularization: float = _setting(0.25, "noise added to the observation, γ", 0.0, 1e3)
-    # The filter (Secs. 3.1, 3.2, App. A.4)
-    filter_fit: str = _setting("adam", "how the breakpoint EQ is fitted at each step",
-                               choices=("adam", "sgd", "global", "none"))
+
+
+@dataclass(frozen=True)
+class Direct(_Values):
+    """The estimate corrected in closed form (`beyond/direct_guidance.py`)."""
+
+    tag = "direct"
+    observation_noise_db: float = _setting(-30.0, "noise assumed in the recording, against its level", -120.0, 20.0)
+    extension: str = _setting("none", "what highs above the recording's band limit are made of. octave: of the octave "
+                              "below, which the prior goes on from; none: of noise", choices=("none", "octave"))
+
+
+@dataclass(frozen=True)
+class Adam(_Values):
+    """The paper's fit of the breakpoint EQ (Secs. 3.1, 3.2, App. A.4)."""
+
+    tag = "adam"
     filter_shape: str = _setting("equalizer", "equalizer: five free breakpoints; lowpass: strictly decaying (BABE)",
                                  choices=("equalizer", "lowpass"))
     filter_learning_rate: float = _setting(10.0, "step size of the filter's optimiser", 1e-6, 1e4)
     filter_iterations: int = _setting(100, "iterations of the filter's optimiser a step", 1, 10000)
     collapse_weight: float = _setting(10.0, "weight of the breakpoint-collapse regularisation", 0.0, 1e4)
     collapse_decay: float = _setting(0.1, "its decay rate β, per Hz", 1e-6, 1e3)
-    # LTAS-EQ (Sec. 3.4)
-    ltas: str = _setting("objective", "what LTAS-EQ is used for: off, the initial signal, initial signal and "
-                         "objective, or alone as a plain equalizer", choices=("off", "initial", "objective", "only"))
+
+
+@dataclass(frozen=True)
+class Sgd(Adam):
+    """The same by plain gradient descent, as in BABE."""
+
+    tag = "sgd"
+
+
+@dataclass(frozen=True)
+class Bands(_Values):
+    """Levels by bands, fitted as a whole at every step (`beyond/band_fit.py`)."""
+
+    tag = "global"
+
+
+@dataclass(frozen=True)
+class Known(_Values):
+    """No EQ is fitted: what LTAS-EQ finds, or a given operator, is all that there is."""
+
+    tag = "none"
+
+
+@dataclass(frozen=True)
+class Unequalized(_Values):
+    """No LTAS-EQ."""
+
+    tag = "off"
+
+
+@dataclass(frozen=True)
+class Initial(_Values):
+    """LTAS-EQ (Sec. 3.4) makes the signal that sampling starts from."""
+
+    tag = "initial"
     ltas_floor_db: float = _setting(-20.0, "lowest LTAS response that is inverted", -120.0, 0.0)
     ltas_margin: float = _setting(0.0, "how much of a deviation from the reference is taken for the music's own and "
-                                  "left alone, in standard deviations of the spectra of recordings; nothing is where "
-                                  "the user gives a target", 0.0, 10.0)
-    # Whole recordings (App. A.5)
-    blocks: str = _setting("autoregressive", "autoregressive: block after block, the filter carried on; "
-                           "time-invariant: one filter estimated first, then all blocks with it",
-                           choices=("autoregressive", "time-invariant"))
+                                  "left alone, in standard deviations of the spectra of recordings; not with a target",
+                                  0.0, 10.0)
+
+
+@dataclass(frozen=True)
+class Objective(Initial):
+    """LTAS-EQ makes the initial signal and the observation."""
+
+    tag = "objective"
+
+
+@dataclass(frozen=True)
+class Only(Initial):
+    """LTAS-EQ alone, as a plain equalizer: nothing is sampled."""
+
+    tag = "only"
+
+
+@dataclass(frozen=True)
+class Autoregressive(_Values):
+    """Block after block, each of which knows the end of the one before; the filter is carried on (App. A.5)."""
+
+    tag = "autoregressive"
     overlap: float = _setting(0.1, "share of a block that overlaps the one before", 0.0, 0.5)
-    estimation_blocks: int = _setting(2, "blocks from the middle of the recording that the filter is estimated on "
-                                      "in time-invariant processing", 1, 16)
+
+
+@dataclass(frozen=True)
+class TimeInvariant(Autoregressive):
+    """One filter is estimated first, then all blocks are restored with it."""
+
+    tag = "time-invariant"
+    estimation_blocks: int = _setting(2, "blocks from the middle of the recording that the filter is estimated on",
+                                      1, 16)
+
+
+@dataclass(frozen=True)
+class RecordingSettings(_Values):
+    """How the recording itself is taken."""
+
+    recording_noise: str = _setting("ignored", "measured: what stays in the pauses of the recording is not taken for "
+                                    "music by LTAS-EQ, the filter fit and the direct guidance",
+                                    choices=("ignored", "measured"))
     channels: str = _setting("auto", "auto: channels that hold one signal are summed, others share a filter; mono: all "
                              "are summed; linked: all share a filter; independent: each has its own",
                              choices=("auto", "mono", "linked", "independent"))
@@ -71,45 +172,170 @@ class Settings:
                               "it is noise, or keep the recording's own", choices=("keep", "drop"))
     seed: int = _setting(0, "seed of all random numbers", 0, 2 ** 63 - 1)
 
-    def __post_init__(self):
-        for item in fields(self):
-            value, meta = getattr(self, item.name), item.metadata
-            if meta["choices"]:
-                if value not in meta["choices"]:
-                    raise ValueError(f"{item.name} must be one of {', '.join(meta['choices'])}, not {value!r}.")
-                continue
-            kind = int if item.type == "int" else float
-            if isinstance(value, bool) or not isinstance(value, (int, float)) or (
-                    kind is int and math.isfinite(value) and value != int(value)):
-                raise ValueError(f"{item.name} must be {'a whole number' if kind is int else 'a number'}, "
-                                 f"not {value!r}.")
-            if not math.isfinite(value) or not meta["low"] <= value <= meta["high"]:
-                raise ValueError(f"{item.name} must lie from {meta['low']:g} to {meta['high']:g}, not {value!r}.")
-            object.__setattr__(self, item.name, kind(value))
-        if self.sigma_min >= self.sigma_start:
-            raise ValueError(f"sigma_min ({self.sigma_min:g}) must be below sigma_start ({self.sigma_start:g}).")
+
+@dataclass(frozen=True)
+class Name:
+    """A setting as it is named in a list: its default, what it does, its range or choices.
+
+    part: where it belongs in `Settings` · tag: whether it chooses that part's variant · variants: the tags of those
+    that have it, none where the part has no variants.
+    """
+
+    name: str
+    part: str
+    default: Any
+    help: str
+    low: float | None = None
+    high: float | None = None
+    choices: tuple[str, ...] | None = None
+    tag: bool = False
+    variants: tuple[str, ...] = ()
+
+    @property
+    def extent(self) -> str:
+        """What it may be, in words."""
+        return ", ".join(self.choices) if self.choices else f"{self.low:g} to {self.high:g}"
+
+    def checked(self, value):
+        """The value in its own type. Raises SettingError."""
+        def wrong(expected: str) -> SettingError:
+            return SettingError(f"{self.name} must {expected}, not {value!r}.", name=self.name, value=value)
+        if self.choices:
+            if value not in self.choices:
+                raise wrong(f"be one of {', '.join(self.choices)}")
+            return value
+        whole = isinstance(self.default, int)
+        if isinstance(value, bool) or not isinstance(value, (int, float)) or (
+                whole and math.isfinite(value) and value != int(value)):
+            raise wrong(f"be {'a whole number' if whole else 'a number'}")
+        if not math.isfinite(value) or not self.low <= value <= self.high:
+            raise wrong(f"lie from {self.low:g} to {self.high:g}")
+        return type(self.default)(value)
+
+
+# Part of `Settings`: the name that chooses its variant, what that does, and the variants, the default one first.
+_PARTS: dict[str, tuple[str, str, tuple[type[_Values], ...]]] = {
+    "solver": ("", "", (Solver,)),
+    "guidance": ("guidance", "gradient: the paper's, through the network; direct: the estimate is corrected in closed "
+                 "form, at less than half the cost", (Gradient, Direct)),
+    "fit": ("filter_fit", "how the breakpoint EQ is fitted at each step", (Adam, Sgd, Bands, Known)),
+    "spectrum": ("ltas", "what LTAS-EQ is used for: off, the initial signal, initial signal and objective, or alone as "
+                 "a plain equalizer", (Objective, Initial, Unequalized, Only)),
+    "blocks": ("blocks", "autoregressive: block after block, the filter carried on; time-invariant: one filter "
+               "estimated first, then all blocks with it", (Autoregressive, TimeInvariant)),
+    "recording": ("", "", (RecordingSettings,)),
+}
+_SAMPLING = ("solver", "guidance", "fit", "blocks")  # parts of no effect where nothing is sampled
+
+
+def _names() -> dict[str, Name]:
+    result = {}
+    for part, (tag, help, variants) in _PARTS.items():
+        if tag:
+            tags = tuple(variant.tag for variant in variants)
+            result[tag] = Name(tag, part, tags[0], help, choices=tags, tag=True)
+        for variant in variants:
+            for item in fields(variant):
+                having = tuple(v.tag for v in variants if tag and item.name in {f.name for f in fields(v)})
+                result.setdefault(item.name, Name(item.name, part, item.default, **item.metadata, variants=having))
+    return result
+
+
+NAMES = _names()
+
+
+def check_values(values: dict[str, Any]) -> None:
+    """Checks settings each for itself, whatever they will be combined with.
+
+    Raises SettingError for an unknown name or a bad value.
+    """
+    for name, value in values.items():
+        if name not in NAMES:
+            raise SettingError(f"There is no setting called {name!r}.", "unknown-setting", name=name)
+        NAMES[name].checked(value)
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How a recording is restored. Noise levels are in the prior's domain, at the prior's level.
+
+    The defaults are the paper's values for piano.
+    """
+
+    solver: Solver = Solver()
+    guidance: Gradient | Direct = Gradient()
+    fit: Adam | Sgd | Bands | Known = Adam()
+    spectrum: Unequalized | Initial | Objective | Only = Objective()
+    blocks: Autoregressive | TimeInvariant = Autoregressive()
+    recording: RecordingSettings = RecordingSettings()
+
+    @classmethod
+    def of(cls, **values) -> "Settings":
+        """The paper's settings with some changed, by their flat names. Raises as `replace`."""
+        return cls().replace(**values)
+
+    def flat(self) -> dict[str, Any]:
+        """The names that have an effect, with their values."""
+        values = {}
+        for part, (tag, _, _) in _PARTS.items():
+            chosen = getattr(self, part)
+            if tag:
+                values[tag] = chosen.tag
+            values |= {item.name: getattr(chosen, item.name) for item in fields(chosen)}
+        return {name: values[name] for name in NAMES if name in values and not self.idle(name)}
+
+    def __getitem__(self, name: str):
+        """A value by its flat name. Raises KeyError for one that has no effect."""
+        return self.flat()[name]
 
     def replace(self, **changes) -> "Settings":
-        """A copy with some values changed. Raises ValueError for an unknown name or a bad value."""
-        unknown = sorted(set(changes) - {item.name for item in fields(self)})
-        if unknown:
-            raise ValueError(f"There is no setting called {unknown[0]!r}.")
-        return replace(self, **changes)
+        """A copy with some values changed, by their flat names. A change of variant keeps the values that both have.
+
+        Raises:
+            SettingError: an unknown name, a bad value, or a name that does nothing in the variants chosen.
+        """
+        check_values(changes)
+        parts = {}
+        for part, (tag, _, variants) in _PARTS.items():
+            before = getattr(self, part)
+            wanted = changes.get(tag, before.tag)
+            chosen = next(variant for variant in variants if variant.tag == wanted)
+            own = {item.name for item in fields(chosen)}
+            kept = {item.name: getattr(before, item.name) for item in fields(before) if item.name in own}
+            parts[part] = chosen(**kept | {name: changes[name] for name in changes if name in own})
+        result = dataclasses.replace(self, **parts)
+        for name in changes:
+            why = result.idle(name)
+            if why:
+                raise SettingError(f"{name} does nothing with {why}.", "idle-setting", name=name, value=changes[name])
+        return result
+
+    def idle(self, name: str) -> str:
+        """Why a setting of this name has no effect, as the end of a sentence; nothing if it has one."""
+        known = NAMES[name]
+        if isinstance(self.spectrum, Only) and (known.part in _SAMPLING or name == "low_band"):
+            return "ltas = only, which samples nothing"
+        tag, _, variants = _PARTS[known.part]
+        chosen = getattr(self, known.part).tag
+        if not known.tag and tag and chosen not in known.variants:
+            return f"{tag} = {chosen}; it belongs to {tag} = {' or '.join(known.variants)}"
+        if name == "estimation_blocks" and isinstance(self.fit, Known):
+            return "filter_fit = none, where no filter is estimated"
+        return ""
 
 
 # The paper's baselines (Sec. 4), as changes of any settings.
-_AS_PUBLISHED = {"recording_noise": "ignored", "extension": "none", "ltas_margin": 0.0}
 BASELINES = {
-    "ltas-eq": _AS_PUBLISHED | {"ltas": "only"},
-    "babe": _AS_PUBLISHED | {
-        "ltas": "off", "guidance": "gradient", "order": 2, "filter_fit": "sgd", "filter_shape": "lowpass",
-        "collapse_weight": 0.0, "noise_regularization": 0.0, "sigma_start": 0.2, "sigma_min": 1e-4, "rho": 8.0,
-        "s_churn": 20.0, "xi": 0.2},
+    "ltas-eq": {"recording_noise": "ignored", "ltas": "only", "ltas_margin": 0.0},
+    "babe": {
+        "recording_noise": "ignored", "ltas": "off", "guidance": "gradient", "order": 2, "filter_fit": "sgd",
+        "filter_shape": "lowpass", "collapse_weight": 0.0, "noise_regularization": 0.0, "sigma_start": 0.2,
+        "sigma_min": 1e-4, "rho": 8.0, "s_churn": 20.0, "xi": 0.2},
 }
 
 
 def baseline(name: str, settings: Settings) -> Settings:
     """`settings` changed into one of the paper's baselines, "ltas-eq" or "babe" (with its published values)."""
     if name not in BASELINES:
-        raise ValueError(f"There is no baseline called {name!r}; there are {', '.join(BASELINES)}.")
+        raise SettingError(f"There is no baseline called {name!r}; there are {', '.join(BASELINES)}.", name=name)
     return settings.replace(**BASELINES[name])

@@ -86,11 +86,12 @@ def main() -> int:
         old, new = options.keep or Path(temporary, "old"), Path(temporary, "new")
         checkout = Path(temporary, "checkout")
         if not all((old / f"{name}.npy").exists() for name in options.only):
-            subprocess.run(["git", "-C", str(ROOT), "worktree", "add", "--detach", str(checkout), options.commit], check=True)
+            worktree = ["git", "-C", str(ROOT), "worktree"]
+            subprocess.run([*worktree, "add", "--detach", str(checkout), options.commit], check=True)
             try:
                 made_by(checkout, old, options.only)
             finally:
-                subprocess.run(["git", "-C", str(ROOT), "worktree", "remove", "--force", str(checkout)], check=True)
+                subprocess.run([*worktree, "remove", "--force", str(checkout)], check=True)
         made_by(ROOT, new, options.only)
         different = 0
         for name in options.only:

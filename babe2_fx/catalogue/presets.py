@@ -9,13 +9,17 @@ from __future__ import annotations
 
 import json
 import tomllib
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from ..errors import UserError
-from ..settings import Settings
+from ..settings import NAMES, SettingError, Settings
 from .weights import NAME, config_folder, how_to_get, weights_path
+
+if TYPE_CHECKING:  # it imports PyTorch, which whoever lists presets does not wait for
+    from ..operators import Measurement
 
 QUALITIES = ("draft", "standard", "paper")
 TEXTS = ("title", "description", "prior", "weights", "meanwhile")
@@ -37,7 +41,8 @@ class Preset:
         weights: the name of installed weights, or None.
         meanwhile: the preset to use as long as the weights are not installed, or None.
         shipped: whether it comes with this program.
-        quality_settings: each quality to the settings that it changes.
+        qualities: the settings of each quality.
+        operators: what was done to recordings of this kind, the first thing first; None: an unknown equalization.
     """
 
     name: str
@@ -48,7 +53,8 @@ class Preset:
     weights: str | None
     meanwhile: str | None
     shipped: bool
-    quality_settings: dict[str, dict]
+    qualities: dict[str, Settings]
+    operators: tuple[Measurement, ...] | None = None
 
     @property
     def state(self) -> str:
@@ -82,7 +88,7 @@ class Preset:
         """
         if quality not in QUALITIES:
             raise ValueError(f"The quality must be one of {', '.join(QUALITIES)}, not {quality!r}.")
-        return Settings().replace(**(self.quality_settings[quality] | overrides))
+        return self.qualities[quality].replace(**overrides)
 
     @property
     def _prior_file(self) -> Path:
@@ -221,20 +227,38 @@ def _parsed(text: str, path: Path, name: str, shipped: bool) -> Preset:
     if content.get("weights") and not NAME.fullmatch(content["weights"]):
         raise PresetError(f"{path}: weights must be a name of lower-case letters a to z, digits and hyphens, not "
                           f"{content['weights']!r}.")
-    qualities = {quality: content.get("settings", {}) | content.get(quality, {}) for quality in QUALITIES}
-    preset = Preset(name, content["title"], content["description"], path, content.get("prior", "prior.safetensors"),
-                    content.get("weights"), content.get("meanwhile"), shipped, qualities)
-    for quality in QUALITIES:
-        try:
-            preset.settings(quality)
-        except (UserError, ValueError, OverflowError) as error:  # OverflowError: an infinite whole number
-            raise PresetError(f"{path}, quality {quality}: {error}") from error
-    return preset
+    return Preset(name, content["title"], content["description"], path, content.get("prior", "prior.safetensors"),
+                  content.get("weights"), content.get("meanwhile"), shipped,
+                  _qualities(path, content), _operators(path, content.get("operators")))
+
+
+def _qualities(path: Path, content: dict) -> dict[str, Settings]:
+    """Each quality's settings: the paper's, changed by the table for all qualities and then by its own."""
+    result, at = {}, "[settings]"
+    try:
+        shared = Settings.of(**content.get("settings", {}))
+        for quality in QUALITIES:
+            at = f"quality {quality}"
+            result[quality] = shared.replace(**content.get(quality, {}))
+    except (SettingError, OverflowError) as error:  # OverflowError: an infinite whole number
+        raise PresetError(f"{path}, {at}: {error}", path=path, at=at) from error
+    return result
+
+
+def _operators(path: Path, listed) -> tuple[Measurement, ...] | None:
+    """What a preset says was done to recordings of its kind: tables [[operators]] with a name and parameters."""
+    if listed is None:
+        return None
+    from ..operators import OperatorError, make_operator  # which imports PyTorch; few presets need it
+    try:
+        return tuple(make_operator(**entry) for entry in listed)
+    except (OperatorError, TypeError) as error:  # TypeError: no tables, or one without a name
+        raise PresetError(f"{path}, [[operators]]: {error}", path=path) from error
 
 
 def _check_keys(path: Path, content: dict) -> None:
     for key in content:
-        if key not in TEXTS + TABLES:
+        if key not in (*TEXTS, *TABLES, "operators"):
             what = "table" if isinstance(content[key], dict) else "key"
             raise PresetError(f"{path} has an unknown {what} {key!r}; a preset has the keys {', '.join(TEXTS)} and the "
                               f"tables {', '.join(TABLES)}.")
@@ -243,11 +267,10 @@ def _check_keys(path: Path, content: dict) -> None:
             raise PresetError(f"{path}: {key} must be a text, not {content[key]!r}.")
         if key not in content and key in ("title", "description"):
             raise PresetError(f"{path} lacks a {key}.")
-    known = {item.name for item in fields(Settings)}
     for table in TABLES:
         if not isinstance(content.get(table, {}), dict):
             raise PresetError(f"{path}: {table} must be a table, [{table}], not {content[table]!r}.")
         for key in content.get(table, {}):
-            if key not in known:
+            if key not in NAMES:
                 raise PresetError(f"{path}, [{table}]: there is no setting called {key!r}; `babe2 settings` lists "
                                   "them.")

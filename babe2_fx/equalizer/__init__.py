@@ -2,7 +2,6 @@
 
 from .breakpoints import BreakpointEQ
 from .fit import FilterCost, FilterFit
-from .global_fit import GlobalFit
 from .statistics import FilterStatistics
 
-__all__ = ["BreakpointEQ", "FilterCost", "FilterFit", "FilterStatistics", "GlobalFit"]
+__all__ = ["BreakpointEQ", "FilterCost", "FilterFit", "FilterStatistics"]

@@ -9,7 +9,7 @@ from torch import Tensor
 from ..audio.resampling import resample
 from ..errors import UserError
 from ..priors import Prior
-from ..restoration import SILENT_SHARE
+from ..restoration.domain import SILENT_SHARE
 from ..spectra import apply_response, ltas, ltas_fft_size, resample_spectrum
 
 LEVELS = (4.0, 1.6, 0.5, 0.16, 0.05, 0.016)  # of the noise, in units of the prior's sigma_data

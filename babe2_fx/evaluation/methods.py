@@ -17,6 +17,6 @@ def method_settings(method: str, settings: Settings) -> Settings | None:
         raise UserError(f"There is no method called {method!r}; there are {', '.join(METHODS)}.")
     if method == ORIGINAL:
         return None
-    if method == "babe2-no-noise-reg" and settings.guidance == "direct":
+    if method == "babe2-no-noise-reg" and "noise_regularization" not in settings.flat():
         return settings  # which adds no noise to the observation in the first place
     return baseline(method, settings) if method in BASELINES else settings.replace(**VARIANTS[method])

@@ -1,7 +1,21 @@
-"""Measurement operators: what was done to the clean signal, y = H(x). They know nothing of diffusion."""
+"""Measurement operators: what was done to the clean signal, y = A(x). They know nothing of diffusion."""
 
-from .base import Operator
-from .filters import BlindEqualizer, FixedFilter
-from .overlap import WithOverlap
+from .base import (
+    Chain,
+    Fitter,
+    Identity,
+    InvertibleOperator,
+    Measurement,
+    Operator,
+    OperatorError,
+    Place,
+    invertible,
+)
+from .clip import Clip
+from .filters import BlindEQ, BlindEqualizer, FixedFilter, LowPass
+from .mask import Masked, TimeMask
+from .registry import OPERATORS, make_operator, operator_values
 
-__all__ = ["BlindEqualizer", "FixedFilter", "Operator", "WithOverlap"]
+__all__ = ["OPERATORS", "BlindEQ", "BlindEqualizer", "Chain", "Clip", "FixedFilter", "Fitter", "Identity",
+           "InvertibleOperator", "LowPass", "Masked", "Measurement", "Operator", "OperatorError", "Place", "TimeMask",
+           "invertible", "make_operator", "operator_values"]

@@ -1,23 +1,28 @@
-"""Filters as operators: a known response, and the breakpoint EQ that is estimated while sampling."""
+"""Filters as operators: a known response, a known low-pass, and the breakpoint EQ that is estimated while sampling."""
 
 from __future__ import annotations
+
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
-from ..equalizer import BreakpointEQ, FilterStatistics
+from ..equalizer import FilterStatistics
 from ..spectra import apply_response, filter_frequencies
+from .base import Fitter, InvertibleOperator, Measurement, OperatorError, Place, check_number
 
 
-class _Filter:
+class _Filter(InvertibleOperator):
     """A zero-phase filter, and what is known of the noise behind it.
 
-    `response`: linear magnitude (2049,) at `filter_frequencies`. `noise`: variance of the observation's noise, one
-    number for white noise or (2049,).
+    `response`: linear magnitude (2049,) at `filter_frequencies`. `noise`: as in `Place`.
     """
 
-    response: Tensor
     noise: Tensor | float
+
+    @property
+    def response(self) -> Tensor:
+        raise NotImplementedError
 
     def apply(self, x: Tensor) -> Tensor:
         return apply_response(x, self.response)
@@ -25,9 +30,6 @@ class _Filter:
     def known(self, variance: Tensor | float) -> Tensor:
         power = self.response ** 2
         return power / (power + self.noise / variance + 1e-12)
-
-    def settle(self, estimate: Tensor, observation: Tensor) -> Tensor:
-        return estimate
 
     def invert(self, residual: Tensor, variance: float) -> Tensor:
         response = self.response
@@ -39,33 +41,60 @@ class FixedFilter(_Filter):
     """A known zero-phase filter."""
 
     def __init__(self, response: Tensor, noise: Tensor | float = 0.0):
-        self.response, self.noise = response, noise
+        self._response, self.noise = response, noise
 
-    def fit(self, denoised: Tensor, observation: Tensor, noise_level: float) -> None:
-        pass
+    @property
+    def response(self) -> Tensor:
+        return self._response
 
 
 class BlindEqualizer(_Filter):
     """The breakpoint EQ of Sec. 3.1, fitted at every step to the denoised estimate (Eq. 13).
 
     Args:
-        fitter: keeps the EQ and its optimiser's state from step to step and from block to block; `FilterFit` or
-            `GlobalFit`.
+        fitter: keeps the EQ; `equalizer.FilterFit` or `beyond.BandFit`.
     """
 
-    def __init__(self, fitter, sample_rate: float, noise: Tensor | float = 0.0):
+    def __init__(self, fitter: Fitter, sample_rate: float, noise: Tensor | float = 0.0):
         self.fitter, self.noise = fitter, noise
         self.frequencies = filter_frequencies(sample_rate)
 
     @property
-    def equalizer(self) -> BreakpointEQ:
-        return self.fitter.equalizer
-
-    @property
     def response(self) -> Tensor:
-        return self.equalizer.response(self.frequencies)
+        return self.fitter.equalizer.response(self.frequencies)
 
     @torch.no_grad()
-    def fit(self, denoised: Tensor, observation: Tensor, noise_level: float) -> None:
-        self.fitter.step(FilterStatistics.from_signals(denoised, observation, self.fitter.window),
-                         noise_level)
+    def fit(self, denoised: Tensor, observation: Tensor, sigma: float) -> None:
+        self.fitter.step(FilterStatistics.from_signals(denoised, observation, self.fitter.window), sigma)
+
+
+@dataclass(frozen=True)
+class BlindEQ(Measurement):
+    """An unknown equalization, found while sampling; how it is fitted, the settings say."""
+
+    name = "blind-eq"
+
+    def at(self, place: Place) -> BlindEqualizer:
+        if place.fitter is None:
+            raise OperatorError("The operator blind-eq has nothing that fits its EQ: filter_fit is none.", "no-fit")
+        return BlindEqualizer(place.fitter, place.sample_rate, place.noise)
+
+
+@dataclass(frozen=True)
+class LowPass(Measurement):
+    """A known low-pass: informed bandwidth extension.
+
+    cutoff_hz: where it is 3 dB down, 20 to 96000 · order: of its Butterworth magnitude, 6 dB an octave each, 1 to 100.
+    """
+
+    name = "low-pass"
+    cutoff_hz: float = 3000.0
+    order: int = 8
+
+    def __post_init__(self):
+        check_number(self, "cutoff_hz", 20.0, 96000.0)
+        check_number(self, "order", 1, 100)
+
+    def at(self, place: Place) -> FixedFilter:
+        hz = filter_frequencies(place.sample_rate)
+        return FixedFilter((1 + (hz / self.cutoff_hz) ** (2 * self.order)).rsqrt(), place.noise)

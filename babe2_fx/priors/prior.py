@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ..spectra.curves import at_bins
 from ..spectra.fir import TAPS as EMPHASIS_TAPS  # noqa: F401 - how far an emphasis reaches
 from ..spectra.fir import zero_phase
 from .edm import Preconditioning
@@ -36,6 +37,10 @@ class Emphasis:
     def undo(self, x: Tensor) -> Tensor:
         """The prior's domain (..., samples) -> audio, same shape."""
         return zero_phase(x, -self.gain_db)
+
+    def power(self, bins: int) -> np.ndarray:
+        """What the filter does to a power spectrum, a factor at each bin from 0 Hz to Nyquist: (bins,) float64."""
+        return 10 ** (at_bins(self.gain_db, bins) / 10)
 
 
 class Prior:
@@ -94,14 +99,10 @@ class Prior:
         """
         if self.ltas is None:
             raise ValueError("This prior does not say what spectrum its training music has.")
-        place = np.linspace(0, 1, bins)
-
-        def at_bins(curve: Tensor) -> np.ndarray:
-            return np.interp(place, np.linspace(0, 1, len(curve)), curve.double().cpu().numpy())
-        power = at_bins(self.ltas)
+        power = at_bins(self.ltas, bins)
         if self.emphasis:
-            power = power / 10 ** (at_bins(self.emphasis.gain_db) / 10)
-        return place * self.sample_rate / 2, power
+            power = power / self.emphasis.power(bins)
+        return np.linspace(0, 1, bins) * self.sample_rate / 2, power
 
     def to(self, device) -> "Prior":
         self.network.to(device)
@@ -113,6 +114,10 @@ class Prior:
         sigma = sigma.reshape(-1, 1).expand(x.shape[0], 1)
         c = self.preconditioning
         return c.c_skip(sigma) * x + c.c_out(sigma) * self.network(c.c_in(sigma) * x, c.c_noise(sigma))
+
+    def __call__(self, x: Tensor, sigma: float) -> Tensor:
+        """The denoiser as a sampler asks for it: `denoise` at one level, without what the transform leaves out."""
+        return self.band_limit(self.denoise(x, torch.tensor(sigma)))
 
     def band_limit(self, x: Tensor) -> Tensor:
         """x (batch, samples) without what the prior's transform leaves out (below `lowest_hz`, and Nyquist)."""

@@ -1,7 +1,9 @@
-"""Sampling from the posterior of clean music given an observation."""
+"""Sampling: a solver that follows a guidance from noise to music. What guides it is the paper's, or from `beyond`."""
 
-from .completion import Completion
-from .posterior import SamplerStep, draw_noise, sample_posterior
+from .guidance import Denoiser, GradientGuidance, Unguided
 from .schedule import churn, noise_levels
+from .solver import Guidance, Guided, SamplerStep, draw_noise, solve
+from .unconditional import free_solver, sample_prior
 
-__all__ = ["Completion", "SamplerStep", "churn", "draw_noise", "noise_levels", "sample_posterior"]
+__all__ = ["Denoiser", "GradientGuidance", "Guidance", "Guided", "SamplerStep", "Unguided", "churn", "draw_noise",
+           "free_solver", "noise_levels", "sample_prior", "solve"]

@@ -9,8 +9,10 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from ..audio.mapped import chunks
+from .curves import resample_spectrum
 from .stft import FILTER_BINS
 
+WINDOW_POWER = 0.75  # mean square over mean of a Hann window: the level of white noise of unit variance in `ltas`
 CHUNK_FRAMES = 2048  # keeps memory constant in the length of a recording
 
 
@@ -59,14 +61,6 @@ def smooth_octave(power: Tensor, fraction: int = 3, share: float = 1.0) -> Tenso
     Beyond the first `share` (0 to 1) of the bins the Gaussian grows no wider: steep band limits stay steep.
     """
     return (_octave_weights(len(power), fraction, share) @ power.double().cpu()).to(power)
-
-
-def resample_spectrum(power: Tensor, bins: int) -> Tensor:
-    """A power spectrum (n,) from 0 Hz to Nyquist on another number of bins, interpolated in dB: (bins,)."""
-    if len(power) == bins:
-        return power
-    level = power.double().clamp(min=1e-30).log()[None, None]
-    return F.interpolate(level, size=bins, mode="linear", align_corners=True)[0, 0].exp()
 
 
 def ltas_response(observed: Tensor, reference: Tensor, floor_db: float = -20.0) -> Tensor:

@@ -30,8 +30,8 @@ from ..priors import (
     save_prior,
     warped_levels,
 )
-from ..running import relay
-from ..sampling.unconditional import free_settings, sample_prior
+from ..progress import Run
+from ..sampling import free_solver, sample_prior
 from .config import FREE, TrainingConfig, TrainingError
 from .material import (
     Material,
@@ -208,8 +208,8 @@ def ahead(draw: Callable[[int], tuple], first: int, depth: int = 2) -> Iterator[
 
 def train(data: Path, output: Path, config: TrainingConfig = TrainingConfig(), base: Path | None = None,
           device: str = "cpu", cache: Path | None = None, restart: bool = False,
-          ) -> Generator[TrainingProgress, None, dict]:
-    """Trains a prior and writes it to `output`, with a preset and a card beside it; yields progress.
+          ) -> Run[TrainingProgress, dict]:
+    """Trains a prior and writes it to `output`, with a preset and a card next to it, step by step.
 
     A run that was interrupted goes on from its last saved state. That, the decoded recordings, logs and examples lie
     in the folder `output` with the suffix .run, which a finished run does not need any more.
@@ -222,12 +222,17 @@ def train(data: Path, output: Path, config: TrainingConfig = TrainingConfig(), b
         cache: where decoded recordings are kept, if not in the run's folder; runs may share it.
         restart: whether to begin anew where there is an interrupted run.
 
-    Returns (as the generator's value) what the prior file says of its training. Closing the generator saves the
-    state first.
+    The run's value is what the prior file says of its training. Closing it saves the state first.
 
     Raises:
         TrainingError: the data, the settings or the state cannot be used; the message says which and why.
     """
+    return Run(_train(data, output, config, base, device, cache, restart))
+
+
+def _train(data: Path, output: Path, config: TrainingConfig, base: Path | None, device: str, cache: Path | None,
+           restart: bool) -> Generator[TrainingProgress, None, dict]:
+    """`train`, as a generator."""
     if output.suffix != ".safetensors":
         raise TrainingError(f"The prior must be a file NAME.safetensors, not {output}.")
     files = find_recordings(data)
@@ -377,9 +382,11 @@ class _Session:
         self.logs.numbers(step, {f"held-out loss/{sigma}": loss for sigma, loss in losses.items()})
         self._write_prior()
         prior = Prior(trainer.average, self.curves["sigma_data"], emphasis=self.emphasis)
-        settings = free_settings(prior, steps=EXAMPLE_STEPS)
-        drawn = yield from relay(sample_prior(prior, settings, [torch.Generator().manual_seed(trainer.config.seed)]),
-                                 lambda now: TrainingProgress("drawing", now.step / settings.steps, step))
+        drawing = sample_prior(prior, free_solver(prior, steps=EXAMPLE_STEPS),
+                               [torch.Generator().manual_seed(trainer.config.seed)])
+        for now in drawing:
+            yield TrainingProgress("drawing", now.step / EXAMPLE_STEPS, step)
+        drawn = drawing.value
         path = self.logs.example(step, drawn[0], prior.sample_rate)
         said = ", ".join(f"{loss:.3f} at {sigma}" for sigma, loss in losses.items())
         yield TrainingProgress("drawing", 1.0, step, message=f"Step {step}: held-out loss by noise level {said}. "

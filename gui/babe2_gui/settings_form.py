@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import fields
-
 from PySide6.QtCore import QObject, Qt, Signal
 from PySide6.QtWidgets import QGridLayout, QWidget
 
-from babe2_fx.settings import Settings
+from babe2_fx.settings import NAMES, Settings
 
 from .widgets import Combo, Number, Whole, label, named, tool
 
@@ -31,7 +29,7 @@ class SettingsForm(QWidget):
         grid.setColumnStretch(1, 1)
         self.editors, self._labels, self._resets, at = {}, {}, {}, 0
         begins = {name: title for title, name in GROUPS}
-        for item in fields(Settings):
+        for item in NAMES.values():
             if item.name in ELSEWHERE:
                 continue
             if item.name in begins:
@@ -55,27 +53,29 @@ class SettingsForm(QWidget):
             at += 1
 
     def _editor(self, item) -> QWidget:
-        meta, name = item.metadata, item.name
-        words = meta["help"][:1].upper() + meta["help"][1:]
-        if meta["choices"]:
+        name, words = item.name, item.help[:1].upper() + item.help[1:]
+        if item.choices:
             editor = Combo()
-            editor.addItems(meta["choices"])
+            editor.addItems(item.choices)
             editor.currentTextChanged.connect(lambda text: self.edited.emit(name, text))
             tip = words + "."
         else:
-            if item.type == "int":
-                editor = Whole(int(meta["low"]), int(meta["high"]))
+            if isinstance(item.default, int):
+                editor = Whole(int(item.low), int(item.high))
             else:
-                editor = Number(meta["low"], meta["high"], 8, "dB" if name.endswith("_db") else "")
+                editor = Number(item.low, item.high, 8, "dB" if name.endswith("_db") else "")
             editor.valueChanged.connect(lambda value: self.edited.emit(name, value))
-            tip = f"{words} ({meta['low']:g} to {meta['high']:g})."
+            tip = f"{words} ({item.extent})."
         editor.setMinimumWidth(112)
         return named(editor, name.replace("_", " "), tip)
 
     def show_settings(self, settings: Settings, changed: set[str]) -> None:
-        """Shows values; those that the user changed can be reset."""
+        """Shows values; those that the user changed can be reset, those without an effect are dimmed and say why."""
+        values = settings.flat()
         for name, editor in self.editors.items():
-            value = getattr(settings, name)
+            value = values.get(name, NAMES[name].default)
+            editor.setEnabled(name in values)
+            self._labels[name].setEnabled(name in values)
             editor.blockSignals(True)
             if isinstance(editor, Combo):
                 editor.setCurrentText(value)

@@ -6,11 +6,10 @@ import platform
 import sys
 from collections.abc import Callable, Generator
 from contextlib import closing
-from dataclasses import fields
 from importlib import metadata
 
 from babe2_fx.errors import UserError
-from babe2_fx.settings import Settings
+from babe2_fx.settings import NAMES
 
 OK, FAILED, MISTAKE, INTERRUPTED = 0, 1, 2, 130
 
@@ -68,15 +67,14 @@ def watch(run: Generator, quiet: bool):
 
 def parse_overrides(pairs: list[str], seed: int | None = None) -> dict[str, str | int | float]:
     """`["steps=20", ...]` as settings' names and values; `seed` is one more. Raises UsageError."""
-    known = {item.name: item for item in fields(Settings)}
     overrides = {}
     for pair in pairs:
         name, equals, text = (part.strip() for part in pair.partition("="))
         if not equals or not name or not text:
             raise UsageError(f"--set needs NAME=VALUE, as in --set steps=20, not {pair!r}.")
-        if name not in known:
+        if name not in NAMES:
             raise UsageError(f"There is no setting called {name!r}; `babe2 settings` lists them.")
-        overrides[name] = text if known[name].metadata["choices"] else _number(text)
+        overrides[name] = text if NAMES[name].choices else _number(text)
     if seed is not None:
         overrides["seed"] = seed
     return overrides

@@ -12,7 +12,6 @@ import pytest
 import torch
 
 from babe2_fx import GenerativeEQ, TargetProfile
-from babe2_fx.running import finish
 from babe2_fx.spectra import third_octave_levels_db
 from standin import tiny_prior
 
@@ -146,11 +145,11 @@ def test_a_passage_is_restored_by_what_the_whole_tells(make_notes):
     audio = make_notes(44100, 3.0)
     audio[:, 44100:] = np.diff(audio[:, 44099:])  # the rest of it is another music, with other spectra
     one = effect(filter_fit="none", steps=2)
-    passage = finish(one.run(audio, 44100, passage=(11025, 33075)))
+    passage = one.run(audio, 44100, passage=(11025, 33075)).finish()
     assert passage.shape == (1, 22050)
-    ltas_db, whole = one.result.response_db, finish(one.run(audio, 44100))
+    ltas_db, whole = one.result.response_db, one.run(audio, 44100).finish()
     np.testing.assert_allclose(one.result.response_db, ltas_db, atol=0.01)
-    finish(one.run(audio[:, 11025:33075], 44100))
+    one.run(audio[:, 11025:33075], 44100).finish()
     assert np.abs(one.result.response_db - ltas_db).max() > 3
     assert np.corrcoef(passage[0], whole[0, 11025:33075])[0, 1] > 0.7
     with pytest.raises(ValueError, match="passage"):

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, field, replace
 
 from babe2_fx.catalogue.presets import QUALITIES, load_preset
-from babe2_fx.settings import Settings
+from babe2_fx.settings import NAMES, Settings, check_values
 
 DEVICES = ("auto", "cpu", "cuda")
 
@@ -29,7 +29,7 @@ class RenderOptions:
             raise ValueError(f"The device must be one of {', '.join(DEVICES)}, not {self.device!r}.")
         if not 0 <= self.target_match <= 1:
             raise ValueError(f"The target match must lie from 0 to 1, not {self.target_match!r}.")
-        Settings().replace(seed=self.seed, **{name: value for name, value in self.expert.items() if name != "seed"})
+        check_values({**self.expert, "seed": self.seed})
 
     @property
     def settings(self) -> Settings:
@@ -38,7 +38,7 @@ class RenderOptions:
 
     def with_expert(self, name: str, value) -> "RenderOptions":
         """One expert setting changed; a value that is the preset's own is not kept."""
-        own = getattr(load_preset(self.preset).settings(self.quality), name)
+        own = load_preset(self.preset).settings(self.quality).flat().get(name)
         expert = {key: old for key, old in self.expert.items() if key != name}
         if value != own:
             expert[name] = value
@@ -58,8 +58,7 @@ class RenderOptions:
         if not values:
             return self, None
         own = {name: values[name] for name in ("preset", "quality", "device", "seed", "target_match") if name in values}
-        known = {item.name for item in fields(Settings)}
-        expert = {name: value for name, value in values.items() if name in known and name != "seed"}
+        expert = {name: value for name, value in values.items() if name in NAMES and name != "seed"}
         return RenderOptions(**own, expert=expert), values.get("target")
 
     def summary(self) -> str:

@@ -11,13 +11,13 @@ import tomllib
 import unicodedata
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 
 import soundfile
 
 from babe2_fx.errors import UserError
-from babe2_fx.settings import Settings
+from babe2_fx.settings import NAMES
 
 from ..audio.writing import WRITABLE
 from ..rendering.journal import ENDING
@@ -151,13 +151,12 @@ def _job_of_row(beside: Path, row: dict, recipe: Recipe, ending: str | None) -> 
         raise BatchError(f"it must be a table, not {row!r}.")
     if None in row:
         raise BatchError(f"there are more values than columns; the first is {row[None][0]!r}.")
-    known = {item.name: item for item in fields(Settings)}
     for name in row:
-        if name not in (*COLUMNS, *known):
+        if name not in (*COLUMNS, *NAMES):
             from ..boards.plugins import unknown
             raise BatchError(f"{unknown('column', name, COLUMNS)} Any setting can be a column too; `babe2 settings` "
                              "lists them.")
-    values = {name: _value(name, value, known.get(name)) for name, value in row.items()}
+    values = {name: _value(name, value, NAMES.get(name)) for name, value in row.items()}
     if not values.get("file"):
         raise BatchError("it names no file.")
     source = beside / values.pop("file")
@@ -179,13 +178,13 @@ def _job_of_row(beside: Path, row: dict, recipe: Recipe, ending: str | None) -> 
     settings = dict(recipe.settings)
     if own.get("board"):  # what was asked of a preset is not for this row
         settings = {key: value for key, value in settings.items() if key == "seed" or not recipe.preset}
-    settings |= {key: value for key, value in values.items() if key in known}
+    settings |= {key: value for key, value in values.items() if key in NAMES}
     return Job(name, source, replace(recipe, settings=tuple(sorted(settings.items())), **own))
 
 
 def _value(name: str, value, setting) -> object:
     """A value of a list as its column needs it: CSV has but texts."""
-    is_text = bool(setting.metadata["choices"]) if setting else name not in ("gain_db", "target_match")
+    is_text = bool(setting.choices) if setting else name not in ("gain_db", "target_match")
     if is_text:
         if not isinstance(value, str) or "\0" in value:
             raise BatchError(f"{name} must be a text, not {value!r}.")

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import argparse
 import sys
-from dataclasses import fields
 
 from babe2_fx.catalogue.presets import QUALITIES, PresetError, list_presets, load_preset
 from babe2_fx.catalogue.weights import config_folder, prior_info
-from babe2_fx.settings import BASELINES, Settings, baseline
+from babe2_fx.settings import BASELINES, NAMES, Settings, baseline
 
 from ..console import checked, parse_overrides
 
@@ -51,12 +50,14 @@ def run_settings(args: argparse.Namespace) -> None:
         settings = _settings(load_preset(args.preset), args.quality, args.baseline, overrides)
         print(f"Values of preset {args.preset}, quality {args.quality}:\n")
     else:
-        settings = checked(lambda: Settings().replace(**overrides))
+        settings = checked(lambda: Settings.of(**overrides))
         print("Default values; with --preset (and --quality) those of a preset:\n")
-    for item in fields(settings):
-        meta, value = item.metadata, getattr(settings, item.name)
-        extent = ", ".join(meta["choices"]) if meta["choices"] else f"{meta['low']:g} to {meta['high']:g}"
-        print(f"{item.name} = {value}\n    {meta['help']} ({extent})")
+    values = settings.flat()
+    for name, value in values.items():
+        print(f"{name} = {value}\n    {NAMES[name].help} ({NAMES[name].extent})")
+    print("\nWithout an effect here:\n")
+    for name in (name for name in NAMES if name not in values):
+        print(f"{name}: {settings.idle(name)}\n    {NAMES[name].help} ({NAMES[name].extent})")
 
 
 def run_presets(args: argparse.Namespace) -> None:
@@ -85,11 +86,9 @@ def run_presets_show(args: argparse.Namespace) -> None:
     except PresetError as error:
         print(f"prior: {error}")
     print("\nsettings other than the defaults (`babe2 settings` explains them):")
-    defaults = Settings()
     for quality in QUALITIES:
         settings = preset.settings(quality)
-        changed = [f"{item.name} = {getattr(settings, item.name)}" for item in fields(settings)
-                   if getattr(settings, item.name) != getattr(defaults, item.name)]
+        changed = [f"{name} = {value}" for name, value in settings.flat().items() if value != NAMES[name].default]
         print(f"  {quality}: {', '.join(changed) or 'none'}")
     if preset.card:
         print(f"\n{preset.card.rstrip()}")

@@ -153,21 +153,24 @@ def run_sample(args: argparse.Namespace) -> None:
 
     from babe2_fx.files import write_whole
     from babe2_fx.priors import load_prior
-    from babe2_fx.sampling.unconditional import free_settings, sample_prior
+    from babe2_fx.sampling import free_solver, sample_prior
+    from babe2_fx.settings import NAMES
     from babe2_fx.training.results import for_listening
     prior = load_prior(path, device)
-    settings = checked(lambda: free_settings(prior, **overrides))
+    first = overrides.pop("seed", 0)
+    guided = [name for name in overrides if NAMES[name].part != "solver"]
+    if guided:
+        raise UsageError(f"{guided[0]} does nothing here: nothing guides these draws, so only the sampler's settings "
+                         "count.")
+    solver = checked(lambda: free_solver(prior, **overrides))
     for number in range(args.count):
-        seed = settings.seed + number
-        run = sample_prior(prior, settings, [torch.Generator().manual_seed(seed)])
-        with tqdm(total=settings.steps, disable=args.quiet, file=sys.stderr, desc=f"example {number + 1}/{args.count}",
+        seed = first + number
+        run = sample_prior(prior, solver, [torch.Generator().manual_seed(seed)])
+        with tqdm(total=solver.steps, disable=args.quiet, file=sys.stderr, desc=f"example {number + 1}/{args.count}",
                   mininterval=0.2 if sys.stderr.isatty() else 10.0) as bar:
-            while True:
-                try:
-                    bar.update(next(run).step - bar.n)
-                except StopIteration as end:
-                    audio = end.value[0]
-                    break
+            for now in run:
+                bar.update(now.step - bar.n)
+        audio = run.value[0]
         target = folder / f"{path.stem}-{seed}.flac"
         heard = for_listening(audio.cpu()).numpy()
         write_whole(target, lambda part, heard=heard: soundfile.write(part, heard, prior.sample_rate, format="FLAC"))

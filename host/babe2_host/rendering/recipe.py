@@ -5,13 +5,13 @@ from __future__ import annotations
 import functools
 import hashlib
 import json
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from reprlib import repr as shown
 
 from babe2_fx.catalogue.presets import QUALITIES, load_preset
 from babe2_fx.errors import UserError
-from babe2_fx.settings import Settings
+from babe2_fx.settings import check_values
 
 NAMES = ("preset", "board", "target")  # what they name counts, not what it is called
 LOUDEST_DB = 60.0
@@ -82,7 +82,7 @@ class Recipe:
         others = sorted(set(values) - {"seed"})
         if others:
             raise RecipeError(f"{others[0]} cannot be changed for a board; write it into the board's file.")
-        Settings().replace(**values)
+        check_values(values)
         board = read_board(find_board(self.board), allow_external=self.allow_external)
         values |= {name: value for name in ("quality", "target", "target_match")
                    if (value := getattr(self, name)) is not None}
@@ -100,7 +100,7 @@ class Recipe:
         """
         effects = []
         for effect in board.effects("GenerativeEQ"):
-            effects.append({"quality": effect.quality, "settings": asdict(effect.settings), "mix": effect.mix,
+            effects.append({"quality": effect.quality, "settings": effect.settings.flat(), "mix": effect.mix,
                             "output_gain_db": effect.output_gain_db, "target_match": effect.target_match,
                             "prior_sha256": _sha256_once(load_preset(effect.preset).prior_path)})
         facts = {"preset": self.preset, "board": self.board, "target": self.target, "effects": effects,

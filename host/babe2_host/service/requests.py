@@ -5,13 +5,12 @@ from __future__ import annotations
 import os
 import secrets
 import stat
-from dataclasses import fields
 from pathlib import Path
 from reprlib import repr as shown
 
 from babe2_fx.catalogue.presets import QUALITIES, load_preset
 from babe2_fx.errors import UserError
-from babe2_fx.settings import Settings
+from babe2_fx.settings import NAMES, check_values
 
 from ..audio.writing import WRITABLE
 from ..rendering.journal import ENDING
@@ -93,7 +92,7 @@ def check_recipe(values: dict) -> None:
     if ("preset" in values) == ("board" in values):
         raise JobError("It needs a preset or a board" + (", not both." if "preset" in values else "."))
     settings = values.get("settings", {})
-    if not isinstance(settings, dict) or not set(settings) <= {item.name for item in fields(Settings)}:
+    if not isinstance(settings, dict) or not set(settings) <= set(NAMES):
         raise JobError("settings must be names and values of settings; `babe2 settings` lists them.")
     overrides = settings | ({"seed": values["seed"]} if "seed" in values else {})
     try:
@@ -101,7 +100,7 @@ def check_recipe(values: dict) -> None:
             _check_board(values["board"])
             if set(overrides) - {"seed"}:
                 raise JobError("Of a board, only the seed and the quality can be changed.")
-            Settings().replace(**overrides)
+            check_values(overrides)
         else:
             if values["preset"].lower().endswith(".toml"):  # it may name files elsewhere
                 raise JobError("Here a preset is given by its name or its weights, not as a .toml file.")

@@ -9,7 +9,7 @@ import os
 import shlex
 import shutil
 from collections.abc import Callable
-from dataclasses import asdict, astuple, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -71,7 +71,7 @@ def evaluate(args: argparse.Namespace) -> int:
     prior = effect.shared_prior(prior_path, choose_device(args.device))
     folder.mkdir(parents=True, exist_ok=True)
     pieces = ([_piece(path, clean) for path in sources["recordings"]] if args.recordings else
-              _degraded(clean, folder / "degraded", settings.seed))
+              _degraded(clean, folder / "degraded", settings.recording.seed))
     reference = sources.get("reference", clean)
     rates = [_checked(path).sample_rate for path in [*reference, *(piece.path for piece in pieces)]]
     for piece in pieces:
@@ -88,13 +88,13 @@ def evaluate(args: argparse.Namespace) -> int:
                 piece, method, values, prior, folder, done, args.quiet, say)
             scored.append(listener.scored(piece, method, path, learned))
     table = summarise(scored, target, moments, listener.rate, args.fad_infinity)
-    gains = _denoising(clean, prior, settings.seed, say) if not args.recordings else []
+    gains = _denoising(clean, prior, settings.recording.seed, say) if not args.recordings else []
 
     _figure(folder / "ltas.png", scored, target, listener.rate, args.figure)
     facts = {"command": _command(args), "preset": args.preset, "quality": args.quality, "sample_rate": listener.rate,
              "embeddings": {e.name: e.hears for e in embeddings}, "recordings": [p.path.name for p in pieces],
              "reference": [path.name for path in reference], "prior": prior.fingerprint, "versions": versions(),
-             "methods": {name: values and asdict(values) for name, values in methods.items()},
+             "methods": {name: values and values.flat() for name, values in methods.items()},
              "notes": [*order_by_fad(table), *_notes(methods, settings, embeddings, pieces, args.fad_infinity)]}
     record = {**facts, "table": json_table(table), "denoising": gains,
               "each": [{"recording": s.recording, "method": s.method, **s.scores} for s in scored]}
@@ -287,7 +287,7 @@ def _restored(piece: Piece, method: str, settings, prior, folder: Path, done: di
               say: Callable[[str], None]) -> tuple[Path, dict]:
     """A restored recording and what was learned: made now, or found finished, in this run or in an earlier one."""
     recording = read_audio(piece.path)
-    what = repr((astuple(settings), prior.fingerprint, recording.sample_rate, version("babe2-fx"))).encode()
+    what = repr((settings, prior.fingerprint, recording.sample_rate, version("babe2-fx"))).encode()
     key = hashlib.sha256(what + np.ascontiguousarray(recording.audio).tobytes()).hexdigest()
     (folder / method).mkdir(exist_ok=True)
     path = folder / method / f"{piece.name}.wav"
@@ -346,7 +346,7 @@ def _notes(methods: dict, settings, embeddings: list, pieces: list[Piece], infin
             first = next(other for other, same in seen.items() if same == values)
             notes.append(f"{name} is {first} here: the preset's settings are alike" + (
                 ", for its direct guidance adds no noise that could be left out."
-                if name == "babe2-no-noise-reg" and settings.guidance == "direct" else "."))
+                if name == "babe2-no-noise-reg" and "noise_regularization" not in settings.flat() else "."))
         seen[name] = values
     notes += [f"{e.name} hears {e.hears}." for e in embeddings]
     if infinity:

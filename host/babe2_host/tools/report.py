@@ -7,7 +7,6 @@ import json
 import os
 import secrets
 import shutil
-from dataclasses import asdict
 from datetime import datetime
 from pathlib import Path
 
@@ -99,7 +98,7 @@ def run_record(recording: AudioFile, result, prior, record: dict) -> dict:
         "times_real_time": round(taken_s / duration_s, 2) if taken_s else None,
         "device": _device_name(prior),
         **record,
-        "settings": asdict(result.settings),
+        "settings": result.settings.flat(),
         "equalizer": {"breakpoints_hz": list(eq.breakpoints_hz), "reference_hz": eq.reference_hz,
                       "slopes_db_per_octave": list(eq.slopes_db_per_octave)} if eq else None,
         "prior": {"sample_rate": prior.sample_rate, "block_length": prior.block_length,

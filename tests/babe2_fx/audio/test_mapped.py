@@ -95,8 +95,8 @@ def test_filters_and_spectra_do_not_depend_on_where_the_chunks_end(monkeypatch, 
 def test_a_restoration_through_files_is_the_one_in_memory(monkeypatch, make_notes, channels, ltas):
     audio = np.concatenate([make_notes(48000, 4.0, seed=1), make_notes(48000, 4.0, seed=2)])
     given = audio.copy()
-    settings = Settings(steps=2, guidance="direct", filter_fit="global", recording_noise="measured",
-                        channels=channels, ltas=ltas, high_band="keep")
+    settings = Settings.of(steps=2, guidance="direct", filter_fit="global", recording_noise="measured",
+                        channels=channels, high_band="keep").replace(ltas=ltas)
     expected = Restorer(tiny_prior(), settings).restore(audio, 48000).audio
     small_chunks(monkeypatch)
     result = Restorer(tiny_prior(), settings).restore(audio, 48000).audio

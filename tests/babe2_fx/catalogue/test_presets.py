@@ -50,7 +50,7 @@ def install(name):
 @pytest.mark.parametrize("name, expected", [(name, PIANO if "piano" in name else VOICE) for name in PUBLISHED])
 def test_paper_quality_has_every_value_of_table_3(name, expected):
     settings = load_preset(name).settings("paper")
-    assert {key: getattr(settings, key) for key in expected} == expected
+    assert {key: settings[key] for key in expected} == expected
     assert settings == Settings().replace(**expected)  # and everything else is the paper's, which the defaults are
 
 
@@ -59,7 +59,7 @@ def test_paper_quality_has_every_value_of_table_3(name, expected):
 def test_every_preset_that_ships_is_whole(name):
     preset = load_preset(name)
     assert preset.title and preset.description and preset.card.startswith("# ")
-    assert preset.settings("draft").steps < preset.settings("standard").steps < preset.settings("paper").steps
+    assert preset.settings("draft")["steps"] < preset.settings("standard")["steps"] < preset.settings("paper")["steps"]
     if preset.weights:
         assert KNOWN[preset.weights].file in preset.card and "licence of the weights | not stated" in preset.card
     else:
@@ -98,7 +98,7 @@ def test_a_users_preset_is_a_file_or_a_folder_with_its_prior_or_weights(folders)
     assert {"mine", "old-organ", "with-weights", "piano", *PUBLISHED} <= set(list_presets())
     mine = load_preset("mine")
     assert mine.prior_path == folders / "my.safetensors" and mine.state == INSTALLED and not mine.shipped
-    assert (mine.settings("draft").steps, mine.settings().steps) == (7, Settings().steps)
+    assert (mine.settings("draft")["steps"], mine.settings()["steps"]) == (7, Settings()["steps"])
     assert mine.card == "# My card\n"
 
     with pytest.raises(PresetError, match=r"old-organ.preset\.toml needs the prior .*prior\.safetensors, which is not"):
@@ -126,7 +126,7 @@ def test_a_prior_file_is_a_preset_by_its_path_with_settings_at_its_level(tmp_pat
         assert preset.settings(quality) == load_preset("piano").settings(quality)
     assert preset.settings("paper") == Settings()
     save_tiny_prior(path, sigma_data=1.0)
-    assert load_preset(str(path)).settings("paper").sigma_start == pytest.approx(0.5 / 0.063, rel=0.01)
+    assert load_preset(str(path)).settings("paper")["sigma_start"] == pytest.approx(0.5 / 0.063, rel=0.01)
 
 
 def test_the_preset_file_beside_a_prior_counts_and_can_be_given_itself(tmp_path):
@@ -137,7 +137,7 @@ def test_the_preset_file_beside_a_prior_counts_and_can_be_given_itself(tmp_path)
     path.with_suffix(".md").write_text("# My card\n")
     for given in (path, path.with_suffix(".toml")):
         preset = load_preset(str(given))
-        assert preset.title == 'An "organ" of mine' and preset.settings("draft").seed == 7
+        assert preset.title == 'An "organ" of mine' and preset.settings("draft")["seed"] == 7
         assert preset.card == "# My card\n" and preset.prior_path == path
     other = tmp_path / "other.safetensors"  # whose neighbour is for another prior
     save_tiny_prior(other)

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 import torch
 
-from babe2_fx.equalizer import BreakpointEQ, FilterCost, FilterFit, FilterStatistics, GlobalFit
+from babe2_fx.beyond import BandFit
+from babe2_fx.equalizer import BreakpointEQ, FilterCost, FilterFit, FilterStatistics
 from babe2_fx.equalizer.breakpoints import INITIAL, collapse_cost, project, response_and_gradient
 from babe2_fx.spectra import analyse, apply_response, filter_frequencies
 
@@ -48,8 +49,9 @@ def test_collapse_cost_is_the_published_one(numbers):
 
 def test_fits_come_as_close_to_the_response_as_the_published_ones(numbers):
     # With steps of 10 Hz and 10 dB an octave the published iteration is chaotic: a change of 1e-7 in a parameter
-    # moves where 100 iterations end by 10 %. So the ends are compared by what they are for, the cost, and the first
-    # fit also by its curve.
+    # moves where 100 iterations end by 10 %, and 20 fits later the costs of equal runs lie between 5 and 50. So the
+    # first fit is compared by its curve and cost; the published end of the 21st must be one that ours have, from
+    # starts that differ by less than any rounding, and not one of their better ones.
     statistics = FilterStatistics.from_signals(torch.from_numpy(numbers["x"]), torch.from_numpy(numbers["y"]))
     cost = FilterCost(statistics, 22050)
     weight = HZ / HZ[-1]
@@ -62,11 +64,15 @@ def test_fits_come_as_close_to_the_response_as_the_published_ones(numbers):
     fit.step(statistics)
     assert relative(fit.equalizer.response(HZ), numbers["fit_H"]) < 0.05
     assert cost(fit.parameters)[0] < 1.05 * cost_of(numbers["fit_H"])
-    ends = []
-    for _ in range(20):
-        fit.step(statistics)
-        ends.append(cost(fit.parameters)[0])
-    assert np.median(ends) < 1.1 * cost_of(numbers["fit21_H"])
+    rng, ends = np.random.default_rng(0), []
+    for _ in range(8):
+        fit = FilterFit(22050)
+        fit.parameters += 1e-7 * rng.normal(size=9)
+        for number in range(21):
+            fit.step(statistics)
+            if number:
+                ends.append(cost(fit.parameters)[0])
+    assert np.quantile(ends, 0.25) < cost_of(numbers["fit21_H"]) < np.quantile(ends, 0.95)
 
 
 def test_statistics_give_the_direct_cost():
@@ -132,7 +138,7 @@ RESPONSES = [((120, 400, 900, 1800, 3600), (8.0, 3.0, -4.0, -15.0)),
 def test_global_fit_recovers_a_known_response(hz, slopes):
     true = BreakpointEQ(hz, slopes, 22050)
     x = music_like()
-    fit = GlobalFit(22050, lowest_hz=86)
+    fit = BandFit(22050, lowest_hz=86)
     fit.step(FilterStatistics.from_signals(x, apply_response(x, true.response(HZ)), fit.window))
     expected, found = true.response_db(THIRD_OCTAVES), fit.equalizer.response_db(THIRD_OCTAVES)
     heard = expected > -38
@@ -143,7 +149,7 @@ def test_hiss_that_is_louder_than_music_would_be_does_not_hide_the_music_from_th
     """Where nothing is heard, what is expected is only the most that the response can be: it may be 40 dB up."""
     clean, true = music_like(), BreakpointEQ((150.0, 300.0, 700.0, 1500.0, 2300.0), (6.0, 0.0, -6.0, 3.0), 22050.0)
     heard = HZ < 2400
-    fit = GlobalFit(22050, 86, np.where(heard, true.response_db(np.maximum(HZ, 1)), 40.0), heard)
+    fit = BandFit(22050, 86, np.where(heard, true.response_db(np.maximum(HZ, 1)), 40.0), heard)
     for _ in range(3):
         fit.step(FilterStatistics.from_signals(clean, apply_response(clean, true.response(HZ)),
                                                fit.window), 1e-3)
@@ -166,7 +172,7 @@ def test_filter_fit_approaches_a_known_response(hz, slopes):
 
 
 @pytest.mark.parametrize("fit", [FilterFit(22050), FilterFit(22050, optimizer="sgd", lowpass_only=True),
-                                 GlobalFit(22050, 86)])
+                                 BandFit(22050, 86)])
 def test_silence_leaves_finite_parameters(fit):
     zeros = torch.zeros(1, 30000)
     fit.step(FilterStatistics.from_signals(zeros, zeros))

@@ -75,10 +75,10 @@ def test_methods_are_settings():
     paper, fast = (load_preset("piano").settings(quality) for quality in ("paper", "draft"))
     assert method_settings("original", paper) is None and method_settings("babe2", paper) == paper
     assert method_settings("babe", paper) == baseline("babe", paper)
-    assert method_settings("ltas-eq", paper).ltas == "only"
+    assert method_settings("ltas-eq", paper)["ltas"] == "only"
     assert method_settings("babe2-ltas-init", paper) == paper.replace(ltas="initial")
-    assert method_settings("babe2-ltas-obj", Settings(ltas="off")).ltas == "objective"
-    assert method_settings("babe2-no-noise-reg", paper).noise_regularization == 0
+    assert method_settings("babe2-ltas-obj", Settings.of(ltas="off"))["ltas"] == "objective"
+    assert method_settings("babe2-no-noise-reg", paper)["noise_regularization"] == 0
     assert method_settings("babe2-no-noise-reg", fast) == fast  # the direct guidance adds none
     assert len(METHODS) == 7
     with pytest.raises(ValueError, match="babe2-ltas-obj"):

@@ -89,7 +89,7 @@ def test_gradients_pass_and_a_closed_one_still_denoises():
 
 
 def test_renders_side_by_side_are_what_each_is_alone(make_notes):
-    settings = Settings(steps=3, guidance="direct", filter_fit="global", recording_noise="measured")
+    settings = Settings.of(steps=3, guidance="direct", filter_fit="global", recording_noise="measured")
     recordings = [make_notes(22050, 2.0, seed=i) for i in range(3)]
     expected = [Restorer(tiny_prior(), settings).restore(audio, 22050).audio for audio in recordings]
     with BatchingPrior(tiny_prior()) as prior, ThreadPoolExecutor(3) as pool:

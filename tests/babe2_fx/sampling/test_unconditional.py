@@ -3,8 +3,7 @@
 import pytest
 import torch
 
-from babe2_fx.running import finish
-from babe2_fx.sampling.unconditional import free_settings, sample_prior
+from babe2_fx.sampling import free_solver, sample_prior
 from standin import tiny_prior
 
 
@@ -16,11 +15,8 @@ class Gaussian:
     def __init__(self, sigma_data):
         self.sigma_data = sigma_data
 
-    def denoise(self, x, sigma):
+    def __call__(self, x, sigma):
         return x * self.sigma_data ** 2 / (self.sigma_data ** 2 + sigma ** 2)
-
-    def band_limit(self, x):
-        return x
 
 
 def generators(*seeds):
@@ -31,22 +27,25 @@ def generators(*seeds):
 @pytest.mark.parametrize("s_churn", [0.0, 10.0])
 def test_draws_have_the_distribution_of_the_data(sigma_data, s_churn):
     prior = Gaussian(sigma_data)
-    audio = finish(sample_prior(prior, free_settings(prior, s_churn=s_churn), generators(1, 2)))
+    audio = sample_prior(prior, free_solver(prior, s_churn=s_churn), generators(1, 2)).finish()
     assert audio.shape == (2, 8192) and float(audio.std()) == pytest.approx(sigma_data, rel=0.03)
     assert abs(float(torch.corrcoef(audio)[0, 1])) < 0.05
 
 
 def test_a_draw_depends_on_its_own_seed_alone_and_leaves_the_priors_domain():
     prior = tiny_prior()
-    settings = free_settings(prior, steps=3)
-    steps = list(run := sample_prior(prior, settings, generators(5, 6)))
+    solver = free_solver(prior, steps=3)
+    steps = list(run := sample_prior(prior, solver, generators(5, 6)))
     assert [step.step for step in steps] == [1, 2, 3] and not list(run)
-    both = finish(sample_prior(prior, settings, generators(5, 6)))
-    alone = finish(sample_prior(prior, settings, generators(6)))
-    assert torch.allclose(both[1], alone[0], atol=1e-5) and both.shape == (2, prior.block_length)
+    both = sample_prior(prior, solver, generators(5, 6)).finish()
+    alone = sample_prior(prior, solver, generators(6)).finish()
+    # Kernels round differently for batches of other sizes, and by how much is the processor's affair: 4e-5 of the peak
+    # was seen on one, 1e-6 on another. Another seed's noise would be as large as the draw itself.
+    assert float((both[1] - alone[0]).abs().max()) < 1e-3 * float(alone.abs().max())
+    assert both.shape == (2, prior.block_length)
 
     class Emphasis:
         def undo(self, x):
             return 2 * x
     prior.emphasis = Emphasis()
-    assert torch.allclose(finish(sample_prior(prior, settings, generators(6))), 2 * alone, atol=1e-5)
+    assert torch.equal(sample_prior(prior, solver, generators(6)).finish(), 2 * alone)

@@ -13,7 +13,6 @@ import torch
 
 from babe2_fx.catalogue.presets import load_preset
 from babe2_fx.priors import CQTDiff, Preconditioning, load_prior, save_prior
-from babe2_fx.running import finish
 from babe2_fx.training.config import TrainingConfig, TrainingError
 from babe2_fx.training.material import Material, find_recordings, prepare, split
 from babe2_fx.training.state import load_state, save_state
@@ -150,7 +149,7 @@ def test_a_run_leaves_a_prior_with_its_preset_card_logs_and_example(folder, tmp_
 def test_a_run_with_the_level_of_the_data_as_it_is(folder, tmp_path):
     config = CONFIG.replace(sigma_data=0, normalization="none", flattening=0, companding="off", steps=1)
     output = tmp_path / "plain.safetensors"
-    finish(train(folder, output, config))
+    train(folder, output, config).finish()
     signals = np.concatenate([soundfile.read(folder / f"{i}.flac")[0] for i in range(4)])
     prior = load_prior(output)
     assert prior.sigma_data == pytest.approx(signals.std(), rel=0.2) and prior.emphasis is None
@@ -163,7 +162,7 @@ def test_a_run_that_is_closed_and_one_that_goes_on_come_to_the_prior_of_one_that
 
     config = CONFIG.replace(decay="none")
     through, stopped = tmp_path / "through.safetensors", tmp_path / "stopped.safetensors"
-    finish(train(folder, through, config, cache=tmp_path / "cache"))
+    train(folder, through, config, cache=tmp_path / "cache").finish()
     run = train(folder, stopped, config, cache=tmp_path / "cache")
     while next(run).step < 2:
         pass
@@ -177,10 +176,9 @@ def test_a_run_that_is_closed_and_one_that_goes_on_come_to_the_prior_of_one_that
 PROGRAM = """
 import sys
 from pathlib import Path
-from babe2_fx.running import finish
 from babe2_fx.training.config import TrainingConfig
 from babe2_fx.training.train import train
-finish(train(Path(sys.argv[1]), Path(sys.argv[2]), TrainingConfig(**eval(sys.argv[3]))))
+train(Path(sys.argv[1]), Path(sys.argv[2]), TrainingConfig(**eval(sys.argv[3]))).finish()
 """
 
 
@@ -220,16 +218,16 @@ def test_a_damaged_state_is_passed_over_for_the_one_before(tmp_path):
 
 def test_another_run_of_the_same_name_is_refused_and_a_finished_prior_is_not_overwritten(folder, tmp_path):
     output = tmp_path / "prior.safetensors"
-    finish(train(folder, output, CONFIG.replace(steps=1)))
+    train(folder, output, CONFIG.replace(steps=1)).finish()
     with pytest.raises(TrainingError, match=r"prior\.run holds a run that was begun with batch = 2, not 3\."):
-        finish(train(folder, output, CONFIG.replace(batch=3)))
-    finish(train(folder, output, CONFIG.replace(steps=2)))  # longer is not another run
+        train(folder, output, CONFIG.replace(batch=3)).finish()
+    train(folder, output, CONFIG.replace(steps=2)).finish()  # longer is not another run
     assert load_prior(output).info["steps"] == 2
     for name in ("state.pt", "state.previous.pt"):
         (tmp_path / "prior.run" / name).unlink()
     with pytest.raises(TrainingError, match=r"prior\.safetensors is there already"):
-        finish(train(folder, output, CONFIG))
-    finish(train(folder, output, CONFIG.replace(steps=1, batch=3), restart=True))
+        train(folder, output, CONFIG).finish()
+    train(folder, output, CONFIG.replace(steps=1, batch=3), restart=True).finish()
     assert load_prior(output).info["training"]["batch"] == 3
 
 
@@ -238,7 +236,7 @@ def test_two_processes_cannot_train_one_prior(folder, tmp_path):
     run = train(folder, output, CONFIG)
     next(run)
     with pytest.raises(TrainingError, match="Another process is training"):
-        finish(train(folder, output, CONFIG))
+        train(folder, output, CONFIG).finish()
     run.close()
 
 
@@ -247,12 +245,12 @@ def test_what_cannot_be_trained_on_is_said(folder, tmp_path):
     for change, sentence in (({"crop": 262144}, r"holds too little: [0-9.]+ s to train on, where one crop is 11\.9 s"),
                              ({"bins_per_octave": 512, "block_length": 4096, "crop": 4096}, "do not go together")):
         with pytest.raises(TrainingError, match=sentence):
-            finish(train(folder, output, CONFIG.replace(**change)))
+            train(folder, output, CONFIG.replace(**change)).finish()
     with pytest.raises(TrainingError, match=r"must be a file NAME\.safetensors, not .*p\.pt"):
-        finish(train(folder, tmp_path / "p.pt", CONFIG))
+        train(folder, tmp_path / "p.pt", CONFIG).finish()
     (tmp_path / "empty").mkdir()
     with pytest.raises(TrainingError, match="empty holds no audio files"):
-        finish(train(tmp_path / "empty", output, CONFIG))
+        train(tmp_path / "empty", output, CONFIG).finish()
     assert not output.exists()
 
 
@@ -266,7 +264,7 @@ def test_fine_tuning_starts_from_the_base_and_keeps_its_sizes_level_and_domain(f
     save_prior(base, network.state_dict(), TINY, 0.2, 0.25, None, emphasis_db, {}, dtype=torch.float32)
     output = tmp_path / "fine.safetensors"
     config = TrainingConfig(normalization="collection", learning_rate=1e-9, muon_rate=1e-9, steps=1, minutes=0)
-    finish(train(folder, output, config, base))
+    train(folder, output, config, base).finish()
     prior = load_prior(output)
     assert prior.network.config == TINY and (prior.sigma_data, prior.level) == (0.2, 0.25)
     assert torch.allclose(prior.emphasis.gain_db.float(), emphasis_db) and prior.info["base"]["file"] == base.name
@@ -275,7 +273,7 @@ def test_fine_tuning_starts_from_the_base_and_keeps_its_sizes_level_and_domain(f
     torch.manual_seed(4)
     save_prior(base, CQTDiff(TINY).state_dict(), TINY, 0.2, 0.25, None, emphasis_db, {})
     with pytest.raises(TrainingError, match="begun with base = "):
-        finish(train(folder, output, config, base))
+        train(folder, output, config, base).finish()
 
 
 def test_an_official_checkpoint_can_be_fine_tuned(folder, reference, tmp_path):
@@ -284,7 +282,7 @@ def test_an_official_checkpoint_can_be_fine_tuned(folder, reference, tmp_path):
     prior = load_prior(official)
     config = TrainingConfig(batch=1, crop=16384, optimizer="adam", learning_rate=1e-4, steps=2, minutes=0)
     assert as_base(config, prior).network(0.063) == prior.network.config
-    finish(train(folder, output, config, official))
+    train(folder, output, config, official).finish()
     tuned = load_prior(output)
     assert tuned.network.config == prior.network.config and tuned.emphasis is None
     assert tuned.sigma_data == prior.sigma_data and tuned.info["steps"] == 2

@@ -10,12 +10,16 @@ from __future__ import annotations
 from itertools import combinations
 
 import numpy as np
+import torch
+from torch import Tensor
 
+from ..equalizer import FilterStatistics
+from ..equalizer.breakpoints import LOWEST_HZ, MAX_SLOPE_DB, OUTER_SLOPE_DB, BreakpointEQ
 from ..spectra import filter_frequencies
-from .breakpoints import LOWEST_HZ, MAX_SLOPE_DB, OUTER_SLOPE_DB, BreakpointEQ
-from .statistics import FilterStatistics
+from .medium import Medium
 
 BANDS_PER_OCTAVE = 12
+LOW_HZ = 1000.0  # what may be missing below is a matter of the music played
 MIN_SPACING = 1 / 4  # octaves between breakpoints: the medium's response is smooth (Sec. 3.1)
 MAX_TRUST = 0.7  # share of the estimate in what is fitted, the rest being the expected response
 FLOOR_DB = 40.0  # what lies this far below the loudest response is noise, and its level says little
@@ -43,7 +47,7 @@ def _curves(parameters: np.ndarray, octave: np.ndarray) -> tuple[np.ndarray, np.
     return np.einsum("rs,rsb->rb", slopes, reach), np.concatenate([by_knot, reach[:, 1:5]], axis=1)
 
 
-class GlobalFit:
+class BandFit:
     """Fits the breakpoint EQ to levels by bands; keeps it as one of the starts of the next fit.
 
     Args:
@@ -80,6 +84,20 @@ class GlobalFit:
         self.grid_design = by_parameters[:, 5:].copy()
         self.parameters = None
         self.leaked = np.zeros(len(self.octave), bool)
+
+    @classmethod
+    def expecting(cls, medium: Medium, removed: Tensor, sample_rate: float, lowest_hz: float,
+                  least_db: float) -> "BandFit":
+        """A fit that expects what the long-term spectrum suggests and LTAS-EQ has not yet undone.
+
+        removed: the response that it has undone, linear (2049,) · least_db: the least response that is expected below
+        `LOW_HZ`. A recording without low notes looks as if it had lost them; a band limit at the top is another
+        matter: it is what is to be undone.
+        """
+        expected_db = torch.where(medium.heard, medium.response_db, medium.most_db) - 20 * removed.log10()
+        low = filter_frequencies(sample_rate) < LOW_HZ
+        expected_db[low] = expected_db[low].clamp(min=least_db)
+        return cls(sample_rate, lowest_hz, expected_db.numpy(), medium.heard.numpy())
 
     @property
     def equalizer(self) -> BreakpointEQ:

@@ -3,7 +3,9 @@ import math
 import pytest
 import torch
 
-from babe2_fx.spectra import Medium, apply_response, lowest_tone_hz, ltas, smooth_octave
+from babe2_fx.beyond import Medium
+from babe2_fx.beyond.lowest_tone import lowest_tone_hz
+from babe2_fx.spectra import apply_response, ltas, smooth_octave
 
 RATE = 22050
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from .audio.mapped import allocate, release
+from ..audio.mapped import allocate, release
 
 END_S = 0.02  # of a recording and of a block: a transient there is of the cut
 
@@ -25,7 +25,7 @@ class Blocks:
         piece = x[..., index * self.hop:index * self.hop + self.length]
         return torch.nn.functional.pad(piece, (0, self.length - piece.shape[-1]))
 
-    def room(self, rows: int) -> Tensor:
+    def allocate(self, rows: int) -> Tensor:
         """For all blocks together, (rows, samples); there may be more samples than in the recording."""
         return torch.from_numpy(allocate(rows, self.count * self.hop + self.overlap))
 

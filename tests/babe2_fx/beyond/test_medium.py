@@ -2,7 +2,8 @@ import numpy as np
 import pytest
 import torch
 
-from babe2_fx.spectra import Medium, apply_response, filter_frequencies, ltas, ltas_response
+from babe2_fx.beyond import Medium
+from babe2_fx.spectra import apply_response, filter_frequencies, ltas, ltas_response
 
 RATE = 22050
 HZ = filter_frequencies(RATE).numpy()

@@ -9,12 +9,11 @@ import torch
 from scipy.signal import stft
 
 from babe2_fx import GenerativeEQ
+from babe2_fx.beyond.completion import Completion, _transposed
 from babe2_fx.catalogue.presets import load_preset
-from babe2_fx.operators import FixedFilter, WithOverlap
+from babe2_fx.operators import FixedFilter, Identity, Masked
 from babe2_fx.priors import load_prior
 from babe2_fx.restoration import Restorer
-from babe2_fx.sampling import Completion
-from babe2_fx.sampling.completion import _transposed
 from babe2_fx.spectra import FILTER_BINS, filter_frequencies
 
 RATE, LENGTH, EXAMPLES = 22050, 65536, Path(__file__).parents[3] / "examples"
@@ -110,12 +109,12 @@ def test_a_filter_knows_what_it_lets_through():
     known = FixedFilter(response, 1e-4).known(0.01)
     assert torch.allclose(known[[0, 700, 2000]], torch.tensor([0.990, 0.5, 0.0]), atol=1e-3)
     inner = FixedFilter(response, 1e-4)
-    assert torch.equal(WithOverlap(inner, 10).known(0.01), known)
+    assert torch.equal(Masked(torch.arange(2049) < 10, Identity(), inner).known(0.01), known)
 
 
 def test_what_is_restored_already_stays_in_the_overlap():
     inner, x, observed = FixedFilter(torch.ones(FILTER_BINS)), torch.zeros(1, 100), torch.ones(1, 100)
-    assert float(WithOverlap(inner, 30).settle(x, observed).sum()) == 30
+    assert float(Masked(torch.arange(100) < 30, Identity(), inner).settle(x, observed).sum()) == 30
     assert inner.settle(x, observed) is x
 
 

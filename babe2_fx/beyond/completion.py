@@ -6,8 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from ..spectra import resample_spectrum, smooth_octave
-from ..spectra.medium import WINDOW_POWER
+from ..spectra import WINDOW_POWER, resample_spectrum, smooth_octave
 
 SPOT = 5, 9  # bands and frames of the constant-Q transform over which levels are measured
 SPREAD = 1.6  # by how much the noise of such spots may be above its mean

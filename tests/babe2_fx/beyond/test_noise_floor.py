@@ -2,7 +2,8 @@ import numpy as np
 import pytest
 import torch
 
-from babe2_fx.spectra import apply_response, heard, ltas, noise_floor, smooth_octave
+from babe2_fx.beyond.noise_floor import heard, noise_floor
+from babe2_fx.spectra import apply_response, ltas, smooth_octave
 
 RATE, SIZE = 22050, 2048
 

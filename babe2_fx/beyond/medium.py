@@ -8,14 +8,23 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from .ltas import deviation_db, ltas, ltas_fft_size, resample_spectrum, smooth_octave
-from .noise import heard, noise_floor
-from .stft import FILTER_BINS, filter_frequencies
-from .tones import lowest_tone_hz
+from ..spectra import (
+    FILTER_BINS,
+    WINDOW_POWER,
+    at_bins,
+    deviation_db,
+    filter_frequencies,
+    ltas,
+    ltas_fft_size,
+    resample_spectrum,
+    smooth_octave,
+)
+from .lowest_tone import lowest_tone_hz
+from .noise_floor import heard, noise_floor
 
-WINDOW_POWER = 0.75  # mean square of a Hann window: the level of white noise of unit variance on the scale of `ltas`
 MOST_LIFT_DB = 5.0  # resonances of a medium rise no higher over the width of an octave; a brighter instrument does
 EDGE_DB = 10.0  # a fall by this much in a third of an octave is a band limit
+OTHER_SPREAD_DB = 4.0  # by which recordings differ that were made with other instruments than the prior's
 WIDEST_HZ = 1000.0  # above it spectra are smoothed no more widely, for band limits are steep
 
 
@@ -57,13 +66,13 @@ class Medium:
         if measure_noise:
             floor = noise_floor(recording, size)
             above = heard(smooth_octave(observed, share=share), floor)
-            audible = torch.from_numpy(_resampled(above.double(), FILTER_BINS) > 0.5)
+            audible = torch.from_numpy(at_bins(above, FILTER_BINS) > 0.5)
             audible &= filter_frequencies(sample_rate) >= lowest_hz
             noise = resample_spectrum(floor.clamp(min=1e-30), FILTER_BINS) / WINDOW_POWER
         response = deviation
         if margin_db is not None:
             deviation = deviation - _median_over_octaves(deviation, audible)
-            margin = torch.from_numpy(_resampled(margin_db, FILTER_BINS))
+            margin = torch.from_numpy(at_bins(margin_db, FILTER_BINS))
             response = (deviation - deviation.clamp(-margin, margin)).clamp(max=MOST_LIFT_DB)
             hz = filter_frequencies(sample_rate)
             lowest = int(torch.searchsorted(hz, lowest_tone_hz(recording, sample_rate)))
@@ -76,6 +85,17 @@ class Medium:
         return cls(response, audible, deviation, noise)
 
 
+def margin_db(margin: float, spread_db: Tensor | None) -> Tensor | None:
+    """How far from the reference music's own spectrum may be, in dB, (bins,); None: not at all.
+
+    margin: in standard deviations · spread_db: standard deviation of the spectra of the training recordings, (bins,).
+    """
+    if not margin:
+        return None
+    spread_db = torch.zeros(1025) if spread_db is None else spread_db
+    return margin * (spread_db.double() ** 2 + OTHER_SPREAD_DB ** 2).sqrt()
+
+
 def _band_limit(deviation: Tensor, audible: Tensor, hz: Tensor) -> int | None:
     """The lowest bin from which levels (bins,) fall by `EDGE_DB` within a third of an octave, never to come back."""
     level = deviation.where(audible, torch.tensor(-torch.inf, dtype=deviation.dtype))
@@ -83,10 +103,6 @@ def _band_limit(deviation: Tensor, audible: Tensor, hz: Tensor) -> int | None:
     beyond = torch.searchsorted(hz, hz * 2 ** (1 / 3)).clamp(max=len(hz) - 1)
     falls = audible & audible[beyond] & (hz > WIDEST_HZ) & (level - highest_beyond[beyond] > EDGE_DB)
     return int(falls.nonzero()[0]) if falls.any() else None
-
-
-def _resampled(curve: Tensor, bins: int) -> np.ndarray:
-    return np.interp(np.linspace(0, 1, bins), np.linspace(0, 1, len(curve)), curve.double().numpy())
 
 
 def _median_over_octaves(level_db: Tensor, among: Tensor) -> Tensor:

@@ -1,0 +1,8 @@
+"""What is not in the paper. README.md has why each part is there, how to switch it off, and what it brings."""
+
+from .band_fit import BandFit
+from .completion import Completion
+from .direct_guidance import DirectGuidance
+from .medium import Medium, margin_db
+
+__all__ = ["BandFit", "Completion", "DirectGuidance", "Medium", "margin_db"]

@@ -1,0 +1,41 @@
+"""Clipping: a recorder that went no further than a level."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from .base import InvertibleOperator, check_number
+
+MARGIN = 1e-3  # a sample this near to the level was clipped: filters and resampling move it so far
+
+
+@dataclass(frozen=True)
+class Clip(InvertibleOperator):
+    """A symmetrical clipper. Rates other than the recording's see its corners rounded by resampling.
+
+    threshold_db: the level in dBFS beyond which nothing was recorded, -80 to 0.
+    """
+
+    name = "clip"
+    domain = "audio"
+    threshold_db: float = -6.0
+
+    def __post_init__(self):
+        check_number(self, "threshold_db", -80.0, 0.0)
+
+    def apply(self, x: Tensor) -> Tensor:
+        return x.clamp(-self._level, self._level)
+
+    def invert(self, residual: Tensor, variance: float) -> Tensor:
+        return residual  # none where estimate and recording are both clipped, so that peaks are the prior's
+
+    def settle(self, estimate: Tensor, observation: Tensor) -> Tensor:
+        beyond = torch.where(observation < 0, estimate.clamp(max=-self._level), estimate.clamp(min=self._level))
+        return torch.where(observation.abs() < (1 - MARGIN) * self._level, observation, beyond)
+
+    @property
+    def _level(self) -> float:
+        return 10 ** (self.threshold_db / 20)

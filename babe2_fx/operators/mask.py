@@ -1,0 +1,86 @@
+"""Time masks: what is observed in another way at some times than at others, or not at all (inpainting)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from .base import Identity, InvertibleOperator, Measurement, Operator, OperatorError, Place, invertible
+
+
+class Masked(InvertibleOperator):
+    """One operator where a mask says so, another elsewhere.
+
+    The overlap of blocks (Eq. 20) is one of these: its first samples are observed as they are, the rest through H. So
+    is a gap, where nothing is observed.
+
+    Args:
+        mask: bool, (samples,) or (batch, samples).
+        inside: the operator where the mask holds; None: nothing is observed there.
+        outside: the operator elsewhere. It sees the whole signal.
+    """
+
+    def __init__(self, mask: Tensor, inside: Operator | None, outside: Operator):
+        self.mask, self.inside, self.outside = mask, inside, outside
+
+    @property
+    def hides(self) -> bool:
+        return self.outside.hides or self.inside is None and bool(self.mask.any())
+
+    def _pieced(self, inside: Tensor, outside: Tensor) -> Tensor:
+        return torch.where(self.mask.to(outside.device), inside, outside)
+
+    def seen(self, x: Tensor) -> Tensor:
+        return self.outside.seen(self._pieced(x.new_zeros(()), x))
+
+    def apply(self, x: Tensor) -> Tensor:
+        return self._pieced(self.inside.apply(x) if self.inside else x.new_zeros(()), self.outside.apply(x))
+
+    def invert(self, residual: Tensor, variance: float) -> Tensor:
+        outside = invertible(self.outside).invert(self._pieced(residual.new_zeros(()), residual), variance)
+        return self._pieced(invertible(self.inside).invert(residual, variance), outside) if self.inside else outside
+
+    def known(self, variance: Tensor | float) -> Tensor:
+        return invertible(self.outside).known(variance)  # of what is not restored yet
+
+    def settle(self, estimate: Tensor, observation: Tensor) -> Tensor:
+        inside = invertible(self.inside).settle(estimate, observation) if self.inside else estimate
+        return self._pieced(inside, invertible(self.outside).settle(estimate, observation))
+
+    def fit(self, denoised: Tensor, observation: Tensor, sigma: float) -> None:
+        # What is restored already, or was never observed, says nothing of the operator outside.
+        self.outside.fit(*(self._pieced(x.new_zeros(()), x) for x in (denoised, observation)), sigma)
+
+
+@dataclass(frozen=True)
+class TimeMask(Measurement):
+    """Gaps, of which the recording says nothing: dropouts, skips, clicks that were cut out.
+
+    gaps_s: begin and end of each in seconds, as pairs or as a text ("1.5-1.7, 3-3.25").
+    """
+
+    name = "time-mask"
+    domain = "audio"
+    gaps_s: str | Sequence[tuple[float, float]] = ()
+
+    def __post_init__(self):
+        pairs = [gap.split("-") for gap in self.gaps_s.split(",")] if isinstance(self.gaps_s, str) else self.gaps_s
+        try:
+            gaps = tuple((float(begin), float(end)) for begin, end in pairs)
+        except (TypeError, ValueError):
+            gaps = ((0.0, 0.0),)
+        if not all(0 <= begin < end < float("inf") for begin, end in gaps):
+            raise OperatorError("gaps_s of the operator time-mask must be a begin and a later end in seconds each, as "
+                                f"in 1.5-1.7, not {self.gaps_s!r}.", "bad-parameter", operator=self.name,
+                                parameter="gaps_s")
+        object.__setattr__(self, "gaps_s", gaps)
+
+    def at(self, place: Place) -> Masked:
+        time_s = (torch.tensor(place.starts)[:, None] + torch.arange(place.length)) / place.sample_rate
+        mask = torch.zeros_like(time_s, dtype=torch.bool)
+        for begin, end in self.gaps_s:
+            mask |= (time_s >= begin) & (time_s < end)
+        return Masked(mask, None, Identity())

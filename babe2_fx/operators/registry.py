@@ -1,0 +1,40 @@
+"""Operators by their names, for presets, boards and the command line."""
+
+from __future__ import annotations
+
+from dataclasses import fields
+
+from .base import Measurement, OperatorError
+from .clip import Clip
+from .filters import BlindEQ, LowPass
+from .mask import TimeMask
+
+OPERATORS: dict[str, type[Measurement]] = {kind.name: kind for kind in (BlindEQ, LowPass, TimeMask, Clip)}
+
+
+def make_operator(name: str, **parameters) -> Measurement:
+    """The operator of this name. Texts are taken for numbers where those are wanted.
+
+    Raises OperatorError naming what does not exist, or the parameter at fault and what it may be.
+    """
+    if name not in OPERATORS:
+        raise OperatorError(f"There is no operator called {name!r}; there are {', '.join(OPERATORS)}.",
+                            "unknown-operator", operator=name)
+    known = {item.name: item for item in fields(OPERATORS[name])}
+    for parameter, value in parameters.items():
+        if parameter not in known:
+            has = f"it has {', '.join(known)}" if known else "it has none"
+            raise OperatorError(f"The operator {name} has no parameter {parameter!r}; {has}.", "unknown-parameter",
+                                operator=name, parameter=parameter)
+        if isinstance(value, str) and isinstance(known[parameter].default, (int, float)):
+            try:
+                parameters[parameter] = float(value)
+            except ValueError:
+                raise OperatorError(f"{parameter} of the operator {name} must be a number, not {value!r}.",
+                                    "bad-parameter", operator=name, parameter=parameter) from None
+    return OPERATORS[name](**parameters)
+
+
+def operator_values(operator: Measurement) -> dict:
+    """A named operator as plain values: its name and parameters, as `make_operator` takes them."""
+    return {"name": operator.name, **{item.name: getattr(operator, item.name) for item in fields(operator)}}

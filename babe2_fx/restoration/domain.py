@@ -1,0 +1,123 @@
+"""The domain that a prior works in, and the way there and back: rate, offset, ends, emphasis, level."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from ..audio.mapped import allocate_like, chunks
+from ..audio.resampling import resample
+from ..operators import InvertibleOperator, Operator, invertible
+from ..priors import Prior
+from .blocks import END_S, fade_ends
+
+SILENCE = 1e-7  # -140 dBFS: nothing that a recording holds
+SILENT_SHARE = 1e-4  # a block 80 dB under the loudest is a pause, and nothing is made of it
+
+
+@dataclass
+class Domain:
+    """One recording's way into the prior's domain and back.
+
+    gain: what its level is multiplied by there, None until `set_level` · offset: what was taken off each channel,
+    (channels, 1) · ends: what fading its ends took away, with the places.
+    """
+
+    prior: Prior
+    sample_rate: float
+    gain: Tensor | None = None
+    offset: Tensor | None = None
+    ends: tuple[tuple[slice, Tensor], ...] = ()
+
+    def enter(self, signal: Tensor) -> Tensor:
+        """A recording (channels, samples) at the prior's rate, flattened, without an offset, at the prior's level.
+
+        Its ends are faded: one that is cut out of music begins with a step, which would become a click. What was taken
+        away there comes back too, but as it was in the recording.
+        """
+        prior = self.prior
+        resampled = resample(signal, self.sample_rate, prior.sample_rate)
+        self.offset, working = resampled.mean(dim=-1, keepdim=True), allocate_like(resampled)
+        torch.sub(resampled, self.offset, out=working)
+        self.ends = tuple(fade_ends(working, prior.sample_rate))
+        flat = prior.emphasis.apply(working) if prior.emphasis else working
+        return flat if self.gain is None else flat.mul_(self.gain)
+
+    def set_level(self, flat: Tensor) -> Tensor:
+        """Brings what `enter` gave, in place, to the prior's level: the median of its blocks, silent ones left out."""
+        self.gain = self.prior.level / _median_block_level(flat, self.prior.block_length)
+        return flat.mul_(self.gain)
+
+    def leave(self, restored: Tensor, samples: int) -> Tensor:
+        """A restored signal of this domain as audio (channels, samples) at the recording's rate. Changes `restored`."""
+        prior = self.prior
+        restored = restored.div_(self.gain)
+        if prior.emphasis:
+            restored = prior.emphasis.undo(restored)
+        fade_ends(restored, prior.sample_rate, END_S / 10)  # where hardly a window of the filters reaches
+        for part, taken in self.ends:
+            restored[:, part] += taken
+        return resample(restored, prior.sample_rate, self.sample_rate)[..., :samples]
+
+    def keep_highs(self, restored: Tensor, signal: Tensor) -> Tensor:
+        """`restored` with what the recording `signal`, both (channels, samples), has above the prior's band."""
+        prior_rate = self.prior.sample_rate
+        lower = resample(resample(signal, self.sample_rate, prior_rate), prior_rate, self.sample_rate)
+        for part in chunks(signal.shape[-1], restored, signal, lower):
+            restored[:, part] += signal[:, part] - lower[:, part]
+        return restored
+
+
+class OnAudio(InvertibleOperator):
+    """An operator on audio as the sampler meets it: out of the prior's domain, through it, and in again.
+
+    Args:
+        rows: the recording's channel that each row of the batch is of.
+    """
+
+    def __init__(self, inner: Operator, domain: Domain, rows: list[int]):
+        self.inner, self.domain, self.offset = inner, domain, domain.offset[rows]
+
+    @property
+    def hides(self) -> bool:
+        return self.inner.hides
+
+    def _out(self, x: Tensor) -> Tensor:
+        emphasis = self.domain.prior.emphasis
+        x = x / self.domain.gain
+        return (emphasis.undo(x) if emphasis else x) + self.offset.to(x)
+
+    def _in(self, x: Tensor) -> Tensor:
+        emphasis = self.domain.prior.emphasis
+        x = x - self.offset.to(x)
+        return (emphasis.apply(x) if emphasis else x) * self.domain.gain
+
+    def _change(self, x: Tensor, through) -> Tensor:
+        """A difference of signals, which has no offset, through a function on audio."""
+        return self._in(through(self._out(x) - self.offset.to(x)) + self.offset.to(x))
+
+    def apply(self, x: Tensor) -> Tensor:
+        return self._in(self.inner.apply(self._out(x)))
+
+    def seen(self, x: Tensor) -> Tensor:
+        return self._change(x, self.inner.seen)
+
+    def invert(self, residual: Tensor, variance: float) -> Tensor:
+        return self._change(residual, lambda audio: invertible(self.inner).invert(audio, variance))
+
+    def known(self, variance: Tensor | float) -> Tensor:
+        return invertible(self.inner).known(variance)
+
+    def settle(self, estimate: Tensor, observation: Tensor) -> Tensor:
+        return self._in(invertible(self.inner).settle(self._out(estimate), self._out(observation)))
+
+
+def _median_block_level(x: Tensor, block_length: int) -> Tensor:
+    """Median of the blocks' standard deviations over (channels, samples); silent blocks do not count."""
+    blocks = x.split(block_length, dim=-1)
+    if len(blocks) > 1 and blocks[-1].shape[-1] < block_length // 2:
+        blocks = blocks[:-1]
+    levels = torch.stack([block.std(unbiased=False) for block in blocks])
+    return levels[levels >= SILENT_SHARE * levels.max()].median().clamp(min=SILENCE)

@@ -1,0 +1,36 @@
+"""Where finished blocks are kept, so that a run that was cut off can go on after them with the same result."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Protocol
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from .. import __version__
+from ..audio.mapped import chunks
+
+
+class Journal(Protocol):
+    """Keeps the finished blocks of runs, by name."""
+
+    def read(self, name: str) -> dict[str, Tensor] | None:
+        """What was written under this name, or None."""
+
+    def write(self, name: str, tensors: dict[str, Tensor]) -> None:
+        """Keeps tensors under a name, whole or not at all. What it cannot keep it lets go without an error."""
+
+
+def fingerprint(audio: np.ndarray, *what) -> str:
+    """A name for a run, equal only for what gives an equal result on one machine.
+
+    audio: (channels, samples) · what: all else that the result depends on, by its `repr`. The versions of this program
+    and of PyTorch are part of it: another version may compute something else.
+    """
+    digest = hashlib.sha256(repr((__version__, torch.__version__, audio.shape, *what)).encode())
+    for channel in audio:
+        for part in chunks(len(channel), audio):
+            digest.update(np.ascontiguousarray(channel[part]))
+    return digest.hexdigest()[:32]

@@ -1,0 +1,297 @@
+"""Restores whole recordings: into the prior's domain, LTAS-EQ, sampling block by block, and back."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ..audio.mapped import all_finite, allocate, release
+from ..beyond import BandFit, Completion, DirectGuidance, Medium, margin_db
+from ..equalizer import FilterFit
+from ..operators import BlindEQ, FixedFilter, Measurement, Operator, OperatorError
+from ..priors import Prior, PriorError
+from ..progress import Run
+from ..sampling import GradientGuidance, Guidance, draw_noise, solve
+from ..settings import Adam, Bands, Direct, Gradient, Initial, Known, Objective, Only, Settings, Unequalized
+from ..spectra import FILTER_BINS, WINDOW_POWER, TargetProfile, filter_frequencies, ltas_fft_size, zero_phase
+from .blocks import Blocks
+from .channels import channels_to_restore
+from .domain import SILENCE, SILENT_SHARE, Domain
+from .journal import Journal, fingerprint
+from .result import Progress, RestorationResult
+from .schedule import Batch, Task, sample_recording
+
+UNHEARD = 1e6  # variance of the noise where no music is heard: nothing is taken from there
+Guide = Callable[[Operator, Tensor, Callable[[Tensor], Tensor]], Guidance]
+
+
+class Restorer:
+    """Restores recordings with one prior and one set of settings.
+
+    Args:
+        prior: from `load_prior`; one prior may serve many restorers and threads.
+        settings: all hyper-parameters.
+        target: the spectrum to use in the place of the prior's own as reference of the LTAS steps.
+        journal: where finished blocks are kept and looked for; None: nowhere.
+        operators: what was done to the recording, the first thing first. None: the blind EQ alone, which LTAS-EQ
+            helps. LTAS-EQ takes no part where the blind EQ is not among them, and only makes the initial signal where
+            another operator stands beside it, for the observation is then what that operator made.
+
+    Raises OperatorError where the operators and the settings do not go together.
+    """
+
+    def __init__(self, prior: Prior, settings: Settings = Settings(), target: TargetProfile | None = None,
+                 journal: Journal | None = None, operators: Sequence[Measurement] | None = None):
+        self.prior, self.target, self.journal = prior, target, journal
+        self.operators = None if operators is None else tuple(operators)
+        self.settings = settings
+        self.spectrum = settings.spectrum
+        if self.operators is not None:
+            blind = any(isinstance(operator, BlindEQ) for operator in self.operators)
+            if not self.operators:
+                raise OperatorError("The list of operators is empty; leave it out for the blind EQ.", "no-operators")
+            if isinstance(self.spectrum, Only) or blind and isinstance(settings.fit, Known):
+                raise OperatorError(f"Operators need a sampler that {'fits the EQ' if blind else 'samples'}, but "
+                                    f"{'filter_fit = none' if isinstance(settings.fit, Known) else 'ltas = only'}.",
+                                    "nothing-to-sample")
+            if not blind:
+                self.spectrum = Unequalized()
+            elif len(self.operators) > 1 and isinstance(self.spectrum, Objective):
+                self.spectrum = Initial(self.spectrum.ltas_floor_db, self.spectrum.ltas_margin)
+
+    def run(self, audio: np.ndarray, sample_rate: float,
+            passage: tuple[int, int] | None = None) -> Run[Progress, RestorationResult]:
+        """Restores `audio` (channels, samples), ±1, at `sample_rate` Hz, step by step.
+
+        With a `passage`, first and last sample (not included), only that is restored and comes back, but the noise and
+        the long-term spectrum are those of the whole: a preview of what the whole would become.
+
+        The run yields `Progress`; its value is a `RestorationResult`. Closing it cancels.
+
+        Raises:
+            ValueError: audio that is empty, not two-dimensional or not finite; a passage that is not in it.
+        """
+        audio = np.asarray(audio, dtype=np.float32)
+        if audio.ndim != 2 or audio.size == 0:
+            raise ValueError(f"The audio must have the shape (channels, samples), not {audio.shape}, and some of both.")
+        if not all_finite(audio):
+            raise ValueError("The audio has samples that are not finite numbers.")
+        begin, end = passage or (0, audio.shape[1])
+        if not 0 <= begin < end <= audio.shape[1]:
+            raise ValueError(f"The passage from sample {begin} to {end} is not in a recording of {audio.shape[1]}.")
+        each = self.settings.recording.channels == "independent" and len(audio) > 1
+        return Run((self._each if each else self._whole)(audio, sample_rate, slice(begin, end)))
+
+    def restore(self, audio: np.ndarray, sample_rate: float) -> RestorationResult:
+        """`run` to its end."""
+        return self.run(audio, sample_rate).finish()
+
+    def _each(self, audio: np.ndarray, sample_rate: float,
+              passage: slice) -> Generator[Progress, None, RestorationResult]:
+        """Every channel as a recording of its own."""
+        results, count = [], len(audio)
+        for number, channel in enumerate(audio):
+            def of_all(now: Progress, done: int = number) -> Progress:
+                return replace(now, block=now.block + done * now.blocks, blocks=now.blocks * count,
+                               share_done=(done + now.share_done) / count)
+            results.append((yield from Run(self._whole(channel[None], sample_rate, passage)).map(of_all)))
+        whole = allocate(count, results[0].audio.shape[1])
+        for row, result in zip(whole, results):
+            row[:] = result.audio[0]
+        return replace(results[0], audio=whole, parts=tuple(results))
+
+    def _whole(self, audio: np.ndarray, sample_rate: float,
+               passage: slice) -> Generator[Progress, None, RestorationResult]:
+        """The stages of a restoration, in their order."""
+        prior, how = self.prior, self.settings.recording
+        notes = self._rate_notes(sample_rate)
+        signal, spread = channels_to_restore(torch.from_numpy(audio), how.channels, notes)
+        reference, domain = self._reference(), Domain(prior, sample_rate)
+        flat = domain.enter(signal)
+        if float(torch.linalg.vector_norm(flat, torch.inf)) < SILENCE:
+            notes.append("The recording is silent and stays so.")
+            audio = audio[:, passage]
+            return RestorationResult.of(audio, audio, sample_rate, prior, self.settings, notes, reference)
+        run_name = self._run_name(audio, sample_rate, passage) if self.journal else ""
+        medium = self._medium(domain.set_level(flat), reference)
+        if passage != slice(0, audio.shape[1]):
+            audio, signal = audio[:, passage], signal[:, passage]
+            flat = domain.enter(signal)
+        release(flat)
+        notes += _heard_notes(medium, prior.sample_rate)
+        equalized = self._equalize(flat, medium)
+        if isinstance(self.spectrum, Only):
+            restored, response, equalizer = equalized.signal, equalized.removed, None
+        else:
+            task, response = self._task(flat, equalized, medium, domain)
+            cut = Blocks(flat.shape[-1], prior.block_length, self.settings.blocks.overlap)
+            sample = partial(self._sample, guide=self._guide(task, reference), fitter=task.fitter, removed=response,
+                             run_name=run_name)
+            restored = yield from sample_recording(task, cut, self.settings.blocks, sample)
+            if how.low_band == "keep":
+                restored.add_(self._below(flat, cut))
+            equalizer = task.fitter.equalizer if task.fitter else None
+            del task, sample
+        del flat, equalized
+        restored = domain.leave(restored, audio.shape[-1])
+        if how.high_band == "keep" and sample_rate > prior.sample_rate:
+            restored = domain.keep_highs(restored, signal)
+        return RestorationResult.of(audio, spread(restored).numpy(), sample_rate, prior, self.settings, notes,
+                                    reference, equalizer, response)
+
+    # ------------------------------------------------------------------------------------------------- stages
+
+    def _rate_notes(self, sample_rate: float) -> list[str]:
+        prior_rate = self.prior.sample_rate
+        if sample_rate == prior_rate:
+            return []
+        kept = self.settings.recording.high_band == "keep" and sample_rate > prior_rate
+        return [f"Worked at {prior_rate} Hz (the recording has {sample_rate:g} Hz); "
+                f"{'what lies' if kept else 'nothing is made'} above {prior_rate / 2:g} Hz"
+                f"{' stays as it was' if kept else ''}."]
+
+    def _reference(self) -> Tensor:
+        """The reference of the LTAS steps: power spectrum of a signal of unit variance in the prior's domain."""
+        prior = self.prior
+        if self.target is None:
+            if prior.ltas is None:
+                raise PriorError("This prior does not say what spectrum its training music has. Give a target to "
+                                 "restore with it.")
+            power = prior.ltas.double()
+        else:
+            bins = ltas_fft_size(prior.sample_rate) // 2 + 1
+            power = self.target.to_ltas(prior.sample_rate, bins)
+            if prior.emphasis:
+                power = power * torch.from_numpy(prior.emphasis.power(bins))
+        # Of whatever level they are: a signal of unit variance under a Hann window has a mean of 3/4.
+        return power / power.mean() * WINDOW_POWER
+
+    def _run_name(self, audio: np.ndarray, sample_rate: float, passage: slice) -> str:
+        return fingerprint(audio, self.settings, self.operators, self.target, self.prior.fingerprint,
+                           str(self.prior.device), float(sample_rate), passage)
+
+    def _medium(self, flat: Tensor, reference: Tensor) -> Medium:
+        """What the long-term spectrum of the recording tells of its medium."""
+        margin = 0.0 if isinstance(self.spectrum, Unequalized) else self.spectrum.ltas_margin
+        if self.target is not None:  # a user who draws a target means it
+            margin = 0.0
+        return Medium.of(flat, reference, self.prior.sample_rate, self.prior.lowest_hz,
+                         self.settings.recording.recording_noise == "measured",
+                         margin_db(margin, self.prior.ltas_spread_db))
+
+    def _equalize(self, flat: Tensor, medium: Medium) -> "Equalized":
+        """LTAS-EQ (Sec. 3.4, Eq. 10): the recording through the inverse of what its spectrum suggests."""
+        if isinstance(self.spectrum, Unequalized):
+            return Equalized(flat, *2 * [torch.ones_like(medium.response_db)])
+        response = 10 ** (medium.response_db.clamp(min=self.spectrum.ltas_floor_db) / 20)
+        signal = zero_phase(flat, -20 * response.log10())
+        scale = flat.std() / signal.std().clamp(min=1e-12)
+        return Equalized(signal.mul_(scale), response, scale / response)
+
+    def _task(self, flat: Tensor, equalized: "Equalized", medium: Medium, domain: Domain) -> tuple[Task, Tensor]:
+        """What is to be sampled, and the response (2049,) that its observation has lost already."""
+        guidance, objective = self.settings.guidance, isinstance(self.spectrum, Objective)
+        removed = equalized.removed if objective else torch.ones_like(equalized.removed)
+        noise = medium.noise * equalized.lift ** 2 if objective else medium.noise
+        assumed = guidance if isinstance(guidance, Direct) else Direct()
+        noise = noise + self.prior.level ** 2 * 10 ** (assumed.observation_noise_db / 10)
+        # What is made where no music is heard is the prior's alone, for the guidance and for its completion alike.
+        noise[~medium.heard] = UNHEARD
+        fitter = self._fitter(medium, removed)
+        flat_response = FixedFilter(torch.ones(FILTER_BINS, dtype=torch.float64), noise)
+        operators = self.operators or (BlindEQ() if fitter else flat_response,)
+        observation = equalized.signal if objective else flat
+        return Task(observation, equalized.signal, operators, noise, fitter, domain), removed
+
+    def _guide(self, task: Task, reference: Tensor) -> Guide:
+        """What makes the guidance of a block, from its operator, its observation and a draw of noise."""
+        chosen = self.settings.guidance
+        if isinstance(chosen, Gradient):
+            return lambda operator, y, draw: GradientGuidance(self.prior, operator, y, chosen.xi,
+                                                              chosen.noise_regularization, draw)
+        extends = chosen.extension == "octave"
+        completion = None
+        if extends or self.settings.recording.recording_noise == "measured":
+            completion = Completion(self.prior, reference, task.noise, extends)
+        return lambda operator, y, draw: DirectGuidance(self.prior, operator, y, completion)
+
+    def _fitter(self, medium: Medium, removed: Tensor) -> FilterFit | BandFit | None:
+        """What fits the EQ. removed: the response that LTAS-EQ has undone already, linear (2049,)."""
+        fit, rate = self.settings.fit, self.prior.sample_rate
+        if self.operators and not any(isinstance(operator, BlindEQ) for operator in self.operators):
+            return None
+        if isinstance(fit, Bands):
+            # No more of the lows is taken for missing than LTAS-EQ would give back, or has given back already.
+            least_db = {"objective": 0.0, "off": Initial().ltas_floor_db}.get(
+                self.spectrum.tag, getattr(self.spectrum, "ltas_floor_db", 0.0))
+            return BandFit.expecting(medium, removed, rate, self.prior.lowest_hz, least_db)
+        if isinstance(fit, Adam):  # or Sgd, which has the same settings
+            return FilterFit(rate, fit.filter_learning_rate, fit.filter_iterations, fit.collapse_weight,
+                             fit.collapse_decay, fit.tag, lowpass_only=fit.filter_shape == "lowpass")
+        return None
+
+    def _sample(self, batch: Batch, guide: Guide, fitter: FilterFit | BandFit | None, removed: Tensor,
+                run_name: str) -> Generator[Progress, None, Tensor]:
+        """One batch of blocks, (rows, samples), from the journal or from the sampler."""
+        prior, solver = self.prior, self.settings.solver
+        observed = batch.observation
+        if not batch.operator.hides and float(observed.std()) < SILENT_SHARE * prior.level:
+            return prior.band_limit(observed.to(prior.device)).cpu()
+
+        def progress(step: int, sigma: float, denoised: Tensor | None = None) -> Progress:
+            return Progress(batch.index + 1, batch.of, step, solver.steps, sigma, fitter.equalizer if fitter else None,
+                            (batch.index + step / solver.steps) / batch.of, denoised, removed)
+
+        name = f"{run_name}-{batch.index:05}"
+        kept = self.journal.read(name) if self.journal else None
+        if kept is not None and kept["restored"].shape == observed.shape:
+            if fitter:
+                fitter.restore({key: value.numpy() for key, value in kept.items() if key != "restored"})
+            yield progress(solver.steps, 0.0)
+            return kept["restored"]
+        seed = self.settings.recording.seed
+        draw = partial(draw_noise, generators=[torch.Generator().manual_seed(_seed(seed, block, row))
+                                               for row, block in enumerate(batch.rows)])
+        y, start = observed.to(prior.device), batch.initial.to(prior.device)
+        run = Run(solve(guide(batch.operator, y, draw), start, solver, draw))
+        for step in run:
+            yield progress(step.step, step.sigma, step.denoised)
+        restored = run.value.cpu()
+        if self.journal:
+            state = {key: torch.from_numpy(value) for key, value in fitter.state().items()} if fitter else {}
+            self.journal.write(name, state | {"restored": restored})
+        return restored
+
+    def _below(self, recording: Tensor, cut: Blocks) -> Tensor:
+        """What lies below the prior's lowest octave, (channels, samples), as it is: LTAS-EQ would lift rumble."""
+        whole = cut.allocate(len(recording))
+        for index in range(cut.count):
+            block = cut.take(recording, index)
+            cut.join(whole, block - self.prior.band_limit(block.to(self.prior.device)).cpu(), index)
+        return whole[..., :recording.shape[-1]]
+
+
+@dataclass(frozen=True)
+class Equalized:
+    """What LTAS-EQ made: the signal, the response that it undid (2049,), and by what it lifts noise, (2049,)."""
+
+    signal: Tensor
+    removed: Tensor
+    lift: Tensor
+
+
+def _heard_notes(medium: Medium, sample_rate: float) -> list[str]:
+    if medium.heard.all():
+        return []
+    hz = filter_frequencies(sample_rate)[medium.heard]
+    return [f"Music stands out of the recording's noise from {float(hz.min()):.0f} to {float(hz.max()):.0f} Hz."]
+
+
+def _seed(seed: int, block: int, row: int) -> int:
+    """One seed for each block and row, from the user's, so that noise does not depend on how work is batched."""
+    return int(np.random.SeedSequence([seed, block, row]).generate_state(1, np.uint64)[0] >> 1)

@@ -1,0 +1,111 @@
+"""What a restoration says on its way, and what it ends with."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ..audio.resampling import resample
+from ..equalizer import BreakpointEQ
+from ..priors import Prior
+from ..settings import Settings
+from ..spectra import filter_frequencies, ltas, ltas_fft_size, resample_spectrum, smooth_octave
+
+MAX_EQ_HZ_POINTS = 400
+
+
+@dataclass(frozen=True)
+class Progress:
+    """Where a run is: block and step (from 1), their totals, noise level, the current EQ, the share done (0 to 1).
+
+    denoised: the current estimate, (batch, samples), in the prior's domain · removed: the response that LTAS-EQ has
+    undone before, linear magnitude (2049,) at `filter_frequencies`; with the EQ it is the whole learned response.
+    """
+
+    block: int
+    blocks: int
+    step: int
+    steps: int
+    sigma: float
+    equalizer: BreakpointEQ | None
+    share_done: float
+    denoised: Tensor | None = field(default=None, repr=False, compare=False)
+    removed: Tensor | None = field(default=None, repr=False, compare=False)
+
+
+@dataclass(frozen=True)
+class RestorationResult:
+    """A restored recording and what was learned of it.
+
+    audio: (channels, samples) float32, at the input's rate and length · equalizer: the breakpoint EQ, or None ·
+    frequencies_hz, response_db: the whole learned response of the degradation, LTAS-EQ included, 0 dB at the
+    reference · ltas_hz with input_, restored_, reference_ltas_db: third-octave spectra, aligned between 300 Hz and
+    3 kHz · notes: what was decided about this recording, as sentences · parts: where each channel was restored as a
+    recording of its own, their results; what else is here is then the first channel's, but for the audio.
+    """
+
+    audio: np.ndarray
+    sample_rate: float
+    equalizer: BreakpointEQ | None
+    frequencies_hz: np.ndarray
+    response_db: np.ndarray
+    reference_hz: float
+    ltas_hz: np.ndarray
+    input_ltas_db: np.ndarray
+    restored_ltas_db: np.ndarray
+    reference_ltas_db: np.ndarray
+    settings: Settings
+    notes: tuple[str, ...]
+    parts: tuple["RestorationResult", ...] = ()
+
+    @classmethod
+    def of(cls, audio: np.ndarray, restored: np.ndarray, sample_rate: float, prior: Prior, settings: Settings,
+           notes: list[str], reference: Tensor, equalizer: BreakpointEQ | None = None,
+           response: Tensor | None = None) -> "RestorationResult":
+        """Measures what was restored.
+
+        Args:
+            audio, restored: before and after, (channels, samples).
+            reference: the LTAS that was aimed at, (bins,), in the prior's domain.
+            response: what was undone besides the EQ, linear magnitude (2049,); None: nothing.
+        """
+        hz = np.geomspace(20, prior.sample_rate / 2, MAX_EQ_HZ_POINTS)
+        level_db = np.zeros_like(hz)
+        if response is not None:
+            bins_hz = filter_frequencies(prior.sample_rate).numpy()
+            level_db = np.interp(hz, bins_hz, 20 * np.log10(np.maximum(response.numpy(), 1e-6)))
+        reference_hz = equalizer.reference_hz if equalizer else 1000.0
+        if equalizer:
+            level_db = level_db + equalizer.response_db(hz)
+        level_db = np.maximum(level_db - np.interp(reference_hz, hz, level_db), -120.0)
+        size = ltas_fft_size(prior.sample_rate)
+        bins_hz = np.linspace(0, prior.sample_rate / 2, size // 2 + 1)
+        power = [smooth_octave(ltas(resample(torch.from_numpy(x), sample_rate, prior.sample_rate), size,
+                                    mirrored=False)) for x in (audio, restored)]
+        plain = resample_spectrum(reference.double(), len(bins_hz))
+        if prior.emphasis:
+            plain = plain / torch.from_numpy(prior.emphasis.power(len(bins_hz)))
+        curves = [_aligned_db(p.numpy(), bins_hz) for p in (*power, smooth_octave(plain))]
+        return cls(restored, sample_rate, equalizer, hz, level_db, float(reference_hz), bins_hz[1:], *curves, settings,
+                   tuple(notes))
+
+    def eq_export(self) -> dict:
+        """The learned EQ as plain values for JSON."""
+        eq = self.equalizer
+        return {"freqs_hz": [round(float(f), 3) for f in self.frequencies_hz],
+                "response_db": [round(float(v), 3) for v in self.response_db],
+                "breakpoints_hz": list(eq.breakpoints_hz) if eq else None,
+                "slopes_db_per_octave": list(eq.slopes_db_per_octave) if eq else None,
+                "reference_hz": self.reference_hz}
+
+    def eq_json(self) -> str:
+        return json.dumps(self.eq_export(), indent=1)
+
+
+def _aligned_db(power: np.ndarray, hz: np.ndarray) -> np.ndarray:
+    level_db = 10 * np.log10(np.maximum(power, 1e-16))
+    return (level_db - level_db[(hz >= 300) & (hz <= 3000)].mean())[1:]

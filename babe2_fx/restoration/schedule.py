@@ -1,0 +1,125 @@
+"""In which order the blocks of a recording are sampled, and what each knows of the others (App. A.5)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator, Sequence
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor
+
+from ..operators import (
+    BlindEQ,
+    BlindEqualizer,
+    Chain,
+    Fitter,
+    FixedFilter,
+    Identity,
+    Masked,
+    Measurement,
+    Operator,
+    Place,
+)
+from ..settings import TimeInvariant
+from .blocks import END_S, Blocks
+from .domain import Domain, OnAudio
+from .result import Progress
+
+BATCH = 4  # blocks sampled at once in time-invariant processing; bounds memory
+
+
+@dataclass(frozen=True)
+class Task:
+    """A recording to sample, in the prior's domain: (channels, samples) each, and how the one became the other.
+
+    observation: what was recorded · initial: what sampling starts from · operators: from the clean signal to the
+    observation · noise: variance of the observation's, (2049,) · fitter: of the blind EQ, or None · domain: of the
+    recording, for operators that act on audio.
+    """
+
+    observation: Tensor
+    initial: Tensor
+    operators: tuple[Measurement, ...]
+    noise: Tensor
+    fitter: Fitter | None
+    domain: Domain
+
+    def operator(self, blocks: Sequence[int], cut: Blocks) -> Operator:
+        """What became of these blocks; each has a row for every channel."""
+        channels, rate = len(self.observation), self.domain.prior.sample_rate
+        starts = tuple(block * cut.hop for block in blocks for _ in range(channels))
+        place = Place(starts, cut.length, rate, self.noise, self.fitter)
+        rows = [*range(channels)] * len(blocks)
+        placed = [OnAudio(operator.at(place), self.domain, rows) if operator.domain == "audio" else operator.at(place)
+                  for operator in self.operators]
+        return placed[0] if len(placed) == 1 else Chain(placed)
+
+    def with_filter(self, response: Tensor) -> "Task":
+        """The same with a response (2049,) in the place of the blind EQ."""
+        known = FixedFilter(response, self.noise)
+        return replace(self, operators=tuple(known if isinstance(o, BlindEQ) else o for o in self.operators))
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Blocks that are sampled together: the number of each row's block, their observation and start, (rows, samples).
+
+    index: the batch's number, from 0 · of: how many there are.
+    """
+
+    operator: Operator
+    observation: Tensor
+    initial: Tensor
+    rows: list[int]
+    index: int
+    of: int
+
+
+Sample = Callable[[Batch], Generator[Progress, None, Tensor]]
+
+
+def sample_recording(task: Task, cut: Blocks, how, sample: Sample) -> Generator[Progress, None, Tensor]:
+    """The whole recording (channels, samples), block by block. how: `Settings.blocks`; sample: restores a `Batch`."""
+    if isinstance(how, TimeInvariant) and task.fitter is not None and cut.count > 1:
+        return (yield from _time_invariant(task, cut, how.estimation_blocks, sample))
+    return (yield from _autoregressive(task, cut, sample))
+
+
+def _autoregressive(task: Task, cut: Blocks, sample: Sample) -> Generator[Progress, None, Tensor]:
+    """Block after block; each begins with the restored end of the one before (Eq. 20)."""
+    channels, samples = task.observation.shape
+    done = cut.allocate(channels)
+    # Not to the very end of the one before, which knew nothing of what follows.
+    known = max(cut.overlap - int(END_S * task.domain.prior.sample_rate), 0)
+    for index in range(cut.count):
+        observed, start = cut.take(task.observation, index), cut.take(task.initial, index)
+        operator = task.operator([index], cut)
+        if index:
+            previous = cut.take(done, index)[..., :known]
+            observed, start = (torch.cat([previous, x[..., known:]], dim=-1) for x in (observed, start))
+            operator = Masked(torch.arange(cut.length) < known, Identity(), operator)
+        block = yield from sample(Batch(operator, observed, start, [index] * channels, index, cut.count))
+        cut.join(done, block, index)
+    return done[..., :samples]
+
+
+def _time_invariant(task: Task, cut: Blocks, count: int, sample: Sample) -> Generator[Progress, None, Tensor]:
+    """The filter from a batch of blocks in the middle, then every block with it, in batches."""
+    channels, samples = task.observation.shape
+    count = min(count, cut.count)
+    rounds = 1 + -(-cut.count // BATCH)
+
+    def batch(task: Task, blocks: Sequence[int], index: int) -> Batch:
+        observed, start = (torch.cat([cut.take(x, i) for i in blocks]) for x in (task.observation, task.initial))
+        rows = [i for i in blocks for _ in range(channels)]
+        return Batch(task.operator(blocks, cut), observed, start, rows, index, rounds)
+    first = (cut.count - count) // 2
+    yield from sample(batch(task, range(first, first + count), 0))
+    learned = BlindEqualizer(task.fitter, task.domain.prior.sample_rate).response
+    task, done = task.with_filter(learned), cut.allocate(channels)
+    for number, begin in enumerate(range(0, cut.count, BATCH), 1):
+        blocks = range(begin, min(begin + BATCH, cut.count))
+        restored = yield from sample(batch(task, blocks, number))
+        for index, block in zip(blocks, restored.split(channels)):
+            cut.join(done, block, index)
+    return done[..., :samples]
