@@ -162,8 +162,7 @@ def is_enum(value) -> bool:
 
 def origin_of(plugin) -> _External:
     if plugin.identifier not in _externals:
-        raise ValueError("it is not known which file it came from. Make it with "
-                         "`babe2_host.boards.plugins.load_external`.")
+        raise ValueError("it is not known which file it came from. Make it with `babe2_host.load_external`.")
     return _externals[plugin.identifier]
 
 
