@@ -55,10 +55,10 @@ def test_what_does_not_go_together_is_a_sentence(recording, capsys):
 def test_a_board_names_operators_and_keeps_them(tmp_path):
     path = tmp_path / "board.toml"
     path.write_text('format = "babe2-board-1"\n[[plugins]]\nplugin = "GenerativeEQ"\nquality = "draft"\n'
-                    'operators = [{name = "low-pass", cutoff_hz = 4000.0}, {name = "time-mask", gaps_s = [[1.0, 1.5]]}, '
-                    '{name = "clip"}]\n')
+                    'operators = [{name = "low-pass", cutoff_hz = 4000.0}, {name = "clip"}, '
+                    '{name = "time-mask", gaps_s = [[1.0, 1.5]]}]\n')
     effect = Board.load(path)[0]
-    assert effect.operators == (LowPass(4000.0), TimeMask([(1.0, 1.5)]), Clip())
+    assert effect.operators == (LowPass(4000.0), Clip(), TimeMask([(1.0, 1.5)]))
     Board([effect]).save(tmp_path / "again.toml")
     assert Board.load(tmp_path / "again.toml")[0].operators == effect.operators
     path.write_text(path.read_text().replace("low-pass", "low-pas"))
