@@ -94,7 +94,8 @@ class Restorer:
     def _each(self, audio: np.ndarray, sample_rate: float,
               passage: slice) -> Generator[Progress, None, RestorationResult]:
         """Every channel as a recording of its own."""
-        results, count = [], len(audio)
+        results: list[RestorationResult] = []
+        count = len(audio)
         for number, channel in enumerate(audio):
             def of_all(now: Progress, done: int = number) -> Progress:
                 return replace(now, block=now.block + done * now.blocks, blocks=now.blocks * count,
