@@ -17,8 +17,9 @@ import numpy as np
 from babe2_fx.files import write_whole
 from babe2_host.audio.destinations import check_destination
 from babe2_host.boards.board import Board
-from babe2_host.boards.board_files import FORMAT, OFFLINE
+from babe2_host.boards.board_files import FORMAT
 from babe2_host.boards.plugins import EXTERNAL, LIMITS, NATIVE, BoardError, is_enum
+from babe2_host.boards.values import OFFLINE
 
 from .curve import TargetCurve
 
