@@ -5,26 +5,21 @@ from __future__ import annotations
 import math
 import os
 import re
-import struct
-import zipfile
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
 
-from .checkpoints import PriorError
 from .network import CQTDiff, NetworkConfig
-from .prior import Prior
+from .prior import Prior, PriorError
 from .torch_file import (
     AGAIN,
     NUMPY_ARRAYS,
-    Bounded,
     Inert,
     StoredTensor,
-    archive_entries,
-    check_head,
-    interpret,
-    read_entry,
+    TorchFile,
+    open_torch_file,
     refused,
     shown,
     unusable,
@@ -35,43 +30,33 @@ LTAS_BINS = (1025, 2049)
 
 
 def read_official(path: str | os.PathLike) -> Prior:
-    """The prior of an official checkpoint: its EMA weights, its sizes and its LTAS if it has one. On the CPU.
+    """The prior of an official checkpoint: its EMA weights, its sizes, and its LTAS if it has one. On the CPU.
 
-    Only these are read, so that the optimizer's state and the other copy of the weights take no memory.
+    Nothing else is read, so that the optimizer's state and the other copy of the weights take no memory.
 
     Raises:
-        PriorError: the file is none, is damaged, or holds what no checkpoint holds; nothing in it was run.
+        PriorError: the file is not an official checkpoint or is damaged; nothing in it was run.
     """
     path = Path(path)
-    try:
-        check_head(path)
-        with Bounded(path) as file, zipfile.ZipFile(file) as archive:
-            entries = archive_entries(archive, path.stat().st_size)
-            checkpoint = interpret(bytes(read_entry(archive, entries["data.pkl"])), entries)
-            return _prior(checkpoint, archive, path)
-    except PriorError as error:  # what is wrong, as the rest of a sentence that begins with the file
-        raise PriorError(f"{path} {error}") from error.__cause__
-    except (zipfile.BadZipFile, EOFError, RuntimeError, ValueError, struct.error) as error:
-        raise PriorError(f"{path} is cut short or damaged ({shown(error)}). {AGAIN}") from error
-    except OSError as error:
-        raise PriorError(f"{path} cannot be read: {error.strerror or error}.") from error
+    with open_torch_file(path) as file:
+        return _prior(file, path)
 
 
 # ------------------------------------------------------------------------------------------ the configuration
 
 class _Settings:
-    """The checkpoint's `args`: values by their paths, out of the wrapping of the configuration's classes."""
+    """The checkpoint's `args`: values by their paths, freed of the wrapping of the configuration's classes."""
 
     def __init__(self, args: object):
         self.args = args
         self.steps_left = 0  # of the current look-up; settings can refer to each other in circles
 
-    def get(self, path: str) -> object:
+    def get(self, path: str) -> Any:
         """The value at a path such as "network.cqt.window"; None where there is none."""
         self.steps_left = MOST_STEPS
         return self._at(tuple(path.split(".")))
 
-    def number(self, path: str, low: float, high: float, whole: bool = True, default: float | None = None):
+    def number(self, path: str, low: float, high: float, whole: bool = True, default: float | None = None) -> Any:
         value = self.get(path)
         if value is None:
             value = default
@@ -87,7 +72,7 @@ class _Settings:
                             f"{shown(values)}.")
         return tuple(self.number(f"{path}.{i}", low, high) for i in range(len(values)))
 
-    def _at(self, where: tuple[str, ...]) -> object:
+    def _at(self, where: tuple[str, ...]) -> Any:
         node = self._plain(self.args, ())
         for depth, key in enumerate(where, 1):
             if type(node) is dict:
@@ -98,7 +83,7 @@ class _Settings:
             node = self._plain(node, where[:depth])
         return node
 
-    def _plain(self, node: object, where: tuple[str, ...]) -> object:
+    def _plain(self, node: Any, where: tuple[str, ...]) -> Any:
         """A node without its wrapping: a dictionary or list of nodes, or one value, interpolated."""
         while True:
             self.steps_left -= 1
@@ -117,7 +102,7 @@ class _Settings:
 
 
 def _config(settings: _Settings) -> NetworkConfig:
-    """The network's sizes. The limits are far beyond any sensible one's, and keep sizes from being traps."""
+    """The network's sizes. The limits lie far beyond anything sensible; they keep sizes from being traps."""
     window = settings.get("network.cqt.window")
     if window not in ("kaiser", "hann"):
         raise unusable(f"has the CQT window {shown(window)}, where 'kaiser' and 'hann' are known.")
@@ -140,7 +125,8 @@ def _config(settings: _Settings) -> NetworkConfig:
 
 # -------------------------------------------------------------------------------------------------- the prior
 
-def _prior(checkpoint: object, archive: zipfile.ZipFile, path: Path) -> Prior:
+def _prior(file: TorchFile, path: Path) -> Prior:
+    checkpoint = file.content
     if type(checkpoint) is not dict or type(checkpoint.get("ema")) is not dict or "args" not in checkpoint:
         raise unusable("is not an official checkpoint: it has no weights `ema` and settings `args`.")
     settings = _Settings(checkpoint["args"])
@@ -149,9 +135,8 @@ def _prior(checkpoint: object, archive: zipfile.ZipFile, path: Path) -> Prior:
         network = CQTDiff(config)
     sigma_data = float(settings.number("diff_params.sigma_data", 1e-6, 1e3, whole=False))
     ema = checkpoint["ema"]
-    _check_weights(ema, network.state_dict(), path.stat().st_size)
-    storages: dict[str, Tensor] = {}
-    weights = {name: _materialized(tensor, archive, storages) for name, tensor in ema.items()}
+    _check_weights(ema, network.state_dict(), file.size)
+    weights = {name: file.tensor(stored) for name, stored in ema.items()}
     for name, weight in weights.items():
         if not weight.isfinite().all():
             raise PriorError(f"has weights that are not finite numbers, in {name}. {AGAIN}")
@@ -160,10 +145,11 @@ def _prior(checkpoint: object, archive: zipfile.ZipFile, path: Path) -> Prior:
         network.transform(config.block_length)  # made at first use otherwise, which is late to fail
     except (IndexError, ValueError) as error:
         raise unusable(f"has settings that do not go together: {str(error).rstrip('.')}.") from error
-    info = {"origin": {"file": path.name}}
+    origin: dict[str, Any] = {"file": path.name}
     if type(checkpoint.get("it")) is int:
-        info["origin"]["iterations"] = checkpoint["it"]
-    return Prior(network, sigma_data, _level(sigma_data), _ltas(checkpoint.get("LTAS"), archive), info=info)
+        origin["iterations"] = checkpoint["it"]
+    ltas = _ltas(checkpoint.get("LTAS"), file)
+    return Prior(network, sigma_data, _level(sigma_data), ltas, info={"origin": origin})
 
 
 def _check_weights(ema: dict, expected: dict[str, Tensor], file_bytes: int) -> None:
@@ -187,40 +173,29 @@ def _check_weights(ema: dict, expected: dict[str, Tensor], file_bytes: int) -> N
         raise refused(f"lies about the size of its tensors, which need more than its {file_bytes} bytes.")
 
 
-def _materialized(tensor: StoredTensor, archive: zipfile.ZipFile, storages: dict[str, Tensor]) -> Tensor:
-    """The tensor itself, in float32. `storages` are those already read."""
-    entry, dtype = tensor.storage.entry, tensor.storage.dtype
-    if entry.filename not in storages:
-        storages[entry.filename] = torch.frombuffer(read_entry(archive, entry), dtype=dtype)
-    return storages[entry.filename].as_strided(tensor.size, tensor.stride, tensor.offset).float().contiguous()
-
-
 def _level(sigma_data: float) -> float:
     """Standard deviation of recordings to restore: the training data's, but 0.07 for the published piano.
 
-    It is not read from the settings. The `sigma_norm` there is that of demonstrations made during training,
-    and in the authors' configuration 1 for the piano too, which they restore at 0.07.
+    It is not read from the settings. The `sigma_norm` there belongs to demonstrations made during training, and in
+    the authors' configuration it is 1 for the piano as well, which they restore at 0.07.
     """
     return 0.07 if math.isclose(sigma_data, 0.063, rel_tol=1e-3) else sigma_data
 
 
-def _ltas(value: object, archive: zipfile.ZipFile) -> Tensor | None:
+def _ltas(value: object, file: TorchFile) -> Tensor | None:
     if value is None:
         return None
-    if isinstance(value, StoredTensor):
-        fits = value.storage.dtype.is_floating_point and math.prod(value.size) in LTAS_BINS
-        ltas = _materialized(value, archive, {}).reshape(-1) if fits else None
-    else:
-        ltas = _array(value)
-    usable = ltas is not None and len(ltas) in LTAS_BINS and ltas.isfinite().all()
-    if not usable or ltas.min() < 0 or ltas.max() == 0:
+    ltas = None if isinstance(value, StoredTensor) else _array(value)
+    if isinstance(value, StoredTensor) and value.storage.dtype.is_floating_point and math.prod(value.size) in LTAS_BINS:
+        ltas = file.tensor(value).reshape(-1)
+    if ltas is None or len(ltas) not in LTAS_BINS or not ltas.isfinite().all() or ltas.min() < 0 or ltas.max() == 0:
         raise unusable(f"has an unusable LTAS: it must be a power spectrum of {LTAS_BINS[0]} or "
                         f"{LTAS_BINS[1]} values that are finite, not negative and not all zero.")
     return ltas
 
 
 def _array(value: object) -> Tensor | None:
-    """The numbers of a NumPy array of floats in a row, without asking NumPy; None if it is no such array."""
+    """The numbers of a NumPy array of floats as one row, without help from NumPy; None if it is something else."""
     if not (isinstance(value, Inert) and value.name in NUMPY_ARRAYS):
         return None
     match value.state:

@@ -1,12 +1,12 @@
 """What `torch.save` wrote, read without running anything that it holds.
 
-Such a file is a zip archive of raw tensors and of a pickle that says what they are. A pickle is a program,
-and `torch.load` runs it. A `pickle.Unpickler` that looks up no foreign names would run no stranger's code,
-but it does as the file says with what it has: it sets attributes of any object and class, makes a memo of any
-size at one instruction, and overflows the stack where a dictionary's key is a tuple nested a million deep. So
-the pickle is only split into its instructions by the standard library (`pickletools.genops` runs nothing),
-and the few that a checkpoint needs are carried out here, on plain values. No class is imported or made, no
-attribute is set, nothing is called; OmegaConf need not be installed.
+Such a file is a zip archive of raw tensors and a pickle that says what they are. A pickle is a program, and
+`torch.load` runs it. A `pickle.Unpickler` that looks up no foreign names would run no stranger's code, but it obeys
+the file with what it has: it sets attributes of any object or class, makes a memo of any size at one instruction, and
+overflows the stack where a dictionary's key is a tuple nested a million deep. So the standard library only splits the
+pickle into its instructions (`pickletools.genops` runs nothing), and the few that a checkpoint needs are carried out
+here, on plain values. No class is imported or instantiated, no attribute is set, nothing is called; OmegaConf need not
+be installed.
 """
 
 from __future__ import annotations
@@ -17,12 +17,16 @@ import pickletools
 import re
 import struct
 import zipfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
+from torch import Tensor
 
-from .checkpoints import PriorError
+from .prior import PriorError
 
 LARGEST = 4 * 2 ** 20  # bytes of the pickle and of the archive's directory; the published ones have some 10^5
 CHUNK = 2 ** 20
@@ -36,17 +40,17 @@ DTYPES = {f"torch.{name}Storage": dtype for name, dtype in (
 REBUILD_TENSOR, REBUILD_PARAMETER = "torch._utils._rebuild_tensor_v2", "torch._utils._rebuild_parameter"
 DICTIONARIES = ("collections.OrderedDict", "collections.defaultdict")
 NUMPY_ARRAYS = ("numpy.core.multiarray._reconstruct", "numpy._core.multiarray._reconstruct")
-# What a checkpoint may name besides the classes of its configuration. All but the first two lines stay names.
+# What a checkpoint may name besides the classes of its configuration. All but the first line stay names.
 NAMES = {
-    REBUILD_TENSOR, REBUILD_PARAMETER, *DICTIONARIES,
-    *DTYPES, *NUMPY_ARRAYS, "numpy.core.multiarray.scalar", "numpy._core.multiarray.scalar", "numpy.ndarray",
+    REBUILD_TENSOR, REBUILD_PARAMETER, *DICTIONARIES, *DTYPES,
+    *NUMPY_ARRAYS, "numpy.core.multiarray.scalar", "numpy._core.multiarray.scalar", "numpy.ndarray",
     "numpy.dtype", "_codecs.encode",
     *(f"builtins.{name}" for name in ("bool", "bytes", "complex", "dict", "float", "frozenset", "int", "list",
                                       "long", "set", "str", "tuple", "unicode")),
     *(f"typing.{name}" for name in ("Any", "Dict", "List", "Optional", "Tuple", "Union"))}
 CONFIGURATION = re.compile(r"omegaconf(\.\w+)*\.\w+")
 
-# Instructions that push a value which stands in the pickle itself.
+# Instructions that push a value given in the pickle itself.
 LITERALS = {"BINBYTES", "BINFLOAT", "BININT", "BININT1", "BININT2", "BINSTRING", "BINUNICODE", "BINUNICODE8",
             "FLOAT", "INT", "LONG", "LONG1", "LONG4", "SHORT_BINBYTES", "SHORT_BINSTRING", "SHORT_BINUNICODE",
             "STRING", "UNICODE"}
@@ -81,6 +85,8 @@ class Storage:
 
 @dataclass(frozen=True, eq=False, slots=True)
 class StoredTensor:
+    """A tensor of the file: which of a storage's numbers it has, and in which order."""
+
     storage: Storage
     offset: int
     size: tuple[int, ...]
@@ -89,33 +95,79 @@ class StoredTensor:
 
 # ------------------------------------------------------------------------------------------------ the archive
 
-class Bounded(io.FileIO):
-    """A file that gives no more than LARGEST bytes at once: a false directory cannot fill the memory."""
+class TorchFile:
+    """A checkpoint that is open for reading.
 
-    def read(self, size: int = -1) -> bytes:
+    Attributes:
+        content: what was saved: plain values, `StoredTensor` for each tensor, `Named` and `Inert` for all else.
+        size: bytes of the file, more than which no honest checkpoint needs.
+    """
+
+    def __init__(self, archive: zipfile.ZipFile, size: int):
+        self.size, self._archive = size, archive
+        self._storages: dict[str, Tensor] = {}
+        entries = _entries(archive, size)
+        self.content = _interpret(bytes(_read(archive, entries["data.pkl"])), entries)
+
+    def tensor(self, stored: StoredTensor) -> Tensor:
+        """The tensor itself, in float32."""
+        entry = stored.storage.entry
+        if entry.filename not in self._storages:
+            data = _read(self._archive, entry)
+            self._storages[entry.filename] = torch.frombuffer(data, dtype=stored.storage.dtype)
+        numbers = self._storages[entry.filename]
+        return numbers.as_strided(stored.size, stored.stride, stored.offset).float().contiguous()
+
+
+@contextmanager
+def open_torch_file(path: Path) -> Iterator[TorchFile]:
+    """Opens a file that `torch.save` wrote; nothing in it is run.
+
+    Raises:
+        PriorError: the file is not one, is damaged, or holds what no checkpoint holds. A PriorError raised while it is
+            open is the rest of a sentence: the file's name is put before it.
+    """
+    try:
+        _check_head(path)
+        with _Bounded(path) as file, zipfile.ZipFile(file) as archive:
+            yield TorchFile(archive, path.stat().st_size)
+    except PriorError as error:
+        raise PriorError(f"{path} {error}") from error.__cause__
+    except (zipfile.BadZipFile, EOFError, RuntimeError, ValueError, struct.error) as error:
+        raise PriorError(f"{path} is cut short or damaged ({shown(error)}). {AGAIN}") from error
+    except OSError as error:
+        raise PriorError(f"{path} cannot be read: {error.strerror or error}.") from error
+
+
+class _Bounded(io.FileIO):
+    """A file that gives no more than LARGEST bytes at once, so that a forged directory cannot fill the memory."""
+
+    def read(self, size: int | None = -1) -> bytes:
+        if size is None or size < 0:
+            size = LARGEST
         if size > LARGEST:
             raise zipfile.BadZipFile(f"a part of {size} bytes, which is too large")
-        return super().read(LARGEST if size < 0 else size)
+        return super().read(size)
 
 
-def check_head(path: Path) -> None:
-    """Says what a file is that is not a zip archive."""
+def _check_head(path: Path) -> None:
+    """Raises PriorError saying what a file is if it is not a zip archive."""
     with open(path, "rb") as file:
         head = file.read(16)
     if not head:
         raise PriorError(f"is empty. {AGAIN}")
     if head[:1] == b"\x80":
         raise PriorError("is a bare pickle, as PyTorch wrote files before version 1.6, and is not read, "
-                         "because such a file can run any program. Save it again with a newer PyTorch where "
-                         "it is trusted.")
+                         "because such a file can run any program. If you trust it, save it again with a "
+                         "newer PyTorch.")
     if head[8:10] == b'{"':
         raise PriorError("is a safetensors file under another name. Rename it to end in .safetensors.")
     if head[:2] != b"PK":
-        raise unusable("is not a checkpoint: it does not begin as a zip archive of PyTorch does.")
+        raise unusable("is not a checkpoint: it does not begin as PyTorch's zip archives do.")
 
 
-def archive_entries(archive: zipfile.ZipFile, file_bytes: int) -> dict[str, zipfile.ZipInfo]:
-    """The archive's entries by their names in its one folder, once their sizes are found to be possible."""
+def _entries(archive: zipfile.ZipFile, file_bytes: int) -> dict[str, zipfile.ZipInfo]:
+    """The archive's entries by their names in its one folder, their sizes checked."""
     infos = archive.infolist()
     names = [info.filename for info in infos]
     if len(set(names)) < len(names):
@@ -135,27 +187,25 @@ def archive_entries(archive: zipfile.ZipFile, file_bytes: int) -> dict[str, zipf
     if entries["data.pkl"].file_size > LARGEST:
         raise refused(f"has a pickle of {entries['data.pkl'].file_size} bytes, where a checkpoint's has at "
                        f"most {LARGEST}.")
-    if "byteorder" in entries and read_entry(archive, entries["byteorder"]) != b"little":
-        raise PriorError("was written on a big-endian machine, which is not read. Save it again on another.")
+    if "byteorder" in entries and _read(archive, entries["byteorder"]) != b"little":
+        raise PriorError("was written on a big-endian machine, which is not supported. Save it again on another.")
     return entries
 
 
-def read_entry(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> bytearray:
-    """An entry's bytes; zipfile compares their checksum."""
-    data = bytearray(info.file_size)
-    view, done = memoryview(data), 0
+def _read(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> bytearray:
+    """An entry's bytes, whose checksum zipfile verifies."""
+    data = bytearray()
     with archive.open(info) as part:
-        while done < len(data):
-            count = part.readinto(view[done:done + CHUNK])
-            if not count:
-                raise EOFError(f"{info.filename} ends early")
-            done += count
+        while chunk := part.read(CHUNK):
+            data += chunk
+    if len(data) < info.file_size:
+        raise EOFError(f"{info.filename} ends early")
     return data
 
 
 # ------------------------------------------------------------------------------------------------- the pickle
 
-def interpret(pickle: bytes, entries: dict[str, zipfile.ZipInfo]) -> object:
+def _interpret(pickle: bytes, entries: dict[str, zipfile.ZipInfo]) -> object:
     """The value of a pickle, made of plain values, names, objects and tensors that are not read yet.
 
     No instruction takes more memory than a small object, so the pickle's own size bounds that of its value.
@@ -169,9 +219,12 @@ def interpret(pickle: bytes, entries: dict[str, zipfile.ZipInfo]) -> object:
 
 
 def _run(pickle: bytes, entries: dict[str, zipfile.ZipInfo]) -> object:
-    stack, marks, memo = [], [], {}
+    stack: list[Any] = []
+    marks: list[int] = []
+    memo: dict[Any, Any] = {}
+    argument: Any
 
-    def since_mark() -> list:
+    def since_mark() -> list[Any]:
         start = marks.pop()
         items = stack[start:]
         del stack[start:]
@@ -205,7 +258,7 @@ def _run(pickle: bytes, entries: dict[str, zipfile.ZipInfo]) -> object:
         elif code in ("APPEND", "APPENDS"):
             items = since_mark() if code == "APPENDS" else [stack.pop()]
             if type(stack[-1]) is not list:
-                raise refused("appends to what is not a list.")
+                raise refused("appends to something that is not a list.")
             stack[-1].extend(items)
         elif code in ("SETITEM", "SETITEMS"):
             if code == "SETITEM":
@@ -232,7 +285,7 @@ def _run(pickle: bytes, entries: dict[str, zipfile.ZipInfo]) -> object:
             if isinstance(target, Inert):
                 target.state = state
             elif type(target) is not dict:  # a state dict has notes on versions, which are not used
-                raise refused("sets attributes of what has none.")
+                raise refused("sets attributes of something that has none.")
         elif code == "BINPERSID":
             stack.append(_storage(stack.pop(), entries))
         elif code == "STOP":
@@ -245,7 +298,7 @@ def _run(pickle: bytes, entries: dict[str, zipfile.ZipInfo]) -> object:
 def _filled(target: dict, items: list) -> dict:
     """A dictionary with further items (key, value, key, value ...)."""
     if type(target) is not dict:
-        raise refused("sets items of what is not a dictionary.")
+        raise refused("sets items of something that is not a dictionary.")
     for key, value in zip(items[::2], items[1::2], strict=True):
         # Hashing these takes no time; other keys, such as nested tuples, can take forever.
         short = type(key) is str and len(key) < 1000 or type(key) is int and abs(key) < LARGEST_SIZE
@@ -255,20 +308,20 @@ def _filled(target: dict, items: list) -> dict:
     return target
 
 
-def _name(module: str, name: str) -> Named:
+def _name(module: object, name: object) -> Named:
     if not (isinstance(module, str) and isinstance(name, str)):
-        raise refused("names something by what is not text.")
-    text = f"{'builtins' if module == '__builtin__' else module}.{name}"  # as in Python 2, so in protocol 2
+        raise refused("names something by a value that is not text.")
+    text = f"{'builtins' if module == '__builtin__' else module}.{name}"  # what Python 2, and so protocol 2, calls it
     if text not in NAMES and not (len(text) < 200 and "." not in name and CONFIGURATION.fullmatch(text)):
         raise refused(f"asks for {shown(text)}, which no checkpoint needs and which may be meant to run a "
                        "program.")
     return Named(text)
 
 
-def _made(callee: object, arguments: object) -> object:
-    """What calling a name comes to: tensors and dictionaries are what they seem, all else is inert."""
+def _made(callee: object, arguments: Any) -> object:
+    """What calling a name amounts to: tensors and dictionaries are what they seem, all else is inert."""
     if not isinstance(callee, Named):
-        raise refused("calls what is not a class or function.")
+        raise refused("calls something that is not a class or function.")
     if callee.text in DICTIONARIES:
         if not isinstance(arguments, tuple) or not all(isinstance(item, Named) for item in arguments):
             raise refused(f"calls {callee.text} with values.")
@@ -282,11 +335,11 @@ def _made(callee: object, arguments: object) -> object:
     return Inert(callee.text, arguments)
 
 
-def _is_count(value: object) -> bool:
+def _is_count(value: Any) -> bool:
     return type(value) is int and 0 <= value < LARGEST_SIZE
 
 
-def _storage(identity: object, entries: dict[str, zipfile.ZipInfo]) -> Storage:
+def _storage(identity: Any, entries: dict[str, zipfile.ZipInfo]) -> Storage:
     """The storage of a persistent id, ("storage", type, key, device, count), if that is in the archive."""
     match identity:
         case ("storage", Named(text), str(key), str(), count) if (
@@ -303,7 +356,7 @@ def _storage(identity: object, entries: dict[str, zipfile.ZipInfo]) -> Storage:
     return Storage(entry, dtype, count)
 
 
-def _tensor(storage: object, offset: object, size: object, stride: object) -> StoredTensor:
+def _tensor(storage: object, offset: Any, size: object, stride: object) -> StoredTensor:
     if not (isinstance(storage, Storage) and isinstance(size, tuple) and isinstance(stride, tuple)
             and len(size) == len(stride) <= 8 and all(map(_is_count, (offset, *size, *stride)))):
         raise refused("has a tensor without a proper size.")
