@@ -26,12 +26,13 @@ class Run(Iterator[P], Generic[P, V]):
     def __init__(self, steps: Generator[P, Any, V]):
         self._steps = steps
         self._value: list[V] = []
+        self._cancelled = False
 
     def __next__(self) -> P:
         try:
             return next(self._steps)
         except StopIteration as end:
-            if not self._value:
+            if not self._value and not self._cancelled:
                 self._value = [end.value]
             raise
 
@@ -59,6 +60,7 @@ class Run(Iterator[P], Generic[P, V]):
 
     def close(self) -> None:
         """Cancels what is left of the work."""
+        self._cancelled = True
         self._steps.close()
 
     def __enter__(self) -> "Run[P, V]":

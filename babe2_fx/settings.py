@@ -108,17 +108,9 @@ class Known(_Values):
 
 
 @dataclass(frozen=True)
-class Unequalized(_Values):
-    """No LTAS-EQ."""
+class _LongTerm(_Values):
+    """What the long-term spectrum is taken to say of the medium (Sec. 3.4)."""
 
-    tag = "off"
-
-
-@dataclass(frozen=True)
-class Initial(_Values):
-    """LTAS-EQ (Sec. 3.4) makes the signal that sampling starts from."""
-
-    tag = "initial"
     ltas_floor_db: float = _setting(-20.0, "lowest LTAS response that is inverted", -120.0, 0.0)
     ltas_margin: float = _setting(0.0, "how much of a deviation from the reference is taken for the music's own and "
                                   "left alone, in standard deviations of the spectra of recordings; not with a target",
@@ -126,14 +118,28 @@ class Initial(_Values):
 
 
 @dataclass(frozen=True)
-class Objective(Initial):
+class Unequalized(_LongTerm):
+    """No LTAS-EQ; the spectrum only says what the fit by bands expects."""
+
+    tag = "off"
+
+
+@dataclass(frozen=True)
+class Initial(_LongTerm):
+    """LTAS-EQ makes the signal that sampling starts from."""
+
+    tag = "initial"
+
+
+@dataclass(frozen=True)
+class Objective(_LongTerm):
     """LTAS-EQ makes the initial signal and the observation."""
 
     tag = "objective"
 
 
 @dataclass(frozen=True)
-class Only(Initial):
+class Only(_LongTerm):
     """LTAS-EQ alone, as a plain equalizer: nothing is sampled."""
 
     tag = "only"
@@ -319,6 +325,8 @@ class Settings:
         chosen = getattr(self, known.part).tag
         if not known.tag and tag and chosen not in known.variants:
             return f"{tag} = {chosen}; it belongs to {tag} = {' or '.join(known.variants)}"
+        if name.startswith("ltas_") and isinstance(self.spectrum, Unequalized) and not isinstance(self.fit, Bands):
+            return "ltas = off, unless filter_fit = global"
         if name == "estimation_blocks" and isinstance(self.fit, Known):
             return "filter_fit = none, where no filter is estimated"
         return ""

@@ -33,9 +33,6 @@ class Masked(InvertibleOperator):
     def _pieced(self, inside: Tensor, outside: Tensor) -> Tensor:
         return torch.where(self.mask.to(outside.device), inside, outside)
 
-    def seen(self, x: Tensor) -> Tensor:
-        return self.outside.seen(self._pieced(x.new_zeros(()), x))
-
     def apply(self, x: Tensor) -> Tensor:
         return self._pieced(self.inside.apply(x) if self.inside else x.new_zeros(()), self.outside.apply(x))
 
@@ -78,9 +75,12 @@ class TimeMask(Measurement):
                                 parameter="gaps_s")
         object.__setattr__(self, "gaps_s", gaps)
 
-    def at(self, place: Place) -> Masked:
+    def hidden(self, place: Place) -> Tensor:
         time_s = (torch.tensor(place.starts)[:, None] + torch.arange(place.length)) / place.sample_rate
         mask = torch.zeros_like(time_s, dtype=torch.bool)
         for begin, end in self.gaps_s:
             mask |= (time_s >= begin) & (time_s < end)
-        return Masked(mask, None, Identity())
+        return mask
+
+    def at(self, place: Place) -> Masked:
+        return Masked(self.hidden(place), None, Identity())

@@ -1,4 +1,4 @@
-"""Operators by their names, for presets, boards and the command line."""
+"""Operators by their names, for presets, boards and the command line. To add an operator, see CONTRIBUTING.md."""
 
 from __future__ import annotations
 

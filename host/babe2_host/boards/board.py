@@ -13,9 +13,9 @@ import numpy as np
 import pedalboard
 from pedalboard import Chain, Pedalboard, Plugin
 
+from babe2_fx.audio.reading import HIGHEST_RATE, LOWEST_RATE
 from babe2_fx.running import finish, relay
 
-from ..audio.reading import HIGHEST_RATE, LOWEST_RATE
 from ..audio.writing import DEPTHS
 from .plugins import expression
 

@@ -15,8 +15,9 @@ from reprlib import repr as shown  # of what a file has there, which may be long
 import pedalboard
 from pedalboard import Chain, Convolution, Mix, Pedalboard, Plugin
 
-from ..audio.destinations import check_destination, write_whole
-from ..audio.reading import AudioFileError
+from babe2_fx.files import FileError, write_whole
+
+from ..audio.destinations import check_destination
 from .board import Board, OfflineEffect
 from .plugins import (
     EXTERNAL,
@@ -67,7 +68,7 @@ def write_board(board: Board, path: str | os.PathLike) -> None:
         text = tomlkit.dumps(document).encode()
         real = check_destination(path)
         write_whole(real, lambda part: part.write_bytes(text))
-    except AudioFileError as error:
+    except FileError as error:
         raise BoardError(str(error)) from error
     except UnicodeEncodeError as error:
         raise BoardError(f"{path} cannot be written: a text in the board is not Unicode.") from error

@@ -33,6 +33,7 @@ from pedalboard import (
 )
 from pedalboard_native._internal import AddLatency, PrimeWithSilenceTestPlugin
 
+import babe2_host
 from babe2_host.boards import plugins
 from babe2_host.boards.board import Board, OfflineEffect
 from babe2_host.boards.board_files import FORMAT
@@ -873,7 +874,7 @@ def test_what_is_wrong_with_a_program_is_named(path, more, words, fake_vst3, fol
 
 def test_a_program_from_elsewhere_cannot_be_kept_until_its_file_is_known(fake_vst3, folder):
     plugin = VST3Plugin(str(fake_vst3))
-    with pytest.raises(BoardError, match="load_external"):
+    with pytest.raises(BoardError, match="`babe2_host.load_external`"):
         Board([plugin]).save("board.toml")
     plugin = load_external(fake_vst3, {"gain_db": 1.5})
     Board([plugin]).save("board.toml")
@@ -942,3 +943,13 @@ def test_a_board_is_found_by_its_path_or_what_there_is_is_named(folder):
     for path in ("no.toml", "sub/piano-78", 5000 * "x" + ".toml"):
         with pytest.raises(BoardError, match=f"There is no board {path}"):
             find_board(path)
+
+
+@pytest.mark.parametrize("name", babe2_host.__all__)
+def test_the_face_of_the_package_has_what_it_names(name):
+    assert getattr(babe2_host, name).__name__ == name
+
+
+def test_the_face_of_the_package_has_no_other_names():
+    with pytest.raises(AttributeError, match="'babe2_host' has no attribute 'Plank'"):
+        babe2_host.Plank  # noqa: B018
