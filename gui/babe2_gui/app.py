@@ -19,8 +19,8 @@ def main(argv: list[str] | None = None) -> int:
         print(f"The desktop app needs more packages ({error}). Install them with: pip install 'babe2-fx[gui]'",
               file=sys.stderr)
         return 1
-    from . import theme
-    from .icons import icon
+    from .views import theme
+    from .views.icons import icon
     app = QApplication(sys.argv[:1])
     app.setApplicationName("babe2-gui")
     app.setApplicationDisplayName("BABE-2")

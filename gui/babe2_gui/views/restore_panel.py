@@ -10,9 +10,9 @@ from PySide6.QtWidgets import QFormLayout, QProgressBar, QScrollArea, QSizePolic
 
 from babe2_fx.catalogue.presets import MISSING, QUALITIES, PresetError, list_presets, load_preset
 
+from ..model.engine import devices
 from . import theme
 from .dialogs import CardDialog
-from .model.engine import devices
 from .settings_form import SettingsForm
 from .widgets import Combo, Slider, Whole, button, label, named, row, rule, tool
 

@@ -18,9 +18,9 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
+from ..model import chain
+from ..model.chain import EXTERNAL, Effect
 from .dialogs import ask
-from .model import chain
-from .model.chain import EXTERNAL, Effect
 from .parameter_form import ParameterForm
 from .widgets import button, label, named, row, rule, tool
 

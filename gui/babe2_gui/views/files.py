@@ -8,8 +8,8 @@ from pathlib import Path
 from PySide6.QtCore import QObject, QSettings, Signal
 from PySide6.QtWidgets import QFileDialog, QWidget
 
+from ..model.session_file import ENDING, RecordingMissing, SessionWriter, Snapshot, read_session
 from .dialogs import ExportDialog, ask
-from .model.session_file import ENDING, RecordingMissing, SessionWriter, Snapshot, read_session
 
 AUDIO_FILES = ("Recordings (*.wav *.flac *.aiff *.aif *.ogg *.opus *.mp3 *.m4a *.caf *.w64 *.rf64 *.au);;"
                "All files (*)")
