@@ -19,6 +19,8 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
+import babe2_fx.effect  # noqa: F401 - here, since two threads that import PyTorch at once wait for each other
+
 from .model.batch_queue import BatchQueue
 from .model.session import Session
 from .model.session_file import SessionWriter
