@@ -1,7 +1,8 @@
 """BABE-2 FX: a generative equalizer for old music recordings."""
 
-__version__ = "0.1.0"
-__all__ = ["GenerativeEQ", "TargetProfile"]
+from .version import __version__
+
+__all__ = ["GenerativeEQ", "TargetProfile", "__version__"]
 
 
 def __getattr__(name: str):

@@ -85,10 +85,6 @@ class Operator(Measurement):
         `sigma` is the noise level at which the estimate was made: what lies below it is a guess.
         """
 
-    def seen(self, x: Tensor) -> Tensor:
-        """x (batch, samples) without what the observation does not hold, for the fit of operators before this one."""
-        return x
-
 
 class InvertibleOperator(Operator):
     """An operator that the direct guidance can use, because it has a regularised inverse."""
@@ -142,16 +138,9 @@ class Chain(InvertibleOperator):
 
     def fit(self, denoised: Tensor, observation: Tensor, sigma: float) -> None:
         for number, operator in enumerate(self.operators):
-            estimate, observed = denoised, observation
-            for later in self.operators[number + 1:]:
-                estimate, observed = later.seen(estimate), later.seen(observed)
-            operator.fit(estimate, observed, sigma)
+            # What comes later is taken to commute with this one: exact for filters, near enough for masks.
+            operator.fit(Chain(self.operators[number + 1:]).apply(denoised), observation, sigma)
             denoised = operator.apply(denoised)
-
-    def seen(self, x: Tensor) -> Tensor:
-        for operator in self.operators:
-            x = operator.seen(x)
-        return x
 
     def invert(self, residual: Tensor, variance: float) -> Tensor:
         for operator in reversed(self.operators):

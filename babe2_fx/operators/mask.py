@@ -33,9 +33,6 @@ class Masked(InvertibleOperator):
     def _pieced(self, inside: Tensor, outside: Tensor) -> Tensor:
         return torch.where(self.mask.to(outside.device), inside, outside)
 
-    def seen(self, x: Tensor) -> Tensor:
-        return self.outside.seen(self._pieced(x.new_zeros(()), x))
-
     def apply(self, x: Tensor) -> Tensor:
         return self._pieced(self.inside.apply(x) if self.inside else x.new_zeros(()), self.outside.apply(x))
 

@@ -101,9 +101,6 @@ class OnAudio(InvertibleOperator):
     def apply(self, x: Tensor) -> Tensor:
         return self._in(self.inner.apply(self._out(x)))
 
-    def seen(self, x: Tensor) -> Tensor:
-        return self._change(x, self.inner.seen)
-
     def invert(self, residual: Tensor, variance: float) -> Tensor:
         return self._change(residual, lambda audio: invertible(self.inner).invert(audio, variance))
 

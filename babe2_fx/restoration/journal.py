@@ -9,8 +9,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from .. import __version__
 from ..audio.mapped import chunks
+from ..version import __version__
 
 
 class Journal(Protocol):

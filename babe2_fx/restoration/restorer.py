@@ -55,10 +55,10 @@ class Restorer:
             blind = any(isinstance(operator, BlindEQ) for operator in self.operators)
             if not self.operators:
                 raise OperatorError("The list of operators is empty; leave it out for the blind EQ.", "no-operators")
-            if isinstance(self.spectrum, Only) or blind and isinstance(settings.fit, Known):
-                raise OperatorError(f"Operators need a sampler that {'fits the EQ' if blind else 'samples'}, but "
-                                    f"{'filter_fit = none' if isinstance(settings.fit, Known) else 'ltas = only'}.",
-                                    "nothing-to-sample")
+            if isinstance(self.spectrum, Only):
+                raise OperatorError("Operators mean nothing with ltas = only, which samples nothing.", "no-sampling")
+            if blind and isinstance(settings.fit, Known):
+                raise OperatorError("The operator blind-eq needs a fit of its EQ, but filter_fit = none.", "no-fit")
             if not blind:
                 self.spectrum = Unequalized()
             elif len(self.operators) > 1 and isinstance(self.spectrum, Objective):

@@ -181,9 +181,11 @@ def unknown(what: str, name: str, there: Iterable[str]) -> str:
 
 
 def plain(name: str, value):
-    """A value as TOML can hold it: a text, a finite number, true or false, or a list of such."""
+    """A value as TOML can hold it: a text, a finite number, true or false, or a list or a table of such."""
     if isinstance(value, (list, tuple)):
         return [plain(name, item) for item in value]
+    if isinstance(value, dict) and all(isinstance(key, str) for key in value):
+        return {key: plain(name, item) for key, item in value.items()}
     if not isinstance(value, (str, int, float)):
         raise ValueError(f"{name} must be a text, a number, true or false, or a list of these, not "
                          f"{shown(value)}.")

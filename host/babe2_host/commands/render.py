@@ -29,6 +29,10 @@ def add(commands) -> None:
                          "folder of such; may be repeated for several recordings")
     restore.add_argument("--target-match", type=float, default=0.0, metavar="SHARE",
                          help="0 to 1: how far to pull the restored spectrum to the target at the end (default: 0)")
+    restore.add_argument("--operator", dest="operators", metavar=("NAME", "PARAMETER=VALUE"), nargs="+",
+                         action="append", default=[], help="what was done to the recording, in place of an unknown "
+                         "equalization (blind-eq): low-pass, time-mask, clip, with their parameters, as in --operator "
+                         "low-pass cutoff_hz=3000; may be repeated, the first thing that was done first")
     _add_output_options(restore)
     restore.set_defaults(run=run_restore)
 
@@ -82,18 +86,29 @@ def run_restore(args: argparse.Namespace) -> int:
         raise UsageError(f"--target-match must lie from 0 to 1, not {args.target_match:g}.")
     preset.prior_path  # noqa: B018 - says how to get weights that are missing, before anything else is read
 
-    targets = args.target or []
+    targets, operators = args.target or [], tuple(map(_operator, args.operators))
 
     def board():
         made = Recipe(args.preset, quality=args.quality, target=targets[0] if len(targets) == 1 else None,
                       target_match=args.target_match, settings=tuple(sorted(overrides.items())), rate=args.rate,
-                      device=choose_device(args.device)).make()
+                      operators=operators, device=choose_device(args.device)).make()
         if len(targets) > 1:
             from babe2_fx import TargetProfile  # which imports torch, and that takes seconds
             made[0].target = TargetProfile.from_recordings(targets)
         return made
-    record = {"preset": args.preset, "quality": args.quality, "baseline": args.baseline, "target": args.target}
+    record = {"preset": args.preset, "quality": args.quality, "baseline": args.baseline, "target": args.target,
+              "operators": [{"name": name, **dict(parameters)} for name, parameters in operators]}
     return _run(args, board, record, f"preset {args.preset}, {args.baseline or args.quality}", targets)
+
+
+def _operator(words: list[str]) -> tuple[str, tuple[tuple[str, str], ...]]:
+    """`["low-pass", "cutoff_hz=3000"]` as a name and its parameters. Raises UsageError."""
+    name, *pairs = words
+    for pair in pairs:
+        if not all(part.strip() for part in pair.partition("=")):
+            raise UsageError(f"--operator {name} needs PARAMETER=VALUE, as in --operator low-pass cutoff_hz=3000, not "
+                             f"{pair!r}.")
+    return name, tuple(tuple(part.strip() for part in pair.split("=", 1)) for pair in pairs)
 
 
 def run_render(args: argparse.Namespace) -> int:

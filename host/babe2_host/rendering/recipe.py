@@ -26,9 +26,11 @@ class Recipe:
     """How a recording is rendered: by a preset, or by a board.
 
     quality, target, target_match: as in GenerativeEQ; None: the preset's or the board's own · settings: pairs of name
-    and value, over the preset's; a board takes `seed` alone · gain_db: by which the recording is raised first · rate,
-    depth: of the output, None: as the board says, else as the input · device: "auto", "cpu" or "cuda" ·
-    allow_external: whether the board may load VST3 plugins and Audio Units, which are programs.
+    and value, over the preset's; a board takes `seed` alone · operators: what was done to the recording, the first
+    thing first, each a name and pairs of parameter and value; not with a board, which has its own · gain_db: by which
+    the recording is raised first · rate, depth: of the output, None: as the board says, else as the input · device:
+    "auto", "cpu" or "cuda" · allow_external: whether the board may load VST3 plugins and Audio Units, which are
+    programs.
     """
 
     preset: str | None = None
@@ -41,6 +43,7 @@ class Recipe:
     rate: int | None = None
     depth: str | None = None
     device: str = "auto"
+    operators: tuple[tuple[str, tuple[tuple[str, object], ...]], ...] = ()
     allow_external: bool = False
 
     def make(self):
@@ -72,8 +75,10 @@ class Recipe:
         from babe2_fx import GenerativeEQ
 
         from ..boards.board import Board
+        operators = [{"name": name, **dict(parameters)} for name, parameters in self.operators]
         return Board([GenerativeEQ(self.preset, self.quality or "standard", target=self.target,
-                                   target_match=self.target_match or 0.0, device=self.device, **dict(self.settings))])
+                                   target_match=self.target_match or 0.0, device=self.device,
+                                   operators=operators or None, **dict(self.settings))])
 
     def _of_board(self):
         from ..boards.board_files import read_board
@@ -82,6 +87,8 @@ class Recipe:
         others = sorted(set(values) - {"seed"})
         if others:
             raise RecipeError(f"{others[0]} cannot be changed for a board; write it into the board's file.")
+        if self.operators:
+            raise RecipeError("Operators cannot be given for a board; write them into the board's file.")
         check_values(values)
         board = read_board(find_board(self.board), allow_external=self.allow_external)
         values |= {name: value for name in ("quality", "target", "target_match")
@@ -102,6 +109,7 @@ class Recipe:
         for effect in board.effects("GenerativeEQ"):
             effects.append({"quality": effect.quality, "settings": effect.settings.flat(), "mix": effect.mix,
                             "output_gain_db": effect.output_gain_db, "target_match": effect.target_match,
+                            "operators": repr(effect.operators),
                             "prior_sha256": _sha256_once(load_preset(effect.preset).prior_path)})
         facts = {"preset": self.preset, "board": self.board, "target": self.target, "effects": effects,
                  "gain_db": self.gain_db, "rate": self.rate, "depth": self.depth}
