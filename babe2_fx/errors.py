@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 
-class UserError(ValueError):
+class UserError(Exception):
     """Something that the user gave cannot be used.
 
     `str(error)` is a sentence: what, which file, what to do. Whoever wants to say it differently, or to add what can be

@@ -73,8 +73,7 @@ def read_response(path: str | os.PathLike) -> Response:
     try:
         curve = TargetProfile.from_file(path)
     except TargetError as error:
-        raise DegradationError(f"{path} cannot be used as a response: "
-                               f"{str(error.__cause__ or 'there is no such file').rstrip('.')}.") from error
+        raise DegradationError(f"{path} cannot be used as a response: {error.fields['why']}", path=path) from error
     return Response("curve", curve.freqs_hz, curve.level_db, {"file": str(path)})
 
 

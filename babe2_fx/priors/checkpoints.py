@@ -16,6 +16,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from ..errors import UserError
+from ..files import whole_file
 from .network import CQTDiff, NetworkConfig
 from .prior import Emphasis, Prior
 
@@ -31,7 +32,6 @@ def save_prior(path: str | os.PathLike, weights: dict[str, Tensor], config: Netw
                level: float, ltas: Tensor | None, emphasis_db: Tensor | None, info: dict,
                dtype: torch.dtype = torch.float16, ltas_spread_db: Tensor | None = None) -> None:
     """Writes a prior file, whole or not at all. `weights` is a `CQTDiff` state dict; the rest as in `Prior`."""
-    path = Path(path)
     # The resampling kernels are constants and the noise frequencies need their precision.
     tensors = {f"network.{name}": value.contiguous().to(torch.float32 if "RFF" in name else dtype)
                for name, value in weights.items() if not name.endswith("kernel")}
@@ -40,16 +40,8 @@ def save_prior(path: str | os.PathLike, weights: dict[str, Tensor], config: Netw
             tensors[name] = curve.float().contiguous()
     metadata = {"format": FORMAT, "network": json.dumps(config.to_dict()), "sigma_data": repr(float(sigma_data)),
                 "level": repr(float(level)), "info": json.dumps(info)}
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        save_file(tensors, temporary, metadata)
-        umask = os.umask(0)
-        os.umask(umask)
-        temporary.chmod(0o666 & ~umask)  # as any new file; save_file makes them its owner's alone
-        os.replace(temporary, path)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise
+    with whole_file(path) as part:
+        save_file(tensors, part, metadata)
 
 
 def load_prior(path_or_id: str | os.PathLike, device: str | torch.device | None = None) -> Prior:
@@ -90,8 +82,6 @@ def load_prior(path_or_id: str | os.PathLike, device: str | torch.device | None 
                       Emphasis(tensors["emphasis_db"]) if "emphasis_db" in tensors else None,
                       json.loads(metadata["info"]), tensors.get("ltas_spread_db"))
     except (SafetensorError, KeyError, TypeError, ValueError, RuntimeError, struct.error) as error:
-        if isinstance(error, PriorError):
-            raise
         raise PriorError(f"{path} is not a whole prior file: {error}") from error
     return prior.to(device) if device is not None else prior
 

@@ -10,11 +10,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import soundfile
 import torch
 from scipy.interpolate import PchipInterpolator
 from torch import Tensor
 
+from ..audio.reading import read_audio
 from ..errors import UserError
 from .ltas import ltas, ltas_fft_size, smooth_octave
 
@@ -93,7 +93,7 @@ class TargetProfile:
     def from_recordings(cls, paths: Iterable[str | os.PathLike]) -> "TargetProfile":
         """The mean spectrum of several recordings, each at one level, up to the highest frequency that all have.
 
-        Raises TargetError naming the file at fault.
+        Raises TargetError or FileError, naming the file at fault.
         """
         profiles = [cls.from_file(path) for path in paths]
         if not profiles:
@@ -113,7 +113,10 @@ class TargetProfile:
         A curve is two columns of Hz and dB in text or CSV, or JSON with `freqs_hz` and `level_db`. Of a folder all
         recordings count that lie directly in it.
 
-        Raises TargetError naming the file, and the line where one is at fault.
+        Raises:
+            TargetError: a curve cannot be used, or a recording is silent; the message names the file, and the line
+                where one is at fault. Its field `why` is the reason alone.
+            FileError: a recording cannot be read, as of `read_audio`.
         """
         path = Path(path)
         if path.is_dir():
@@ -122,19 +125,20 @@ class TargetProfile:
                 raise TargetError(f"The target folder {path} holds no recordings.")
             return cls.from_recordings(recordings)
         if not path.is_file():
-            raise TargetError(f"There is no target file {path}.")
+            raise TargetError(f"There is no target file {path}.", path=path, why="there is no such file.")
+        recording = None if path.suffix.lower() in CURVE_ENDINGS else read_audio(path)
         try:
+            if recording:
+                return cls.from_audio(recording.audio, recording.sample_rate)
             if path.suffix.lower() == ".json":
                 return _from_json(path)
-            if path.suffix.lower() in CURVE_ENDINGS:
-                points = sorted(_read_columns(path))
-                if len(points) < 2:
-                    raise TargetError("it holds fewer than two points")
-                return cls(*zip(*points))
-            audio, rate = soundfile.read(path, dtype="float32", always_2d=True)
-            return cls.from_audio(audio.T, rate)
-        except (TargetError, soundfile.LibsndfileError, ValueError, TypeError, OSError) as error:
-            raise TargetError(f"{path} cannot be used as a target: {error}") from error
+            points = sorted(_read_columns(path))
+            if len(points) < 2:
+                raise ValueError("it holds fewer than two points.")
+            return cls(*zip(*points))
+        except (TargetError, ValueError, TypeError, OSError) as error:
+            why = str(error)
+            raise TargetError(f"{path} cannot be used as a target: {why}", path=path, why=why) from error
 
     @classmethod
     def _from_power(cls, hz: np.ndarray, power: np.ndarray) -> "TargetProfile":
@@ -146,9 +150,9 @@ def _from_json(path: Path) -> TargetProfile:
     try:
         curve = json.loads(path.read_text(encoding="utf-8"))
     except ValueError as error:
-        raise TargetError(f"it is not JSON ({error})") from error
+        raise ValueError(f"it is not JSON ({error}).") from error
     if not isinstance(curve, dict) or "freqs_hz" not in curve or not {"level_db", "response_db"} & set(curve):
-        raise TargetError("it needs the lists freqs_hz and level_db")
+        raise ValueError("it needs the lists freqs_hz and level_db.")
     return TargetProfile(tuple(curve["freqs_hz"]), tuple(curve.get("level_db", curve.get("response_db"))))
 
 
@@ -167,6 +171,6 @@ def _read_columns(path: Path) -> list[tuple[float, float]]:
         except (ValueError, IndexError):
             if not points and number == 1:
                 continue  # a heading
-            raise TargetError(f"line {number} does not hold a frequency in Hz and a level in dB") from None
+            raise ValueError(f"line {number} does not hold a frequency in Hz and a level in dB.") from None
         points.append((hz, db))
     return points

@@ -22,6 +22,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from ..audio.mapped import chunks
+from ..audio.reading import read_audio
+from ..errors import UserError
+from ..files import whole_file
 from ..priors import Emphasis
 from ..priors.prior import EMPHASIS_TAPS
 from ..spectra import ltas, ltas_fft_size, smooth_octave
@@ -91,17 +95,17 @@ def prepare(files: list[Path], folder: Path, cache: Path, sample_rate: int,
     cache.mkdir(parents=True, exist_ok=True)
     index = _Index(cache / "index.json")
 
-    def ready(path: Path) -> Recording | TrainingError:
+    def ready(path: Path) -> Recording | UserError:
         try:
             return _cached(path, path.relative_to(folder).as_posix(), cache, sample_rate, index)
-        except TrainingError as error:
+        except UserError as error:
             return error
 
     workers = min(8, os.cpu_count() or 1)
     with ThreadPoolExecutor(workers) as pool:
         try:
             for result in pool.map(ready, files):
-                if isinstance(result, TrainingError):
+                if isinstance(result, UserError):
                     notes.append(f"{result} It is left out.")
                 yield result if isinstance(result, Recording) else None
         finally:
@@ -128,13 +132,12 @@ class _Index:
         return self.keys[state]
 
     def save(self) -> None:
-        part = self.path.with_suffix(f".{os.getpid()}.part")
-        part.write_text(json.dumps(self.keys, indent=0), encoding="utf-8")
-        os.replace(part, self.path)
+        with whole_file(self.path) as part:
+            part.write_text(json.dumps(self.keys, indent=0), encoding="utf-8")
 
 
 def _cached(path: Path, name: str, cache: Path, sample_rate: int, index: _Index) -> Recording:
-    """A recording from the cache, put there first if need be. Raises TrainingError where it cannot be used."""
+    """A recording from the cache, put there first if need be. Raises UserError where it cannot be used."""
     try:
         key = index.key(path)
     except OSError as error:
@@ -144,10 +147,8 @@ def _cached(path: Path, name: str, cache: Path, sample_rate: int, index: _Index)
     if not facts_file.exists():
         _decode_into(path, samples_file, sample_rate)
         facts = _facts(np.memmap(samples_file, np.float16, "r"), sample_rate)
-        part = facts_file.with_suffix(f".{os.getpid()}.part")
-        with open(part, "wb") as file:
+        with whole_file(facts_file) as part, open(part, "wb") as file:
             np.savez(file, **facts)
-        os.replace(part, facts_file)
     with np.load(facts_file) as facts:
         recording = Recording(name, key, samples_file, int(facts["samples"]), float(facts["deviation"]),
                               torch.from_numpy(facts["power"]), torch.from_numpy(facts["ltas"]))
@@ -162,51 +163,25 @@ def _cached(path: Path, name: str, cache: Path, sample_rate: int, index: _Index)
 
 
 def _decode_into(path: Path, target: Path, sample_rate: int) -> None:
-    # Two files of one content may be decoded at the same time.
-    part = target.with_suffix(f".{hashlib.blake2b(str(path).encode(), digest_size=4).hexdigest()}.part")
-    try:
+    with whole_file(target) as part:
         with open(part, "wb") as file, np.errstate(over="ignore"):
             for chunk in decode(path, sample_rate):
                 file.write(chunk.astype(np.float16).tobytes())
         if part.stat().st_size < 2 * FFT_SIZE:
             raise TrainingError(f"{path} is too short: {part.stat().st_size / 2 / sample_rate:.2f} s.")
-        os.replace(part, target)
-    finally:
-        part.unlink(missing_ok=True)
 
 
 def decode(path: Path, sample_rate: int) -> Iterator[np.ndarray]:
-    """A recording as mono float32 at `sample_rate`, in pieces: what libsndfile reads, else what Pedalboard reads.
-
-    Raises TrainingError naming the file where it is empty, damaged, truncated or not audio.
-    """
-    try:
-        with soundfile.SoundFile(path) as file:
-            yield from _resampled(_chunks(path, file), file.samplerate, sample_rate)
-            return
-    except (soundfile.LibsndfileError, TypeError) as error:  # TypeError: a headerless file
-        first_error = error
-    from pedalboard.io import AudioFile
-    try:
-        with AudioFile(str(path)) as file:
-            chunks = (file.read(CHUNK).mean(axis=0) for _ in range(0, file.frames, CHUNK))
-            yield from _resampled(chunks, round(file.samplerate), sample_rate)
-    except (ValueError, RuntimeError, OSError) as error:
-        raise TrainingError(f"{path} is damaged or is not audio that can be read ({first_error}).") from error
+    """A recording as mono float32 (samples,) at `sample_rate`, in chunks. Raises FileError as `read_audio`."""
+    recording = read_audio(path)
+    audio = recording.audio
+    mono = (audio[:, part].mean(axis=0) for part in chunks(audio.shape[1], audio))
+    yield from _resampled(mono, recording.sample_rate, sample_rate)
 
 
-def _chunks(path: Path, file: soundfile.SoundFile) -> Iterator[np.ndarray]:
-    done = 0
-    while len(chunk := file.read(CHUNK, dtype="float32", always_2d=True)):
-        done += len(chunk)
-        yield chunk.mean(axis=1)
-    if done < file.frames and file.format != "MP3":  # the length in an MP3's header is a guess
-        raise TrainingError(f"{path} is truncated: its header promises {file.frames} samples and {done} are there.")
-
-
-def _resampled(chunks: Iterator[np.ndarray], source_hz: int, target_hz: int) -> Iterator[np.ndarray]:
+def _resampled(mono: Iterator[np.ndarray], source_hz: int, target_hz: int) -> Iterator[np.ndarray]:
     if source_hz == target_hz:
-        yield from chunks
+        yield from mono
         return
     try:
         import soxr
@@ -214,7 +189,7 @@ def _resampled(chunks: Iterator[np.ndarray], source_hz: int, target_hz: int) -> 
         raise TrainingError(f"The recordings are at {source_hz} Hz and the prior is at {target_hz} Hz; resampling "
                             "needs soxr: pip install 'babe2-fx[train]'.") from error
     stream = soxr.ResampleStream(source_hz, target_hz, 1, dtype="float32")
-    for chunk in chunks:
+    for chunk in mono:
         yield stream.resample_chunk(np.ascontiguousarray(chunk))
     yield stream.resample_chunk(np.zeros(0, np.float32), last=True)
 

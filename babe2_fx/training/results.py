@@ -9,6 +9,7 @@ import soundfile
 from torch import Tensor
 
 from ..catalogue.presets import preset_text
+from ..files import whole_file
 from .config import TrainingConfig
 
 log = logging.getLogger(__name__)
@@ -45,7 +46,8 @@ class Logs:
         path = self.folder / "examples" / f"step-{step:07d}.flac"
         path.parent.mkdir(exist_ok=True)
         audio = for_listening(audio.cpu())
-        soundfile.write(path, audio.numpy(), sample_rate)
+        with whole_file(path) as part:
+            soundfile.write(part, audio.numpy(), sample_rate, format="FLAC")
         if self.writer:
             self.writer.add_audio("example", audio[None], step, sample_rate)
         return path

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import torch
 
+from ..files import whole_file
 from .config import TrainingError
 
 log = logging.getLogger(__name__)
@@ -19,14 +20,10 @@ CURRENT, PREVIOUS = "state.pt", "state.previous.pt"
 
 def save_state(folder: Path, state: dict) -> None:
     """Writes a state of plain values and tensors. A kill at any moment leaves the last one, or this one."""
-    part = folder / "state.part"
-    with open(part, "wb") as file:
-        torch.save(state, file)
-        file.flush()
-        os.fsync(file.fileno())
-    if (folder / CURRENT).exists():
-        os.replace(folder / CURRENT, folder / PREVIOUS)
-    os.replace(part, folder / CURRENT)
+    with whole_file(folder / CURRENT) as part:
+        torch.save(state, part)
+        if (folder / CURRENT).exists():
+            os.replace(folder / CURRENT, folder / PREVIOUS)
 
 
 def load_state(folder: Path) -> dict | None:

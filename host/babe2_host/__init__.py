@@ -1,11 +1,11 @@
 """The host around the effect: the command line, boards of plugins, and audio files."""
 
-__all__ = ["Board", "BoardError"]
+__all__ = ["Board", "BoardError", "load_external"]
 
 
 def __getattr__(name: str):
     # Only when asked for: Pedalboard takes a moment to import, and `babe2 --help` should not wait for it.
-    if name in __all__:
-        from .boards import board
-        return getattr(board, name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from .boards import board, plugins
+    return getattr(board if name == "Board" else plugins, name)

@@ -14,10 +14,12 @@ from pathlib import Path
 
 import numpy as np
 
-from babe2_host.audio.destinations import check_destination, write_whole
+from babe2_fx.files import write_whole
+from babe2_host.audio.destinations import check_destination
 from babe2_host.boards.board import Board
-from babe2_host.boards.board_files import FORMAT, OFFLINE
+from babe2_host.boards.board_files import FORMAT
 from babe2_host.boards.plugins import EXTERNAL, LIMITS, NATIVE, BoardError, is_enum
+from babe2_host.boards.values import OFFLINE
 
 from .curve import TargetCurve
 
@@ -231,14 +233,14 @@ def save_chain(path: str, before: Iterable[Effect], restoration: dict, after: It
 
 
 def save_curve(board: str, target: TargetCurve) -> str:
-    """Writes a target beside a board, which can only name one; its path. Raises AudioFileError."""
+    """Writes a target beside a board, which can only name one; its path. Raises FileError."""
     path = Path(board).with_suffix(".target.csv")
     write_curve(path, target)
     return str(path)
 
 
 def write_curve(path: Path, target: TargetCurve) -> None:
-    """Writes a target as text that the engine reads as the same curve. Raises AudioFileError."""
+    """Writes a target as text that the engine reads as the same curve. Raises FileError."""
     profile = target.profile()  # the engine draws straight lines between what a file has, so that must be fine
     text = "Hz,dB\n" + "".join(f"{hz:.9g},{db:.3f}\n" for hz, db in zip(profile.freqs_hz, profile.level_db))
     write_whole(check_destination(path), lambda part: part.write_text(text, encoding="utf-8"))

@@ -10,12 +10,10 @@ import numpy as np
 from babe2_fx.catalogue.presets import load_preset
 from babe2_fx.errors import UserError
 from babe2_fx.settings import BASELINES
-from babe2_host.audio.reading import read_audio
 
 from .curve import TargetCurve, aligned
 from .options import RenderOptions, with_effect
 
-CURVE_ENDINGS = (".txt", ".csv", ".tsv", ".json")
 LONG_S, PARTS = 300, 60  # of a longer recording, so many parts stand for all of it
 
 
@@ -52,11 +50,7 @@ def preset_curve(options: RenderOptions, prior=None) -> TargetCurve:
 def target_from_file(path: str | os.PathLike) -> TargetCurve:
     """A target from a curve's file or a recording. Raises UserError, naming the file."""
     from babe2_fx import TargetProfile
-    if Path(path).suffix.lower() in CURVE_ENDINGS:
-        profile = TargetProfile.from_file(path)
-    else:
-        recording = read_audio(path)
-        profile = TargetProfile.from_audio(recording.audio, recording.sample_rate)
+    profile = TargetProfile.from_file(path)
     return TargetCurve.from_spectrum(profile.freqs_hz, profile.level_db, Path(path).name)
 
 

@@ -10,14 +10,15 @@ from pathlib import Path
 import numpy as np
 import platformdirs
 
-from babe2_host.audio.reading import AudioFile, AudioFileError
+from babe2_fx.files import FileError
+from babe2_host.audio.recording import Recording
 from babe2_host.audio.riff import WaveExtras
 from babe2_host.audio.writing import not_carried, write_audio
 
 STAMP = slice(338, 346)  # of a bext chunk: where its audio begins, in samples since midnight
 
 
-def write_take(path: str | os.PathLike, audio: np.ndarray, start: int, like: AudioFile, depth: str | None = None,
+def write_take(path: str | os.PathLike, audio: np.ndarray, start: int, like: Recording, depth: str | None = None,
                seed: int = 0) -> list[str]:
     """Writes a take's audio (channels, samples); what the user should know of it, as sentences.
 
@@ -27,7 +28,7 @@ def write_take(path: str | os.PathLike, audio: np.ndarray, start: int, like: Aud
         depth: "16", "24", "float", or None for the recording's.
 
     Raises:
-        AudioFileError: the path, the format or the disk do not allow it.
+        FileError: the path, the format or the disk do not allow it.
     """
     like = replace(like, extras=later(like.extras, start))
     lowered_db = write_audio(path, audio, like.sample_rate, like, depth=depth, seed=seed)
@@ -50,7 +51,7 @@ def later(extras: WaveExtras, start: int) -> WaveExtras:
         else chunk for chunk in extras.chunks))
 
 
-def hand_out(audio: np.ndarray, start: int, recording: AudioFile, seed: int = 0) -> tuple[Path, list[str]]:
+def hand_out(audio: np.ndarray, start: int, recording: Recording, seed: int = 0) -> tuple[Path, list[str]]:
     """Writes a take to a WAV file of its own, which other programs may go on reading.
 
     It lies beside the recording, where it is looked for and backed up; or in the user's folder of music, where
@@ -60,7 +61,7 @@ def hand_out(audio: np.ndarray, start: int, recording: AudioFile, seed: int = 0)
         The file, and what the user should know of it.
 
     Raises:
-        AudioFileError: neither folder can be written to, or the disk is full.
+        FileError: neither folder can be written to, or the disk is full.
     """
     name = Path(recording.path).stem + " (restored"
     if audio.shape[1] < recording.audio.shape[1]:
@@ -86,7 +87,7 @@ def _new_file(beside: Path, name: str) -> tuple[Path, list[str]]:
         music.mkdir(parents=True, exist_ok=True)
         return _reserved(music, name), [f"It is there because the recording's folder {why}."]
     except OSError as error:
-        raise AudioFileError(f"The take cannot be written: the recording's folder, {beside}, {why}, and neither "
+        raise FileError(f"The take cannot be written: the recording's folder, {beside}, {why}, and neither "
                              f"can {music} ({error.strerror}). Export it to another folder.") from error
 
 

@@ -11,8 +11,9 @@ import numpy as np
 
 from babe2_fx.catalogue.presets import load_preset
 from babe2_fx.errors import UserError
-from babe2_host.audio.destinations import check_destination, write_whole
-from babe2_host.audio.reading import AudioFile, read_audio
+from babe2_fx.files import write_whole
+from babe2_host.audio.destinations import check_destination
+from babe2_host.audio.recording import Recording, read_recording
 from babe2_host.rendering.journal import FolderJournal
 from babe2_host.tools.weights import pull
 
@@ -56,7 +57,7 @@ class Session:
         self.tasks, self.prior, self.folder = tasks or InlineTasks(), prior, folder
         self.changed, self.progressed, self.reported = Event(), Event(), Event()
         self.view, self.path = View(), None
-        self.recording: AudioFile | None = None
+        self.recording: Recording | None = None
         self.input_spectrum = None
         self.preset_target: TargetCurve | None = None
         self.selected: set[int] = set()  # indices of the target's points
@@ -191,7 +192,7 @@ class Session:
         self.loading = True
         self.changed()
 
-        def done(recording: AudioFile) -> None:
+        def done(recording: Recording) -> None:
             self.loading = False
             self.begin(recording)
 
@@ -199,9 +200,9 @@ class Session:
             self.loading = False
             self.changed()
             self.report(error)
-        self.tasks.run(lambda: read_audio(path), done, failed)
+        self.tasks.run(lambda: read_recording(path), done, failed)
 
-    def begin(self, recording: AudioFile, document: Document | None = None, view: View | None = None,
+    def begin(self, recording: Recording, document: Document | None = None, view: View | None = None,
               path: str | None = None, modified: bool = False) -> None:
         """A session with this recording; what was set for the one before (target, chain, options) stays with it,
         but for the takes, unless a document is given."""

@@ -16,8 +16,9 @@ import numpy as np
 import soundfile
 
 from babe2_fx.errors import UserError
-from babe2_host.audio.destinations import check_destination, write_whole
-from babe2_host.audio.reading import AudioFile, AudioFileError, read_audio
+from babe2_fx.files import FileError, write_whole
+from babe2_host.audio.destinations import check_destination
+from babe2_host.audio.recording import Recording, read_recording
 
 from .chain import Effect
 from .curve import TargetCurve
@@ -45,7 +46,7 @@ class RecordingMissing(SessionError):
 class Snapshot:
     """A session at one moment, to be written on another thread; as it was read, with notes for the user."""
 
-    recording: AudioFile
+    recording: Recording
     document: Document
     view: View
     notes: tuple[str, ...] = ()
@@ -78,7 +79,7 @@ class SessionWriter:
                     archive.writestr(_member(take.id), encoded[take.id][0], zipfile.ZIP_STORED)
         try:
             write_whole(check_destination(path, snapshot.recording.path), write)
-        except AudioFileError as error:
+        except FileError as error:
             raise SessionError(str(error)) from error
 
 
@@ -161,7 +162,7 @@ def read_session(path: str | os.PathLike, recording_path: str | None = None) -> 
             return Snapshot(recording, document, _view(content.get("view", {})), notes)
     except SessionError:
         raise
-    except AudioFileError as error:
+    except FileError as error:
         raise SessionError(f"The recording of {path} cannot be read: {error}") from error
     except (zipfile.BadZipFile, zlib.error, OSError, NotImplementedError, RuntimeError, EOFError) as error:
         raise SessionError(f"{path} is not a session, or is damaged ({error}).") from error
@@ -178,13 +179,13 @@ def _member_bytes(archive: zipfile.ZipFile, name: str, most: int) -> bytes:
     return content
 
 
-def _recording(path: Path, content: dict, given: str | None) -> AudioFile:
+def _recording(path: Path, content: dict, given: str | None) -> Recording:
     known, relative = Path(content["path"]), content.get("relative")
     candidates = [Path(given)] if given else [known, *([path.absolute().parent / relative] if relative else [])]
     found = next((candidate for candidate in candidates if candidate.is_file()), None)
     if found is None:
         raise RecordingMissing(f"The recording of this session, {known}, is not there any more. Say where it is now.")
-    recording = read_audio(found)
+    recording = read_recording(found)
     here = recording.sample_rate, recording.channels, recording.audio.shape[1]
     if here != (content["sample_rate"], content["channels"], content["samples"]):
         raise RecordingMissing(f"{found} is another recording than that of the session (length, rate or channels "
@@ -192,7 +193,7 @@ def _recording(path: Path, content: dict, given: str | None) -> AudioFile:
     return recording
 
 
-def _document(content: dict, archive: zipfile.ZipFile, recording: AudioFile) -> Document:
+def _document(content: dict, archive: zipfile.ZipFile, recording: Recording) -> Document:
     takes = content["takes"][:MOST_TAKES]
     return Document(_curve(content["target"]), RenderOptions(**content["options"]),
                     tuple(map(_effect, content["before"])), tuple(map(_effect, content["after"])),
@@ -219,7 +220,7 @@ def _effect(content: dict) -> Effect:
     return Effect(content["plugin"], content["values"], bool(content["enabled"]))
 
 
-def _take(content: dict, archive: zipfile.ZipFile, recording: AudioFile) -> Take:
+def _take(content: dict, archive: zipfile.ZipFile, recording: Recording) -> Take:
     start, samples, scale = int(content["start"]), int(content["samples"]), float(content["scale"])
     if not 0 <= start < start + samples <= recording.audio.shape[1] or not 0 < scale < math.inf:
         raise ValueError(f"take {content['name']!r} does not fit the recording")

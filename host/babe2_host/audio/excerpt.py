@@ -6,7 +6,7 @@ from pathlib import Path
 
 import soundfile
 
-from .reading import AudioFileError
+from babe2_fx.files import FileError, whole_file
 
 CHUNK = 1 << 16  # samples
 
@@ -14,16 +14,17 @@ CHUNK = 1 << 16  # samples
 def cut(source: Path, first: int, samples: int, path: Path) -> None:
     """Writes samples `first` to `first + samples` of a file as floating-point WAV; silence where the file has none.
 
-    Raises AudioFileError: it cannot be read, or not to the sample.
+    Raises FileError: it cannot be read, or not to the sample.
     """
     try:
         with soundfile.SoundFile(source) as file:
             if file.format == "MP3":  # programs differ in how much of its beginning they skip
-                raise AudioFileError(f"{source} is an MP3, in which programs count samples from different beginnings. "
+                raise FileError(f"{source} is an MP3, in which programs count samples from different beginnings. "
                                      "Make a WAV file of it first.")
             file.seek(min(first, file.frames))
-            with soundfile.SoundFile(path, "w", file.samplerate, file.channels, "FLOAT", format="WAV") as part:
+            with whole_file(path) as temporary, soundfile.SoundFile(
+                    temporary, "w", file.samplerate, file.channels, "FLOAT", format="WAV") as part:
                 for start in range(0, samples, CHUNK):
                     part.write(file.read(min(CHUNK, samples - start), "float32", always_2d=True, fill_value=0.0))
     except (OSError, RuntimeError) as error:
-        raise AudioFileError(f"{source} cannot be read: {error}.") from error
+        raise FileError(f"{source} cannot be read: {error}.") from error

@@ -18,6 +18,7 @@ import numpy as np
 # MD5, levl), is room to grow (JUNK, FLLR), or is unknown, so that nobody can tell whether it still holds.
 CARRIED = ("bext", "iXML", "axml", "chna", "cart", "_PMX", "DISP", "inst", "id3 ", "ID3 ", "LIST/INFO",
            "cue ", "LIST/adtl", "plst", "smpl")
+WAVES = ("WAV", "WAVEX", "RF64")  # the formats, as libsndfile names them, that have chunks
 TIMED = ("cue ", "LIST/adtl", "plst", "smpl")  # these count samples
 LARGEST_RIFF = 0xFFFFFFFF  # bytes that a RIFF file's 32 bits can state; the last value means "unknown"
 MOST_CHUNKS = 4096  # in a file, and in a list: more is no recording

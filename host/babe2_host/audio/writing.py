@@ -11,10 +11,12 @@ import numpy as np
 import soundfile
 
 from babe2_fx.audio.mapped import all_finite, chunks, peak
+from babe2_fx.audio.reading import plain
+from babe2_fx.files import FileError, reason, whole_file, write_whole
 
-from .destinations import Rehearsed, check_destination, whole_file, write_whole
-from .reading import WAVES, AudioFile, AudioFileError, one_line, plain, reason
-from .riff import TIMED, WaveExtras, write_wave
+from .destinations import check_destination
+from .recording import Recording, one_line
+from .riff import TIMED, WAVES, WaveExtras, write_wave
 from .tags import TAGLESS, set_strings, wave_chunks, write_tags
 
 CHUNK_FRAMES = 1 << 16  # a large Vorbis file written in one call overflows libsndfile's stack
@@ -32,31 +34,28 @@ INSTEAD = {"DOUBLE": ("FLOAT", "PCM_24", "PCM_16"), "FLOAT": ("PCM_24", "PCM_16"
 NARROW = ("PCM_S8", "PCM_U8", "ULAW", "ALAW")
 
 
-def check_audio_output(path: str | os.PathLike, like: AudioFile, *sources: str | os.PathLike,
+def check_audio_output(path: str | os.PathLike, like: Recording, *sources: str | os.PathLike,
                        depth: str | None = None) -> None:
     """Finds out before a long render whether its result can be written to `path`, by writing the input once.
 
     That tells of all at once (folder, format, channels, rate, room on the disk). Nothing is left behind.
 
     Raises:
-        AudioFileError: as `check_destination`, and for formats that cannot be written or cannot hold this.
+        FileError: as `check_destination`, and for formats that cannot be written or cannot hold this.
     """
     real = check_destination(path, like.path, *sources)
     file_format, subtype = _format_for(path, like, depth)
     _check_size(path, like.audio, file_format, subtype)
     try:
-        with whole_file(real) as temporary:
+        with whole_file(real, trial=True) as temporary:
             _write_file(temporary, like.audio, like.sample_rate, file_format, subtype, like)
-            raise Rehearsed
-    except Rehearsed:
-        return
     except soundfile.LibsndfileError as error:
         raise _unfit(path, like, file_format, error) from error
     except OSError as error:
-        raise AudioFileError(f"{path} cannot be written: {reason(error)}.") from error
+        raise FileError(f"{path} cannot be written: {reason(error)}.") from error
 
 
-def write_audio(path: str | os.PathLike, audio: np.ndarray, sample_rate: int, like: AudioFile, *,
+def write_audio(path: str | os.PathLike, audio: np.ndarray, sample_rate: int, like: Recording, *,
                 depth: str | None = None, seed: int = 0) -> float:
     """Writes a recording, whole or not at all; a file that stands there is replaced.
 
@@ -76,7 +75,7 @@ def write_audio(path: str | os.PathLike, audio: np.ndarray, sample_rate: int, li
         By how many dB the level of the whole recording was lowered so that its peaks fit: 0 where they did.
 
     Raises:
-        AudioFileError: the path, the format or the disk do not allow it.
+        FileError: the path, the format or the disk do not allow it.
         ValueError: the audio has samples that are not finite.
     """
     if not all_finite(audio):
@@ -98,7 +97,7 @@ def write_audio(path: str | os.PathLike, audio: np.ndarray, sample_rate: int, li
 
 
 def not_carried(path: str | os.PathLike, audio: np.ndarray, sample_rate: int,
-                like: AudioFile) -> tuple[str, ...]:
+                like: Recording) -> tuple[str, ...]:
     """What of the input beside its audio is not in the file that `write_audio` makes of the same arguments.
 
     Sentences for the user; none where all is there.
@@ -118,14 +117,14 @@ def not_carried(path: str | os.PathLike, audio: np.ndarray, sample_rate: int,
     return tuple(said)
 
 
-def _lost_chunks(audio: np.ndarray, sample_rate: int, like: AudioFile) -> list[str]:
+def _lost_chunks(audio: np.ndarray, sample_rate: int, like: Recording) -> list[str]:
     """The names of the WAV chunks that do not hold for a result."""
     wrong = () if (sample_rate, audio.shape[1]) == (like.sample_rate, like.audio.shape[1]) else TIMED
     wrong += () if audio.shape[0] == like.channels else ("chna",)
     return [chunk.name for chunk in like.extras.chunks if chunk.name in wrong]
 
 
-def _extras_for(audio: np.ndarray, sample_rate: int, like: AudioFile) -> WaveExtras:
+def _extras_for(audio: np.ndarray, sample_rate: int, like: Recording) -> WaveExtras:
     """What a WAV file of this audio holds beside it."""
     lost = _lost_chunks(audio, sample_rate, like)
     chunks = tuple(chunk for chunk in like.extras.chunks if chunk.name not in lost)
@@ -134,13 +133,13 @@ def _extras_for(audio: np.ndarray, sample_rate: int, like: AudioFile) -> WaveExt
     return WaveExtras(chunks, like.extras.channel_mask if audio.shape[0] == like.channels else None)
 
 
-def _format_for(path: str | os.PathLike, like: AudioFile, depth: str | None) -> tuple[str, str]:
+def _format_for(path: str | os.PathLike, like: Recording, depth: str | None) -> tuple[str, str]:
     ending = Path(path).suffix.lower()
     formats = soundfile.available_formats()
     known = [e for e, name in WRITABLE.items() if name in formats]
     if ending not in known:
         what = f"a file that ends in {ending}" if ending else "a file without an extension"
-        raise AudioFileError(f"{path} cannot be written: {what} is not a known format. These work: "
+        raise FileError(f"{path} cannot be written: {what} is not a known format. These work: "
                              f"{', '.join(known)}.")
     file_format = WRITABLE[ending]
     if depth is not None:
@@ -158,18 +157,18 @@ def _subtype_of_depth(path: str | os.PathLike, file_format: str, depth: str) -> 
     fits = [name for name, subtype in DEPTHS.items() if soundfile.check_format(file_format, subtype)]
     if depth not in fits:
         has = f"has a bit depth of {' or '.join(fits)}" if fits else "has no bit depth to choose"
-        raise AudioFileError(f"{path} cannot be written with a bit depth of {depth}: {file_format} {has}.")
+        raise FileError(f"{path} cannot be written with a bit depth of {depth}: {file_format} {has}.")
     return DEPTHS[depth]
 
 
 def _check_size(path: str | os.PathLike, audio: np.ndarray, file_format: str, subtype: str) -> None:
     size = audio.size * {"DOUBLE": 64, "FLOAT": 32, **BITS}.get(subtype, 0) // 8
     if file_format == "AIFF" and size > LARGEST_AIFF:
-        raise AudioFileError(f"{path} cannot be written: AIFF files hold 4 GB at most. WAV files hold more.")
+        raise FileError(f"{path} cannot be written: AIFF files hold 4 GB at most. WAV files hold more.")
 
 
 def _write_file(path: Path, audio: np.ndarray, sample_rate: int, file_format: str, subtype: str,
-                like: AudioFile, seed: int = 0, gain: np.float32 = np.float32(1.0)) -> None:
+                like: Recording, seed: int = 0, gain: np.float32 = np.float32(1.0)) -> None:
     """Writes samples, tags and chunks to a file that is there."""
     with open(path, "rb+", buffering=0) as raw:
         target = _Remembering(raw)
@@ -186,12 +185,12 @@ def _write_file(path: Path, audio: np.ndarray, sample_rate: int, file_format: st
     except OSError:
         raise
     except Exception as error:  # such as a picture of more than FLAC's 16 MB
-        raise AudioFileError(f"The tags of {like.path} do not fit into a file of the format {file_format} "
+        raise FileError(f"The tags of {like.path} do not fit into a file of the format {file_format} "
                              f"({one_line(error)}). They fit into WAV.") from error
 
 
 def _write_samples(target: _Remembering, audio: np.ndarray, sample_rate: int, file_format: str, subtype: str,
-                   like: AudioFile, seed: int, gain: np.float32) -> None:
+                   like: Recording, seed: int, gain: np.float32) -> None:
     channels, samples = audio.shape
     blocks = _blocks(audio, subtype, seed, gain)
     if file_format in WAVES:  # without libsndfile, which does not write other chunks and dates float files
@@ -246,7 +245,7 @@ class _Remembering:
             raise self.error
 
 
-def _unfit(path, like: AudioFile, file_format: str, error: soundfile.LibsndfileError) -> AudioFileError:
+def _unfit(path, like: Recording, file_format: str, error: soundfile.LibsndfileError) -> FileError:
     channels = f"{like.channels} channel{'s' if like.channels > 1 else ''}"
-    return AudioFileError(f"{path} cannot be written: {file_format} does not take {channels} at "
+    return FileError(f"{path} cannot be written: {file_format} does not take {channels} at "
                           f"{like.sample_rate} Hz ({plain(error.error_string)}). WAV does.")

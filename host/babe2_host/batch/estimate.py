@@ -14,9 +14,9 @@ from statistics import median
 
 import soundfile
 
+from babe2_fx.audio.reading import read_audio
 from babe2_fx.errors import UserError
 
-from ..audio.reading import read_audio
 from ..audio.writing import BITS
 from ..rendering.recipe import Recipe, facts_key, sha256
 from .job_list import Job

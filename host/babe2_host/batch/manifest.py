@@ -10,9 +10,8 @@ from datetime import datetime
 from pathlib import Path
 
 from babe2_fx.errors import UserError
+from babe2_fx.files import FileError, write_whole
 
-from ..audio.destinations import write_whole
-from ..audio.reading import AudioFileError
 from ..rendering.recipe import facts_key, sha256
 
 NAME = "manifest.json"
@@ -145,7 +144,7 @@ class Manifest:
             write_whole(self.path, write)
             self._sizes = [self.path.stat().st_size, 0]
             self._journal.unlink(missing_ok=True)
-        except (AudioFileError, OSError) as error:
+        except (FileError, OSError) as error:
             raise self._stopped(str(error)) from error
         self._changes.clear()
 

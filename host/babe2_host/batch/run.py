@@ -9,7 +9,8 @@ from collections.abc import Generator, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from ..audio.destinations import write_whole
+from babe2_fx.files import write_whole
+
 from ..rendering.journal import FolderJournal
 from ..rendering.recipe import facts_key
 from .crews import local_crew

@@ -20,7 +20,7 @@ import soundfile
 
 from babe2_fx.running import finish
 
-from ..audio.reading import AudioFile, read_audio
+from ..audio.recording import Recording, read_recording
 from ..boards.board import Board
 from ..console import sentence, version
 from ..rendering.journal import ENDING, FolderJournal
@@ -77,15 +77,15 @@ class Event:
 
 
 def render_job(job: Job, folder: str | os.PathLike, board: Board | None = None,
-               recording: AudioFile | None = None) -> Generator:
+               recording: Recording | None = None) -> Generator:
     """Renders one file, going on after the blocks that an earlier run finished. The one piece of work of a batch.
 
     board, recording: what the recipe makes and what is in the file, of a caller who has them.
 
-    Yields `Progress`; its value is the `Rendered`. Raises as `read_audio`, `Recipe.make` and `render`.
+    Yields `Progress`; its value is the `Rendered`. Raises as `read_recording`, `Recipe.make` and `render`.
     """
     output = Path(folder) / job.name
-    recording = recording or read_audio(job.source)
+    recording = recording or read_recording(job.source)
     board = board or job.recipe.make()
     output.parent.mkdir(parents=True, exist_ok=True)
     check_render(recording, output, board, depth=job.recipe.depth)
@@ -188,13 +188,13 @@ class Worker:
             failed.set_exception(error)
             return failed
 
-    def _look(self, task: Task, facts: dict) -> tuple[dict | None, AudioFile | None, dict, Task]:
+    def _look(self, task: Task, facts: dict) -> tuple[dict | None, Recording | None, dict, Task]:
         if task.content is not None:
             task = self._unpacked(task)
         given = task.given or look(task, self.folder, facts_key(facts))
         recording = None
         if given is not None and _samples(task.job.source) <= LARGEST_AHEAD:
-            recording = read_audio(task.job.source)
+            recording = read_recording(task.job.source)
         return given, recording, facts, task
 
     def _events(self) -> Iterator[Event | None]:

@@ -162,8 +162,7 @@ def is_enum(value) -> bool:
 
 def origin_of(plugin) -> _External:
     if plugin.identifier not in _externals:
-        raise ValueError("it is not known which file it came from. Make it with "
-                         "`babe2_host.boards.plugins.load_external`.")
+        raise ValueError("it is not known which file it came from. Make it with `babe2_host.load_external`.")
     return _externals[plugin.identifier]
 
 
@@ -181,13 +180,13 @@ def unknown(what: str, name: str, there: Iterable[str]) -> str:
 
 
 def plain(name: str, value):
-    """A value as TOML can hold it: a text, a finite number, true or false, or a list or a table of such."""
+    """A value as TOML can hold it: text, a finite number, true or false, or a list or a table of these."""
     if isinstance(value, (list, tuple)):
         return [plain(name, item) for item in value]
     if isinstance(value, dict) and all(isinstance(key, str) for key in value):
         return {key: plain(name, item) for key, item in value.items()}
     if not isinstance(value, (str, int, float)):
-        raise ValueError(f"{name} must be a text, a number, true or false, or a list of these, not "
+        raise ValueError(f"{name} must be text, a number, true or false, or a list or a table of these, not "
                          f"{shown(value)}.")
     if isinstance(value, float) and not math.isfinite(value):
         raise ValueError(f"{name} must be a finite number, not {value!r}.")

@@ -24,8 +24,10 @@ def add(commands) -> None:
 
 def run(args: argparse.Namespace) -> None:
     """`babe2 compare`."""
-    from ..audio.destinations import check_destination, write_whole
-    from ..audio.reading import read_audio
+    from babe2_fx.audio.reading import read_audio
+    from babe2_fx.files import write_whole
+
+    from ..audio.destinations import check_destination
     check_destination(args.html, *args.recordings)
     recordings = [read_audio(path) for path in args.recordings]
 

@@ -133,8 +133,10 @@ def run_render(args: argparse.Namespace) -> int:
 
 def _run(args: argparse.Namespace, make_board, record: dict, chosen: str, sources: list) -> int:
     """What both commands do: checks, the render, and what is written beside it."""
-    from ..audio.destinations import check_destination, write_whole
-    from ..audio.reading import read_audio
+    from babe2_fx.files import write_whole
+
+    from ..audio.destinations import check_destination
+    from ..audio.recording import read_recording
     from ..rendering.render import check_render, render
 
     sources = [args.input, *sources]  # never written to, whatever the outputs are called
@@ -143,7 +145,7 @@ def _run(args: argparse.Namespace, make_board, record: dict, chosen: str, source
     for (one, path), (other, same) in itertools.combinations(outputs.items(), 2):
         if os.path.realpath(path) == os.path.realpath(same):
             raise UsageError(f"{path} is given as {one} and as {other}; each needs a name of its own.")
-    recording = read_audio(args.input)
+    recording = read_recording(args.input)
     if args.eq_out:
         check_destination(args.eq_out, *sources)
     if args.report:

@@ -151,6 +151,7 @@ def run_sample(args: argparse.Namespace) -> None:
     import soundfile
     import torch
 
+    from babe2_fx.files import write_whole
     from babe2_fx.priors import load_prior
     from babe2_fx.sampling import free_solver, sample_prior
     from babe2_fx.settings import NAMES
@@ -171,7 +172,8 @@ def run_sample(args: argparse.Namespace) -> None:
                 bar.update(now.step - bar.n)
         audio = run.value[0]
         target = folder / f"{path.stem}-{seed}.flac"
-        soundfile.write(target, for_listening(audio.cpu()).numpy(), prior.sample_rate)
+        heard = for_listening(audio.cpu()).numpy()
+        write_whole(target, lambda part, heard=heard: soundfile.write(part, heard, prior.sample_rate, format="FLAC"))
         speaker(args.quiet)(f"Wrote {target}.")
 
 

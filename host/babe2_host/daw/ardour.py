@@ -22,7 +22,7 @@ class ArdourError(UserError):
 def install() -> list[str]:
     """Writes the script for every Ardour of this user, and says what is left to do.
 
-    Raises ArdourError if there is none, AudioFileError if the script cannot be written.
+    Raises ArdourError if there is none, FileError if the script cannot be written.
     """
     folders = config_folders()
     if not folders:

@@ -8,7 +8,8 @@ import subprocess
 import sys
 from pathlib import Path
 
-from ..audio.destinations import write_whole
+from babe2_fx.files import write_whole
+
 from .audacity_pipe import AudacityError
 
 MODULE = "mod-script-pipe"
@@ -31,7 +32,7 @@ def install(enable: bool = False) -> list[str]:
 
 
 def enable_module(settings: Path | None = None) -> Path:
-    """Enables the module in Audacity's settings file, which is returned. Raises AudacityError, and AudioFileError if
+    """Enables the module in Audacity's settings file, which is returned. Raises AudacityError, and FileError if
     the file cannot be written."""
     settings = settings or settings_file()
     if is_running():

@@ -20,7 +20,7 @@ class ReaperError(UserError):
 def install(folder: Path | None = None) -> list[str]:
     """Puts the script into REAPER's resource folder, or another; returns what to do next, as sentences.
 
-    Raises ReaperError if there is no such folder, AudioFileError if it cannot be written.
+    Raises ReaperError if there is no such folder, FileError if it cannot be written.
     """
     folder = Path(folder or resource_folder())
     if not folder.is_dir():

@@ -10,8 +10,8 @@ from importlib import resources
 from pathlib import Path
 
 from babe2_fx.catalogue.presets import PresetError, list_presets, load_preset
+from babe2_fx.files import write_whole
 
-from ..audio.destinations import write_whole
 from ..service.places import jobs_folder
 
 
@@ -42,7 +42,7 @@ def usable_presets() -> list[tuple[str, str]]:
 
 
 def write_script(text: str, path: Path) -> None:
-    """Puts a script at its place, whole, in the place of an earlier one. Raises AudioFileError."""
+    """Puts a script at its place, whole, in the place of an earlier one. Raises FileError."""
     write_whole(path, lambda part: part.write_text(text, encoding="utf-8", newline="\n"))
 
 

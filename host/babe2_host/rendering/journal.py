@@ -9,8 +9,11 @@ from pathlib import Path
 
 from safetensors import SafetensorError
 
+from babe2_fx.files import whole_file
+
 ENDING = ".unfinished"
-OURS = re.compile(r"[0-9a-f]{32}-[0-9]{5,}\.(safetensors|part)")
+# A block, or what a kill left of one; the second kind of name was that of an earlier version.
+OURS = re.compile(r"[0-9a-f]{32}-[0-9]{5,}\.(safetensors|part)|\.babe2-[0-9a-f]{12}\.part")
 
 
 class FolderJournal:
@@ -45,18 +48,12 @@ class FolderJournal:
         if self.problem:
             return
         from safetensors.torch import save_file
-        file = self._file(name)
-        part = file.with_suffix(".part")
         try:
             self.folder.mkdir(exist_ok=True)
-            save_file({key: value.contiguous() for key, value in tensors.items()}, part)
-            with open(part, "rb+") as written:
-                os.fsync(written.fileno())
-            os.replace(part, file)
+            with whole_file(self._file(name)) as part:
+                save_file({key: value.contiguous() for key, value in tensors.items()}, part)
         except (OSError, SafetensorError) as error:
             self.problem = getattr(error, "strerror", None) or str(error)
-            with contextlib.suppress(OSError):
-                part.unlink()
 
     def blocks(self) -> int:
         """How many blocks are in the folder."""

@@ -12,7 +12,7 @@ import numpy as np
 from babe2_fx.audio.mapped import all_finite
 from babe2_fx.errors import UserError
 
-from ..audio.reading import AudioFile
+from ..audio.recording import Recording
 from ..audio.writing import check_audio_output, not_carried, write_audio
 from ..boards.board import Board
 from .journal import FolderJournal
@@ -35,26 +35,26 @@ class Rendered:
     notes: tuple[str, ...]
 
 
-def output_rate(recording: AudioFile, board: Board) -> int:
+def output_rate(recording: Recording, board: Board) -> int:
     """Hz of what comes out: the board's, else the recording's."""
     return board.sample_rate or recording.sample_rate
 
 
-def check_render(recording: AudioFile, output: str | os.PathLike, board: Board, *sources: str | os.PathLike,
+def check_render(recording: Recording, output: str | os.PathLike, board: Board, *sources: str | os.PathLike,
                  depth: str | None = None) -> None:
-    """Finds out before a long render whether its result can be written. Raises AudioFileError."""
+    """Finds out before a long render whether its result can be written. Raises FileError."""
     trial = replace(recording, sample_rate=output_rate(recording, board))
     check_audio_output(output, trial, *sources, depth=depth or board.depth)
 
 
-def render(recording: AudioFile, output: str | os.PathLike, board: Board, *, depth: str | None = None,
+def render(recording: Recording, output: str | os.PathLike, board: Board, *, depth: str | None = None,
            resume: bool = False, seed: int = 0) -> Generator:
     """Renders a recording through a board into a file, which appears whole or not at all.
 
     Finished blocks are kept beside the output until it is written (see `FolderJournal`).
 
     Args:
-        recording: as `read_audio` gives it.
+        recording: as `read_recording` gives it.
         output: its extension chooses the format.
         depth: "16", "24" or "float"; None: the board's, else the recording's.
         resume: whether to take the blocks that an earlier render of the same finished, rather than begin anew.
@@ -63,7 +63,7 @@ def render(recording: AudioFile, output: str | os.PathLike, board: Board, *, dep
     Yields `Progress`; its value is a `Rendered`. Closing it cancels and keeps the finished blocks.
 
     Raises:
-        AudioFileError: the output cannot be written.
+        FileError: the output cannot be written.
         RenderError: the board gives what is no audio.
         Whatever the plugins raise.
     """

@@ -11,8 +11,7 @@ from pathlib import Path
 import platformdirs
 
 from babe2_fx.errors import UserError
-
-from ..audio.destinations import write_whole
+from babe2_fx.files import write_whole
 
 ENDPOINT, LOCK, LOG = "endpoint.json", "lock", "log.txt"  # in the service's folder
 

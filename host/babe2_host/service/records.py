@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
 import re
 import shutil
 from dataclasses import asdict, dataclass, field, fields
@@ -13,6 +12,7 @@ from pathlib import Path
 from typing import get_origin, get_type_hints
 
 from babe2_fx.errors import UserError
+from babe2_fx.files import whole_file
 
 from ..rendering.recipe import Recipe
 
@@ -68,10 +68,8 @@ def save_record(folder: Path, record: JobRecord) -> None:
     """Writes the record of a job, whole. Raises OSError."""
     path = folder / record.id / "job.json"
     lines = (f" {json.dumps(name)}: {json.dumps(value, ensure_ascii=False)}" for name, value in asdict(record).items())
-    part = path.with_suffix(".part")
-    # Names of files need not be valid text.
-    part.write_text("{\n" + ",\n".join(lines) + "\n}\n", encoding="utf-8", errors="surrogateescape")
-    os.replace(part, path)
+    with whole_file(path) as part:  # names of files need not be valid text
+        part.write_text("{\n" + ",\n".join(lines) + "\n}\n", encoding="utf-8", errors="surrogateescape")
 
 
 def read_record(folder: Path, job_id: str) -> JobRecord:

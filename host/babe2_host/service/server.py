@@ -23,6 +23,7 @@ from reprlib import repr as shown
 from filelock import FileLock, Timeout
 
 from babe2_fx.errors import UserError
+from babe2_fx.files import whole_file
 
 from ..console import version
 from .places import ENDPOINT, LOCK, LOG, allowed_folders, jobs_folder, service_folder
@@ -165,12 +166,9 @@ def shown_line(text: str) -> str:
 
 
 def _write_secret(path: Path, content: dict) -> None:
-    """A file that only the user can read, from its first moment on."""
-    part = path.with_suffix(".part")
-    part.unlink(missing_ok=True)
-    with open(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as file:
-        json.dump(content, file)
-    os.replace(part, path)
+    """A file that only the user can read, from its first moment."""
+    with whole_file(path, private=True) as part:
+        part.write_text(json.dumps(content), encoding="utf-8")
 
 
 def main() -> int:

@@ -12,10 +12,10 @@ import soundfile
 import torch
 import torchaudio.functional as AF
 
+from babe2_fx.audio.reading import AudioFile
 from babe2_fx.errors import UserError
 from babe2_fx.spectra import ltas, ltas_fft_size, smooth_octave
 
-from ..audio.reading import AudioFile
 from .report import RANGE_DB, colours_on_white, spectrogram_db
 
 COLOURS = ("#5f6670", "#0b5fa5", "#d9822b", "#a3195b", "#2a8f6f", "#7a5fb5", "#8a6d1f", "#b03a2e", "#3b3b98")

@@ -8,8 +8,11 @@ from pathlib import Path
 
 import numpy as np
 
-from ..audio.destinations import check_destination, write_whole
-from ..audio.reading import AudioFile, read_audio
+from babe2_fx.audio.reading import read_audio
+from babe2_fx.files import write_whole
+
+from ..audio.destinations import check_destination
+from ..audio.recording import Recording, read_recording
 from ..audio.writing import check_audio_output, write_audio
 from ..console import UsageError, speaker
 
@@ -28,7 +31,7 @@ def degrade(args: argparse.Namespace) -> None:
             raise UsageError(f"--{name} must be {low} or more, not {value}.")
     if args.snr is not None and not -60 <= args.snr <= 160:
         raise UsageError(f"--snr must lie from -60 to 160 dB, not {args.snr:g}.")
-    recording = read_audio(args.input)
+    recording = read_recording(args.input)
     sources = [source for source in (args.input, args.response, args.noise) if source]
     record_path = Path(args.output).with_suffix(".json")
     check_audio_output(args.output, recording, *sources, depth=args.depth)
@@ -53,7 +56,7 @@ def degrade(args: argparse.Namespace) -> None:
     say(f"Wrote {args.output} and {record_path}.")
 
 
-def degraded(recording: AudioFile, response, noise: np.ndarray | None = None, *, snr_db: float | None = None,
+def degraded(recording: Recording, response, noise: np.ndarray | None = None, *, snr_db: float | None = None,
              gain: float | None = None, seed: int = 0) -> tuple[np.ndarray, dict]:
     """A recording through a `Response`, with noise; (channels, samples) float32 at any level, and the record.
 
@@ -67,7 +70,7 @@ def degraded(recording: AudioFile, response, noise: np.ndarray | None = None, *,
         "sample_rate": recording.sample_rate, "seconds": recording.duration_s, **facts, **response.record()}
 
 
-def _noise(path: str, recording: AudioFile) -> np.ndarray:
+def _noise(path: str, recording: Recording) -> np.ndarray:
     """The noise (channels, samples) at the recording's rate."""
     noise = read_audio(path)
     if noise.sample_rate == recording.sample_rate:

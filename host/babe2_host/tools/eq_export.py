@@ -21,10 +21,11 @@ import numpy as np
 from scipy.optimize import least_squares
 from scipy.signal.windows import tukey
 
+from babe2_fx.audio.reading import HIGHEST_RATE, LOWEST_RATE
 from babe2_fx.errors import UserError
+from babe2_fx.files import write_whole
 
-from ..audio.destinations import check_destination, write_whole
-from ..audio.reading import HIGHEST_RATE, LOWEST_RATE
+from ..audio.destinations import check_destination
 from ..audio.riff import WaveExtras, info_chunk, write_wave
 
 ENDINGS = {"csv": ".csv", "fir": ".wav", "graphic-eq": ".txt", "parametric": ".txt"}
@@ -76,7 +77,7 @@ def export_eq(source: str | os.PathLike, kind: str, output: str | os.PathLike | 
 
     Raises:
         EqExportError: the source or an argument does not do; the sentence names it.
-        AudioFileError: the output cannot be written.
+        FileError: the output cannot be written.
     """
     if kind not in ENDINGS:
         raise EqExportError(f"An equalizer is exported as one of {', '.join(ENDINGS)}, not {kind!r}.")

@@ -15,11 +15,12 @@ from pathlib import Path
 import numpy as np
 import soundfile
 
+from babe2_fx.audio.reading import AudioFile, read_audio
 from babe2_fx.catalogue.presets import load_preset
 from babe2_fx.errors import UserError
+from babe2_fx.files import write_whole
 
-from ..audio.destinations import check_destination, write_whole
-from ..audio.reading import AudioFile, read_audio
+from ..audio.destinations import check_destination
 from ..audio.writing import WRITABLE
 from ..console import (
     OK,

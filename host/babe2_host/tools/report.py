@@ -12,8 +12,10 @@ from pathlib import Path
 
 import numpy as np
 
+from babe2_fx.audio.reading import AudioFile
+from babe2_fx.files import FileError
+
 from ..audio.destinations import check_destination
-from ..audio.reading import AudioFile, AudioFileError
 
 FILES = ("equalizer.png", "spectrograms.png", "report.json")
 LOWEST_HZ = 20.0
@@ -33,18 +35,18 @@ def check_report_folder(folder: str | os.PathLike, *sources: str | os.PathLike) 
         sources: files that the report's must not replace.
 
     Raises:
-        AudioFileError: it is a file, or it or the folder that is to hold it cannot be written to.
+        FileError: it is a file, or it or the folder that is to hold it cannot be written to.
     """
     folder = Path(folder)
     if os.path.lexists(folder) and not folder.is_dir():
-        raise AudioFileError(f"{folder} is a file; --report needs the name of a folder.")
+        raise FileError(f"{folder} is a file; --report needs the name of a folder.")
     if not folder.exists():
         check_destination(folder, *sources)
     for name in FILES if folder.exists() else ():
         check_destination(folder / name, *sources)
     for source in sources:
         if os.path.realpath(source) in {os.path.realpath(folder / name) for name in FILES}:
-            raise AudioFileError(f"{source} has the name of a file of the report; choose another folder.")
+            raise FileError(f"{source} has the name of a file of the report; choose another folder.")
 
 
 def write_report(folder: str | os.PathLike, recording: AudioFile, result, prior, record: dict) -> None:
@@ -58,7 +60,7 @@ def write_report(folder: str | os.PathLike, recording: AudioFile, result, prior,
         record: what only the caller knows (preset, time taken, versions, ...), for `report.json`.
 
     Raises:
-        AudioFileError: the folder cannot be written.
+        FileError: the folder cannot be written.
     """
     folder = Path(os.path.realpath(folder))
     temporary = folder.parent / f".babe2-{secrets.token_hex(6)}.part"
@@ -76,7 +78,7 @@ def write_report(folder: str | os.PathLike, recording: AudioFile, result, prior,
             os.rename(temporary, folder)
     except OSError as error:
         reason = error.strerror or error
-        raise AudioFileError(f"The report {folder} could not be written: {reason}.") from error
+        raise FileError(f"The report {folder} could not be written: {reason}.") from error
     finally:
         with contextlib.suppress(OSError):
             shutil.rmtree(temporary)

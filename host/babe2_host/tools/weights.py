@@ -19,8 +19,7 @@ from pathlib import Path
 
 from babe2_fx.catalogue.weights import KNOWN, NAME, KnownModel, cache_folder, weights_folder, weights_path
 from babe2_fx.errors import UserError
-
-from ..audio.destinations import write_whole
+from babe2_fx.files import write_whole
 
 TIMEOUT_S = (10, 30)  # to connect; between two pieces of the file
 ATTEMPTS, PAUSE_S = 4, 2.0  # a connection that breaks off is taken up again, this often without progress

@@ -5,6 +5,7 @@ import pytest
 import soundfile
 import torch
 
+from babe2_fx.errors import UserError
 from babe2_fx.spectra import (
     TargetError,
     TargetProfile,
@@ -97,7 +98,7 @@ def test_target_as_ltas_has_the_scale_of_unit_variance():
 def test_bad_targets_are_refused_with_the_file_and_the_reason(tmp_path, name, text, says):
     path = tmp_path / name
     path.write_text(text)
-    with pytest.raises(TargetError, match=says) as caught:
+    with pytest.raises(UserError, match=says) as caught:
         TargetProfile.from_file(path)
     assert name in str(caught.value)
 

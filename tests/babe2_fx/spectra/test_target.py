@@ -5,6 +5,7 @@ import pytest
 import soundfile
 import torch
 
+from babe2_fx.files import FileError
 from babe2_fx.priors import load_prior
 from babe2_fx.spectra import (
     TargetError,
@@ -60,7 +61,7 @@ def test_a_folder_without_recordings_or_with_a_broken_one_is_named(tmp_path):
     with pytest.raises(TargetError, match=f"{tmp_path} holds no recordings"):
         TargetProfile.from_file(tmp_path)
     (tmp_path / "broken.wav").write_text("no recording either")
-    with pytest.raises(TargetError, match="broken.wav cannot be used"):
+    with pytest.raises(FileError, match="broken.wav is not an audio file"):
         TargetProfile.from_file(tmp_path)
     with pytest.raises(TargetError, match="one recording at least"):
         TargetProfile.from_recordings([])

@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 import soundfile
 
+from babe2_fx.files import FileError
 from babe2_gui.model.handing_out import hand_out, later
-from babe2_host.audio.reading import AudioFileError, read_audio
+from babe2_host.audio.recording import read_recording
 from babe2_host.audio.riff import Chunk, WaveExtras
 from babe2_host.audio.writing import write_audio
 
@@ -47,16 +48,16 @@ def recording(tmp_path, make_notes):
     """Two seconds of a broadcast wave in stereo, 24 bits, as read."""
     path = tmp_path / "caruso.wav"
     soundfile.write(path, make_notes(22050, 1.4, channels=2).T, 22050, "PCM_24")
-    like = read_audio(path)
+    like = read_recording(path)
     write_audio(tmp_path / "aria.wav", like.audio, 22050, replace(like, extras=WaveExtras((Chunk("bext", BEXT),))))
-    return read_audio(tmp_path / "aria.wav")
+    return read_recording(tmp_path / "aria.wav")
 
 
 # --------------------------------------------------------------------------------------- what is written
 
 def test_a_whole_take_lies_on_the_recording_to_the_sample(recording):
     path, said = hand_out(recording.audio * np.float32(0.5), 0, recording)
-    made = read_audio(path)
+    made = read_recording(path)
     assert path == recording.path.with_name("aria (restored).wav") and said == [f"Wrote {path}."]
     assert (made.audio.shape, made.sample_rate, made.subtype) == (recording.audio.shape, 22050, "PCM_24")
     assert np.abs(made.audio - recording.audio * 0.5).max() < 2.0 ** -22  # two of its 24 bits: dither
@@ -65,7 +66,7 @@ def test_a_whole_take_lies_on_the_recording_to_the_sample(recording):
 
 def test_a_passage_says_where_it_begins_in_its_name_and_its_time_stamp(recording):
     path, _ = hand_out(recording.audio[:, 11025:22050], 11025, recording)
-    made = read_audio(path)
+    made = read_recording(path)
     assert path.name == "aria (restored from 0.500 s).wav"
     assert int.from_bytes(made.extras.chunks[0].content[338:346], "little") == 5000 + 11025
     assert np.array_equal(made.audio, recording.audio[:, 11025:22050])
@@ -88,7 +89,7 @@ def test_nothing_is_replaced(recording):
 def test_of_a_temporary_recording_the_take_is_kept_with_the_music(recording, tmp_path):
     clip = tmp_path / "temporary" / "render-001.wav"
     recording.path.rename(clip)
-    path, said = hand_out(recording.audio, 0, read_audio(clip))
+    path, said = hand_out(recording.audio, 0, read_recording(clip))
     assert path == tmp_path / "music" / "BABE-2" / "render-001 (restored).wav" and path.is_file()
     assert said == [f"Wrote {path}.", "It is there because the recording's folder is one for temporary files."]
 
@@ -96,7 +97,7 @@ def test_of_a_temporary_recording_the_take_is_kept_with_the_music(recording, tmp
 def test_where_no_folder_can_be_written_to_the_sentence_says_so(recording, tmp_path, monkeypatch):
     (tmp_path / "music").write_text("a file")
     gone = replace(recording, path=tmp_path / "archive" / "aria.wav")  # a disk that was taken away
-    with pytest.raises(AudioFileError, match="archive, cannot be written to, and neither can .*music") as raised:
+    with pytest.raises(FileError, match="archive, cannot be written to, and neither can .*music") as raised:
         hand_out(recording.audio, 0, gone)
     assert str(raised.value).endswith("Export it to another folder.")
 

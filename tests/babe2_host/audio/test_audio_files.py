@@ -12,9 +12,11 @@ import numpy as np
 import pytest
 import soundfile
 
-from babe2_host.audio import reading, riff, writing
-from babe2_host.audio.destinations import check_destination, whole_file
-from babe2_host.audio.reading import AudioFile, AudioFileError, read_audio
+from babe2_fx.audio import reading
+from babe2_fx.files import FileError, whole_file
+from babe2_host.audio import riff, writing
+from babe2_host.audio.destinations import check_destination
+from babe2_host.audio.recording import Recording, read_recording
 from babe2_host.audio.riff import Chunk, WaveExtras, read_extras, write_wave
 from babe2_host.audio.writing import check_audio_output, not_carried, write_audio
 
@@ -26,7 +28,7 @@ def recording(tmp_path, make_notes):
     """A 16-bit stereo WAV of half a second, as read."""
     path = tmp_path / "input.wav"
     soundfile.write(path, make_notes(RATE, 0.5, 2).T, RATE, subtype="PCM_16")
-    return read_audio(path)
+    return read_recording(path)
 
 
 def names(folder: Path) -> list[str]:
@@ -45,7 +47,7 @@ def test_what_is_read_is_what_the_file_holds(tmp_path, make_notes, ending, subty
     audio = make_notes(RATE, 0.2, channels)
     path = tmp_path / f"recording{ending}"
     soundfile.write(path, audio.T, RATE, subtype=subtype, format=writing.WRITABLE[ending])
-    read = read_audio(path)
+    read = read_recording(path)
     assert (read.audio.shape, read.audio.dtype) == (audio.shape, np.float32)
     assert (read.sample_rate, read.channels, read.subtype) == (RATE, channels, subtype)
     assert np.abs(read.audio - audio).max() <= tolerance
@@ -56,7 +58,7 @@ def test_lossy_files_are_read(tmp_path, make_notes):
     audio = make_notes(44100, 1.0, 1)
     for name, subtype in (("a.ogg", "VORBIS"), ("a.mp3", "MPEG_LAYER_III")):
         soundfile.write(tmp_path / name, audio.T, 44100, subtype=subtype)
-        read = read_audio(tmp_path / name).audio
+        read = read_recording(tmp_path / name).audio
         assert np.corrcoef(read[0, :44100], audio[0, :read.shape[1]])[0, 1] > 0.95, name
 
 
@@ -67,7 +69,7 @@ def test_what_only_pedalboard_reads_is_read(tmp_path, make_notes, monkeypatch):
     def unknown(*args, **kwargs):
         raise soundfile.LibsndfileError(1)
     monkeypatch.setattr(reading.soundfile, "SoundFile", unknown)
-    read = read_audio(tmp_path / "a.wav")
+    read = read_recording(tmp_path / "a.wav")
     np.testing.assert_allclose(read.audio, audio)
     assert read.sample_rate == RATE
 
@@ -89,21 +91,21 @@ BAD_CONTENT = [
 def test_what_is_not_audio_is_refused_by_a_sentence_with_its_name(tmp_path, name, content, sentence):
     path = tmp_path / name
     path.write_bytes(content)
-    with pytest.raises(AudioFileError) as refused:
-        read_audio(path)
+    with pytest.raises(FileError) as refused:
+        read_recording(path)
     assert str(refused.value).startswith(str(path)) and sentence in str(refused.value)
     assert "\n" not in str(refused.value) and str(refused.value).endswith(".")
 
 
 def test_missing_files_and_folders_are_named(tmp_path):
-    with pytest.raises(AudioFileError, match="There is no file .*nowhere.wav"):
-        read_audio(tmp_path / "nowhere.wav")
-    with pytest.raises(AudioFileError, match="is a folder"):
-        read_audio(tmp_path)
+    with pytest.raises(FileError, match="There is no file .*nowhere.wav"):
+        read_recording(tmp_path / "nowhere.wav")
+    with pytest.raises(FileError, match="is a folder"):
+        read_recording(tmp_path)
     if hasattr(os, "mkfifo"):
         os.mkfifo(tmp_path / "pipe.wav")  # opening it would wait for ever
-        with pytest.raises(AudioFileError, match="not a regular file"):
-            read_audio(tmp_path / "pipe.wav")
+        with pytest.raises(FileError, match="not a regular file"):
+            read_recording(tmp_path / "pipe.wav")
 
 
 @pytest.mark.parametrize("ending, subtype", [
@@ -115,13 +117,13 @@ def test_truncated_files_are_told_from_whole_ones(tmp_path, make_notes, ending, 
     whole, cut = tmp_path / f"whole{ending}", tmp_path / f"cut{ending}"
     audio = make_notes(48000, 1.0, 2)
     soundfile.write(whole, audio.T, 48000, subtype=subtype, format=writing.WRITABLE[ending])
-    assert read_audio(whole).audio.size
+    assert read_recording(whole).audio.size
     content = whole.read_bytes()
     cut.write_bytes(content[:int(share * len(content))])
     if ending == ".mp3" and share == 0.99:
         return  # a frame less than its header says is common among whole MP3 files
-    with pytest.raises(AudioFileError, match="truncated|not an audio file") as refused:
-        read_audio(cut)
+    with pytest.raises(FileError, match="truncated|not an audio file") as refused:
+        read_recording(cut)
     assert str(cut) in str(refused.value)
 
 
@@ -133,7 +135,7 @@ def test_a_wav_written_to_a_pipe_is_not_taken_for_truncated(tmp_path, make_notes
         content[at:at + 4] = struct.pack("<I", unknown)
         content[4:8] = struct.pack("<I", unknown)
         (tmp_path / "a.wav").write_bytes(content)
-        assert read_audio(tmp_path / "a.wav").audio.shape == (1, 4410)
+        assert read_recording(tmp_path / "a.wav").audio.shape == (1, 4410)
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
@@ -143,24 +145,24 @@ def test_samples_that_are_not_numbers_are_counted_and_located(tmp_path, make_not
     audio[0, 9000] = value
     soundfile.write(tmp_path / "a.wav", audio.T, 10000, subtype="FLOAT")
     where = r"4 of 20000 samples .* first at 0\.250 s \(sample 2500, channel 2\)"
-    with pytest.raises(AudioFileError, match=where):
-        read_audio(tmp_path / "a.wav")
+    with pytest.raises(FileError, match=where):
+        read_recording(tmp_path / "a.wav")
 
 
 def test_a_header_without_samples_is_refused(tmp_path):
     soundfile.write(tmp_path / "a.wav", np.zeros((0, 2)), RATE)
-    with pytest.raises(AudioFileError, match="no samples"):
-        read_audio(tmp_path / "a.wav")
+    with pytest.raises(FileError, match="no samples"):
+        read_recording(tmp_path / "a.wav")
 
 
 @pytest.mark.parametrize("rate, fits", [(7999, False), (8000, True), (192000, True), (192001, False)])
 def test_sample_rates_from_8_to_192_khz_are_taken(tmp_path, rate, fits):
     soundfile.write(tmp_path / "a.wav", np.zeros((10, 1)), rate)
     if fits:
-        assert read_audio(tmp_path / "a.wav").sample_rate == rate
+        assert read_recording(tmp_path / "a.wav").sample_rate == rate
     else:
-        with pytest.raises(AudioFileError, match=f"sample rate of {rate} Hz"):
-            read_audio(tmp_path / "a.wav")
+        with pytest.raises(FileError, match=f"sample rate of {rate} Hz"):
+            read_recording(tmp_path / "a.wav")
 
 
 # ---------------------------------------------------------------------------------------------------- writing
@@ -172,7 +174,7 @@ def test_sample_rates_from_8_to_192_khz_are_taken(tmp_path, rate, fits):
     ("PCM_S8", ".flac", "PCM_16"), ("ULAW", ".wav", "PCM_16"), ("VORBIS", ".wav", "PCM_24"),
     ("unknown", ".flac", "PCM_24"), ("PCM_24", ".ogg", "VORBIS"), ("PCM_16", ".mp3", "MPEG_LAYER_III")])
 def test_the_inputs_bit_depth_is_kept_where_the_format_has_it(tmp_path, recording, given, ending, written):
-    like = AudioFile(recording.path, recording.audio, RATE, "any", given)
+    like = Recording(recording.path, recording.audio, RATE, "any", given)
     out = tmp_path / f"out{ending}"
     check_audio_output(out, like)
     assert write_audio(out, recording.audio, RATE, like) == 0
@@ -184,11 +186,11 @@ def test_the_inputs_bit_depth_is_kept_where_the_format_has_it(tmp_path, recordin
 
 def test_float_files_keep_peaks_and_integer_files_get_them_lowered(tmp_path, recording):
     loud = recording.audio * np.float32(2.0 / np.abs(recording.audio).max())
-    as_float = AudioFile(recording.path, loud, RATE, "WAV", "FLOAT")
+    as_float = Recording(recording.path, loud, RATE, "WAV", "FLOAT")
     assert write_audio(tmp_path / "float.wav", loud, RATE, as_float) == 0
-    np.testing.assert_array_equal(read_audio(tmp_path / "float.wav").audio, loud)
+    np.testing.assert_array_equal(read_recording(tmp_path / "float.wav").audio, loud)
     assert write_audio(tmp_path / "int.wav", loud, RATE, recording) == pytest.approx(6.02, abs=0.01)
-    np.testing.assert_allclose(read_audio(tmp_path / "int.wav").audio, loud / 2, atol=2 ** -13)
+    np.testing.assert_allclose(read_recording(tmp_path / "int.wav").audio, loud / 2, atol=2 ** -13)
 
 
 def test_a_bit_depth_may_be_asked_for(tmp_path, recording):
@@ -198,7 +200,7 @@ def test_a_bit_depth_may_be_asked_for(tmp_path, recording):
         check_audio_output(tmp_path / name, recording, depth=depth)
         write_audio(tmp_path / name, recording.audio, RATE, recording, depth=depth)
         assert soundfile.info(tmp_path / name).subtype == written
-        np.testing.assert_array_equal(read_audio(tmp_path / name).audio, recording.audio)  # nothing was rounded
+        np.testing.assert_array_equal(read_recording(tmp_path / name).audio, recording.audio)  # nothing was rounded
 
 
 @pytest.mark.parametrize("name, depth, sentence", [
@@ -208,7 +210,7 @@ def test_a_bit_depth_may_be_asked_for(tmp_path, recording):
 def test_bit_depths_that_a_format_lacks_are_refused_before_the_render(tmp_path, recording, name, depth, sentence):
     for attempt in (lambda path: check_audio_output(path, recording, depth=depth),
                     lambda path: write_audio(path, recording.audio, RATE, recording, depth=depth)):
-        with pytest.raises(AudioFileError, match=sentence):
+        with pytest.raises(FileError, match=sentence):
             attempt(tmp_path / name)
     assert names(tmp_path) == ["input.wav"]
     with pytest.raises(ValueError, match="one of 16, 24, float, not '32'"):
@@ -244,7 +246,7 @@ def test_dither_is_the_same_for_the_same_seed_and_differs_between_channels(tmp_p
     audio = np.zeros((2, 100000), np.float32) + np.float32(2 ** -17)
     for name, seed in (("a.wav", 1), ("b.wav", 1), ("c.wav", 2), ("a.flac", 1)):
         write_audio(tmp_path / name, audio, RATE, recording, seed=seed)
-    read = {name: read_audio(tmp_path / name).audio for name in ("a.wav", "b.wav", "c.wav", "a.flac")}
+    read = {name: read_recording(tmp_path / name).audio for name in ("a.wav", "b.wav", "c.wav", "a.flac")}
     np.testing.assert_array_equal(read["a.wav"], read["b.wav"])
     np.testing.assert_array_equal(read["a.wav"], read["a.flac"])
     assert (read["a.wav"] != read["c.wav"]).any()
@@ -255,10 +257,10 @@ def test_dither_is_the_same_for_the_same_seed_and_differs_between_channels(tmp_p
 @pytest.mark.parametrize("ending", [".wav", ".aiff", ".flac"])
 def test_what_needs_no_rounding_stays_as_it_is(tmp_path, make_notes, subtype, ending):
     soundfile.write(tmp_path / "in.wav", make_notes(RATE, 0.5, 2).T, RATE, subtype=subtype)
-    like = read_audio(tmp_path / "in.wav")
+    like = read_recording(tmp_path / "in.wav")
     if soundfile.check_format(writing.WRITABLE[ending], subtype):
         write_audio(tmp_path / f"out{ending}", like.audio, RATE, like)
-        np.testing.assert_array_equal(read_audio(tmp_path / f"out{ending}").audio, like.audio)
+        np.testing.assert_array_equal(read_recording(tmp_path / f"out{ending}").audio, like.audio)
 
 
 @pytest.mark.parametrize("ending", [".wav", ".flac", ".aiff"])
@@ -267,7 +269,7 @@ def test_peaks_at_full_scale_never_wrap_around(tmp_path, recording, ending, dept
     audio = np.random.default_rng(0).uniform(-0.5, 0.5, (1, 60000)).astype(np.float32)
     audio[0, ::3], audio[0, 1::3] = 1, -1
     assert write_audio(tmp_path / f"out{ending}", audio, RATE, recording, depth=depth) == 0
-    np.testing.assert_allclose(read_audio(tmp_path / f"out{ending}").audio, audio, atol=2.5 * 2.0 ** (1 - bits))
+    np.testing.assert_allclose(read_recording(tmp_path / f"out{ending}").audio, audio, atol=2.5 * 2.0 ** (1 - bits))
     lowered_db = write_audio(tmp_path / f"out{ending}", audio * np.float32(1.5), RATE, recording, depth=depth)
     assert lowered_db == pytest.approx(3.52, abs=0.01)
     steps = soundfile.read(tmp_path / f"out{ending}")[0] * 2 ** (bits - 1)
@@ -285,7 +287,7 @@ def in_archive(tmp_path, make_notes, mask=None, channels=2):
     samples = np.rint(make_notes(RATE, 0.5, channels).T * 2 ** 23).astype(int)
     with open(tmp_path / "archive.wav", "wb") as file:
         write_wave(file.write, [samples], *samples.shape, RATE, "PCM_24", WaveExtras(parts, mask))
-    return read_audio(tmp_path / "archive.wav")
+    return read_recording(tmp_path / "archive.wav")
 
 
 @pytest.mark.parametrize("name", ["out.wav", "out.rf64"])
@@ -299,7 +301,7 @@ def test_archives_chunks_are_carried_byte_for_byte(tmp_path, make_notes, name, d
     written = {chunk.name: chunk.content for chunk in read_extras(tmp_path / name).chunks}
     assert written == {chunk.name: chunk.content for chunk in like.extras.chunks}
     assert not_carried(tmp_path / name, restored, RATE, like) == ()
-    np.testing.assert_allclose(read_audio(tmp_path / name).audio, restored, atol=2 ** -14)
+    np.testing.assert_allclose(read_recording(tmp_path / name).audio, restored, atol=2 ** -14)
     assert b"trio" in (tmp_path / name).read_bytes()
 
 
@@ -310,16 +312,16 @@ def test_a_file_of_more_than_4_gb_becomes_rf64_by_itself(tmp_path, make_notes, m
     for depth, form in ((None, "WAV"), ("float", "RF64")):
         write_audio(tmp_path / "out.wav", like.audio, RATE, like, depth=depth)
         assert soundfile.info(tmp_path / "out.wav").format == form
-        again = read_audio(tmp_path / "out.wav")
+        again = read_recording(tmp_path / "out.wav")
         np.testing.assert_array_equal(again.audio, like.audio)
         assert {c.name: c.content for c in again.extras.chunks} == {c.name: c.content for c in like.extras.chunks}
 
 
 def test_aiff_of_more_than_4_gb_is_refused_before_the_render(tmp_path, recording, monkeypatch):
     monkeypatch.setattr(writing, "LARGEST_AIFF", recording.audio.size * 2 - 1)
-    with pytest.raises(AudioFileError, match="out.aiff cannot be written: AIFF files hold 4 GB at most. WAV"):
+    with pytest.raises(FileError, match="out.aiff cannot be written: AIFF files hold 4 GB at most. WAV"):
         check_audio_output(tmp_path / "out.aiff", recording)
-    with pytest.raises(AudioFileError, match="AIFF files hold 4 GB"):
+    with pytest.raises(FileError, match="AIFF files hold 4 GB"):
         write_audio(tmp_path / "out.aiff", recording.audio, RATE, recording)
 
 
@@ -348,7 +350,7 @@ def test_a_damaged_chunk_is_said_to_be_left_behind(tmp_path, make_notes):
     like = in_archive(tmp_path, make_notes)
     with open(like.path, "ab") as file:
         file.write(b"axml" + struct.pack("<I", 4_000_000_000) + b"<adm>")
-    like = read_audio(like.path)
+    like = read_recording(like.path)
     assert like.notes == (f"The chunk axml of {like.path} is damaged or too large and is not carried over.",)
     write_audio(tmp_path / "out.wav", like.audio, RATE, like)
     assert not_carried(tmp_path / "out.wav", like.audio, RATE, like) == like.notes
@@ -373,9 +375,9 @@ def test_channels_keep_their_speakers(tmp_path, make_notes):
     ("x" * 300 + ".wav", "too long")])
 def test_outputs_that_cannot_be_are_refused_before_the_render(tmp_path, recording, name, sentence):
     before = recording.path.read_bytes()
-    with pytest.raises(AudioFileError, match=sentence):
+    with pytest.raises(FileError, match=sentence):
         check_audio_output(f"{tmp_path}/{name}", recording)
-    with pytest.raises(AudioFileError, match=sentence):
+    with pytest.raises(FileError, match=sentence):
         write_audio(f"{tmp_path}/{name}", recording.audio, RATE, recording)
     assert names(tmp_path) == ["input.wav"] and recording.path.read_bytes() == before
 
@@ -383,21 +385,21 @@ def test_outputs_that_cannot_be_are_refused_before_the_render(tmp_path, recordin
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="needs /dev/full")
 def test_devices_are_not_replaced(recording):
     for device in ("/dev/full", "/dev/null"):
-        with pytest.raises(AudioFileError, match="not a regular file"):
+        with pytest.raises(FileError, match="not a regular file"):
             check_destination(device)
     assert stat.S_ISCHR(os.stat("/dev/null").st_mode)
 
 
 @pytest.mark.skipif(not os.path.isdir("/proc/self"), reason="needs /proc")
 def test_folders_that_even_root_cannot_write_to_are_refused(recording):
-    with pytest.raises(AudioFileError, match="/proc/self/out.wav cannot be written"):
+    with pytest.raises(FileError, match="/proc/self/out.wav cannot be written"):
         check_audio_output("/proc/self/out.wav", recording)
 
 
 @pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() == 0, reason="root may write everywhere")
 def test_folders_without_permission_are_refused(tmp_path, recording):
     (tmp_path / "closed").mkdir(mode=0o500)
-    with pytest.raises(AudioFileError, match="ermission"):
+    with pytest.raises(FileError, match="ermission"):
         check_audio_output(tmp_path / "closed" / "out.wav", recording)
 
 
@@ -405,7 +407,7 @@ def test_folders_without_permission_are_refused(tmp_path, recording):
 def test_the_input_is_known_by_any_name(tmp_path, recording, link):
     link(recording.path, tmp_path / "other.wav")
     before = recording.path.read_bytes()
-    with pytest.raises(AudioFileError, match="is an input and is not written over"):
+    with pytest.raises(FileError, match="is an input and is not written over"):
         write_audio(tmp_path / "other.wav", recording.audio, RATE, recording)
     assert recording.path.read_bytes() == before
 
@@ -422,8 +424,8 @@ def test_a_link_is_followed_and_stays_a_link(tmp_path, recording):
     ("a.mp3", 6, 44100), ("a.mp3", 1, 96000), ("a.flac", 9, 44100)])
 def test_formats_that_cannot_hold_the_recording_are_refused_before_the_render(tmp_path, name, channels, rate):
     audio = np.zeros((channels, 100), np.float32)
-    like = AudioFile(tmp_path / "input.wav", audio, rate, "WAV", "PCM_16")
-    with pytest.raises(AudioFileError, match=rf"does not take {channels} channels? at {rate} Hz"):
+    like = Recording(tmp_path / "input.wav", audio, rate, "WAV", "PCM_16")
+    with pytest.raises(FileError, match=rf"does not take {channels} channels? at {rate} Hz"):
         check_audio_output(tmp_path / name, like)
     assert names(tmp_path) == []
 
@@ -466,7 +468,7 @@ def test_a_full_disk_simulated_by_failing_writes(tmp_path, recording, monkeypatc
     monkeypatch.setattr(writing, "_Remembering", FullDisk)
     for attempt in (lambda path: write_audio(path, recording.audio, RATE, recording),
                     lambda path: check_audio_output(path, recording)):
-        with pytest.raises(AudioFileError, match=rf"out{ending} c.* be written: no space left on device"):
+        with pytest.raises(FileError, match=rf"out{ending} c.* be written: no space left on device"):
             attempt(tmp_path / f"out{ending}")
     assert names(tmp_path) == ["input.wav", f"out{ending}"]
     assert (tmp_path / f"out{ending}").read_bytes() == b"an earlier result"
@@ -479,14 +481,15 @@ def test_a_write_that_the_system_stops_half_way_leaves_nothing(tmp_path, ending)
     script = """if True:
         import resource, sys, numpy as np
         from pathlib import Path
-        from babe2_host.audio.reading import AudioFile, AudioFileError
+        from babe2_fx.files import FileError
+        from babe2_host.audio.recording import Recording
         from babe2_host.audio.writing import write_audio
         audio = np.random.default_rng(0).normal(0, 0.1, (2, 200000)).astype(np.float32)
         resource.setrlimit(resource.RLIMIT_FSIZE, (20000, 20000))
-        like = AudioFile(Path("input.wav"), audio, 44100, "WAV", "PCM_16")
+        like = Recording(Path("input.wav"), audio, 44100, "WAV", "PCM_16")
         try:
             write_audio(sys.argv[1], audio, 44100, like)
-        except AudioFileError as error:
+        except FileError as error:
             print(error)
     """
     done = subprocess.run([sys.executable, "-c", script, tmp_path / f"out{ending}"], capture_output=True,

@@ -11,8 +11,9 @@ import soundfile
 from mutagen import id3
 from mutagen.flac import FLAC, Picture
 
-from babe2_host.audio import reading
-from babe2_host.audio.reading import AudioFileError, read_audio
+from babe2_fx.audio import reading
+from babe2_fx.files import FileError
+from babe2_host.audio.recording import read_recording
 from babe2_host.audio.riff import Chunk, WaveExtras, info_chunk, read_extras, read_info, write_wave
 from babe2_host.audio.tags import Tags
 from babe2_host.audio.writing import WRITABLE, check_audio_output, not_carried, write_audio
@@ -56,12 +57,12 @@ def as_dict(tags: Tags):
 
 @pytest.mark.parametrize("ending", [".wav", ".rf64", ".flac", ".ogg", ".mp3", ".aiff"])
 def test_all_tags_come_through_every_format_that_has_tags(tmp_path, audio, ending):
-    like = read_audio(tagged(tmp_path / "in.flac", audio))
+    like = read_recording(tagged(tmp_path / "in.flac", audio))
     assert as_dict(like.tags) == as_dict(TAGS) and like.notes == ()
     there = tmp_path / f"there{ending}"
     write_audio(there, audio, RATE, like)
     assert not_carried(there, audio, RATE, like) == ()
-    middle = read_audio(there)
+    middle = read_recording(there)
     assert as_dict(middle.tags) == as_dict(TAGS) and middle.notes == ()
     write_audio(tmp_path / "back.flac", audio, RATE, middle)
     back = FLAC(tmp_path / "back.flac")
@@ -78,19 +79,19 @@ def test_opus_is_tagged_too(tmp_path, audio):
     file = mutagen.File(tmp_path / "in.opus")
     file["title"] = "Prélude"
     file.save()
-    assert read_audio(tmp_path / "in.opus").tags.texts == {"title": ("Prélude",)}
+    assert read_recording(tmp_path / "in.opus").tags.texts == {"title": ("Prélude",)}
 
 
 def test_libsndfiles_few_tags_serve_where_there_are_no_others(tmp_path, audio):
-    like = read_audio(tagged(tmp_path / "in.flac", audio))
+    like = read_recording(tagged(tmp_path / "in.flac", audio))
     write_audio(tmp_path / "out.caf", audio, RATE, like)
-    read = read_audio(tmp_path / "out.caf").tags.texts
+    read = read_recording(tmp_path / "out.caf").tags.texts
     assert read == {name: ("; ".join(TEXTS[name]),) for name in TEXTS if name not in (
         "isrc", "composer", "matrixnumber")}
 
 
 def test_other_programs_find_the_tags(tmp_path, audio):
-    like = read_audio(tagged(tmp_path / "in.flac", audio))
+    like = read_recording(tagged(tmp_path / "in.flac", audio))
     for ending in (".wav", ".rf64", ".aiff", ".flac", ".ogg"):
         write_audio(tmp_path / f"out{ending}", audio, RATE, like)
         with soundfile.SoundFile(tmp_path / f"out{ending}") as file:
@@ -115,7 +116,7 @@ def test_tags_of_an_mp3_as_players_write_them(tmp_path, audio):
     tags.add(id3.TXXX(encoding=3, desc="replaygain_track_gain", text="-3 dB"))
     tags.add(id3.TXXX(encoding=3, desc="MATRIX", text="B-20120"))
     tags.save(tmp_path / "in.mp3", v2_version=3)
-    like = read_audio(tmp_path / "in.mp3")
+    like = read_recording(tmp_path / "in.mp3")
     assert like.tags.texts == {"title": ("Prélude",), "date": ("1917",), "genre": ("Classical",),
                                "comment": ("from shellac",), "matrix": ("B-20120",)}
 
@@ -123,22 +124,22 @@ def test_tags_of_an_mp3_as_players_write_them(tmp_path, audio):
 def test_what_was_true_of_the_old_samples_alone_is_left_behind(tmp_path, audio):
     tags = Tags({"title": ("a",), "replaygain_track_gain": ("-3 dB",), "r128_track_gain": ("5",),
                  "encoder": ("old",)})
-    assert read_audio(tagged(tmp_path / "in.flac", audio, tags)).tags.texts == {"title": ("a",)}
+    assert read_recording(tagged(tmp_path / "in.flac", audio, tags)).tags.texts == {"title": ("a",)}
 
 
 def test_a_date_that_id3_cannot_say_is_kept_in_words(tmp_path, audio):
     tags = Tags({"date": ("about 1917",)})
-    like = read_audio(tagged(tmp_path / "in.flac", audio, tags))
+    like = read_recording(tagged(tmp_path / "in.flac", audio, tags))
     for ending in (".mp3", ".aiff", ".wav"):
         write_audio(tmp_path / f"out{ending}", audio, RATE, like)
-        assert read_audio(tmp_path / f"out{ending}").tags == tags
+        assert read_recording(tmp_path / f"out{ending}").tags == tags
 
 
 def test_a_wav_files_own_tags_are_carried_byte_for_byte_and_read_for_others(tmp_path, audio):
     info = info_chunk({"INAM": "Prélude", "IARL": "Shelf 7", "IXYZ": "unheard of"})
     with open(tmp_path / "in.wav", "wb") as file:
         write_wave(file.write, [audio.T], audio.shape[1], 1, RATE, "FLOAT", WaveExtras((info,)))
-    like = read_audio(tmp_path / "in.wav")
+    like = read_recording(tmp_path / "in.wav")
     assert like.tags.texts == {"title": ("Prélude",), "archivallocation": ("Shelf 7",)}
     write_audio(tmp_path / "out.wav", audio, RATE, like)
     assert read_extras(tmp_path / "out.wav").chunks == (info,)
@@ -155,25 +156,25 @@ def test_id3_in_a_wav_file_adds_to_its_info(tmp_path, audio):
     extras = WaveExtras((info, Chunk("id3 ", content.getvalue(), after_data=True)))
     with open(tmp_path / "in.wav", "wb") as file:
         write_wave(file.write, [audio.T], audio.shape[1], 1, RATE, "FLOAT", extras)
-    assert read_audio(tmp_path / "in.wav").tags.texts == {"title": ("Prélude",), "isrc": ("DKABC1700001",),
+    assert read_recording(tmp_path / "in.wav").tags.texts == {"title": ("Prélude",), "isrc": ("DKABC1700001",),
                                                                "subject": ("Marimba",)}
-    write_audio(tmp_path / "out.wav", audio, RATE, read_audio(tmp_path / "in.wav"))
+    write_audio(tmp_path / "out.wav", audio, RATE, read_recording(tmp_path / "in.wav"))
     assert read_extras(tmp_path / "out.wav").chunks == extras.chunks
 
 
 def test_recordings_without_tags_get_none(tmp_path, audio):
     soundfile.write(tmp_path / "in.wav", audio.T, RATE)
-    like = read_audio(tmp_path / "in.wav")
+    like = read_recording(tmp_path / "in.wav")
     assert not like.tags
     for ending in (".wav", ".flac", ".aiff", ".ogg", ".mp3", ".caf", ".au", ".w64"):
         write_audio(tmp_path / f"out{ending}", audio, RATE, like)
-        assert not read_audio(tmp_path / f"out{ending}").tags, ending
+        assert not read_recording(tmp_path / f"out{ending}").tags, ending
         assert not_carried(tmp_path / f"out{ending}", audio, RATE, like) == ()
 
 
 @pytest.mark.parametrize("ending", [".au", ".w64"])
 def test_formats_without_tags_are_told_of(tmp_path, audio, ending):
-    like = read_audio(tagged(tmp_path / "in.flac", audio))
+    like = read_recording(tagged(tmp_path / "in.flac", audio))
     write_audio(tmp_path / f"out{ending}", audio, RATE, like)
     said = not_carried(tmp_path / f"out{ending}", audio, RATE, like)
     assert said == (f"{tmp_path}/out{ending} is without the tags of {tmp_path}/in.flac: "
@@ -186,7 +187,7 @@ def test_damaged_tags_do_not_keep_the_music_from_being_read(tmp_path, audio):
     rubbish = [b"ID3\x04\x00\xff" + b"\x7f" * 60, b"not ID3 at all", b""]
     for content in rubbish:
         (tmp_path / "bad.wav").write_bytes(good + b"id3 " + struct.pack("<I", len(content)) + content)
-        read = read_audio(tmp_path / "bad.wav")
+        read = read_recording(tmp_path / "bad.wav")
         assert read.audio.shape == audio.shape
         assert not read.tags.texts
         assert all("bad.wav cannot be read and are not carried over" in note for note in read.notes)
@@ -195,10 +196,10 @@ def test_damaged_tags_do_not_keep_the_music_from_being_read(tmp_path, audio):
 @pytest.mark.parametrize("ending", [".flac", ".ogg", ".mp3", ".aiff"])
 def test_rubbish_in_tags_is_refused_by_sentences_alone(tmp_path, audio, ending, monkeypatch):
     def unknown(path, error):  # Pedalboard may decode rubbish for minutes
-        raise AudioFileError(f"{path} is not an audio file.")
+        raise FileError(f"{path} is not an audio file.")
     monkeypatch.setattr(reading, "_read_with_pedalboard", unknown)
     rng = np.random.default_rng(0)
-    write_audio(tmp_path / f"good{ending}", audio, RATE, read_audio(tagged(tmp_path / "in.flac", audio)))
+    write_audio(tmp_path / f"good{ending}", audio, RATE, read_recording(tagged(tmp_path / "in.flac", audio)))
     good = (tmp_path / f"good{ending}").read_bytes()
     first = good.find(b"Wax") if good.find(b"Wax") > 0 else good.find(b"W\0a\0x")
     for _ in range(40):
@@ -207,8 +208,8 @@ def test_rubbish_in_tags_is_refused_by_sentences_alone(tmp_path, audio, ending, 
             spoiled[at] = rng.integers(256)
         (tmp_path / f"bad{ending}").write_bytes(spoiled)
         try:
-            like = read_audio(tmp_path / f"bad{ending}")
-        except AudioFileError:
+            like = read_recording(tmp_path / f"bad{ending}")
+        except FileError:
             continue
         for other in (".flac", ".ogg", ".mp3", ".wav"):  # what was read can be written
             write_audio(tmp_path / f"out{other}", like.audio[:, :2000], RATE, like)
@@ -221,13 +222,13 @@ def test_names_and_texts_that_a_format_has_no_room_for_are_bent_to_fit(tmp_path,
     tags.add(id3.TXXX(encoding=3, desc="é", text="nameless"))
     tags.add(id3.TXXX(encoding=3, desc="", text="nameless too"))
     tags.save(tmp_path / "in.mp3")
-    like = read_audio(tmp_path / "in.mp3")
+    like = read_recording(tmp_path / "in.mp3")
     write_audio(tmp_path / "out.flac", audio, RATE, like)
     assert FLAC(tmp_path / "out.flac").tags.as_dict() == {"tempo": ["92"]}
 
 
 def test_wav_info_says_what_it_has_names_for(tmp_path, audio):
-    like = read_audio(tagged(tmp_path / "in.flac", audio))
+    like = read_recording(tagged(tmp_path / "in.flac", audio))
     write_audio(tmp_path / "out.wav", audio, RATE, like)
     info, tag = read_extras(tmp_path / "out.wav").chunks
     assert read_info(info.content)["IMUS"] == "Frédéric Chopin"
@@ -237,8 +238,8 @@ def test_wav_info_says_what_it_has_names_for(tmp_path, audio):
 
 def test_tags_that_do_not_fit_are_told_of_before_the_render(tmp_path, audio):
     large = Tags({"title": ("a",)}, (picture(bytes(17 << 20)),))
-    like = replace(read_audio(tagged(tmp_path / "in.flac", audio)), tags=large)
-    with pytest.raises(AudioFileError, match="The tags of .*in.flac do not fit into a file of the format FLAC"):
+    like = replace(read_recording(tagged(tmp_path / "in.flac", audio)), tags=large)
+    with pytest.raises(FileError, match="The tags of .*in.flac do not fit into a file of the format FLAC"):
         check_audio_output(tmp_path / "out.flac", like)
     check_audio_output(tmp_path / "out.wav", like)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["in.flac"]

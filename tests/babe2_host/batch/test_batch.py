@@ -16,11 +16,12 @@ import pytest
 import soundfile
 
 import babe2_fx.effect
+from babe2_fx import files
 from babe2_fx.priors import Prior, save_prior
 from babe2_fx.running import finish
 from babe2_host import cli
-from babe2_host.audio import destinations, writing
-from babe2_host.audio.reading import read_audio
+from babe2_host.audio import writing
+from babe2_host.audio.recording import read_recording
 from babe2_host.batch import worker
 from babe2_host.batch.crews import Here, Together
 from babe2_host.batch.job_list import BatchError, Job, check_jobs, jobs_of_folder, jobs_of_list
@@ -226,14 +227,14 @@ def test_a_folder_that_vanishes_in_the_middle(shelf, gone):
 
 def test_a_disk_that_is_full_in_the_middle(shelf, monkeypatch, capsys):
     """No sample can be written from the second file on, and then nothing at all."""
-    remembering, whole_file = writing._Remembering, destinations.whole_file
+    remembering, whole_file = writing._Remembering, files.whole_file
 
     class FullDisk(remembering):
         def write(self, data):
             self.error = OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
             return 0
 
-    def full(path):
+    def full(path, **options):
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
     (shelf / "in" / "disc 1" / "b.flac").rename(shelf / "in" / "0.flac")
     assert batch("in", "-o", "out", *BOARD, "-q") == cli.OK
@@ -243,12 +244,12 @@ def test_a_disk_that_is_full_in_the_middle(shelf, monkeypatch, capsys):
     assert batch("in", "-o", "out", *BOARD, "-q") == cli.FAILED
     err = capsys.readouterr().err
     assert err.count("no space left on device") == 2 and results(shelf / "out") == {"0.flac"}
-    monkeypatch.setattr(destinations, "whole_file", full)
+    monkeypatch.setattr(files, "whole_file", full)
     assert batch("in", "-o", "out", *BOARD, "-q") == cli.FAILED
     assert "manifest.json could not be written: no space left on device." in capsys.readouterr().err
     assert results(shelf / "out") == {"0.flac"}
     monkeypatch.setattr(writing, "_Remembering", remembering)
-    monkeypatch.setattr(destinations, "whole_file", whole_file)
+    monkeypatch.setattr(files, "whole_file", whole_file)
     assert batch("in", "-o", "out", *BOARD) == cli.OK
     assert "3 files: 2 done, 1 as before" in capsys.readouterr().err
 
@@ -335,8 +336,8 @@ def test_the_next_recording_is_read_while_one_renders(shelf, monkeypatch):
     read = {path: threading.Event() for path in ("in/a.wav", "in/disc 1/b.flac", "in/disc 1/ü.wav")}
     order = list(read)
 
-    def read_and_tell(path, read_audio=worker.read_audio):
-        recording = read_audio(path)
+    def read_and_tell(path, read_recording=worker.read_recording):
+        recording = read_recording(path)
         read[str(path)].set()
         return recording
 
@@ -345,7 +346,7 @@ def test_the_next_recording_is_read_while_one_renders(shelf, monkeypatch):
         assert all(read[path].wait(20) for path in following[:1]), "it was not read meanwhile"
         assert not any(read[path].is_set() for path in following[1:]), "too much is in memory"
         return (yield from render(recording, *args, **options))
-    monkeypatch.setattr(worker, "read_audio", read_and_tell)
+    monkeypatch.setattr(worker, "read_recording", read_and_tell)
     monkeypatch.setattr(worker, "render", render)
     jobs, _ = jobs_of_folder("in", "out", Recipe(board="gain.toml"))
     assert [at.state for at in run_batch(jobs, "out", {})] == 3 * ["done"]
@@ -567,7 +568,7 @@ def test_panels_of_one_set_of_files_with_their_own_step_sizes(shelf):
     (shelf / "panels.csv").write_text("\n".join(["file,output,xi", *rows]))
     options = ("--preset", "piano", "--set", "guidance=gradient", "--set", "steps=3", "-q")
     assert batch("panels.csv", "-o", "out", *options) == cli.OK
-    one, two = (read_audio(f"out/panel-{panel}/a.wav").audio for panel in (1, 2))
+    one, two = (read_recording(f"out/panel-{panel}/a.wav").audio for panel in (1, 2))
     assert one.shape == two.shape and not np.array_equal(one, two)
 
 

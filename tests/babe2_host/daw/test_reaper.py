@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 import soundfile
 
+from babe2_fx.files import FileError
 from babe2_host.audio.excerpt import cut
-from babe2_host.audio.reading import AudioFileError
 from babe2_host.daw import reaper
 from babe2_host.daw.scripts import filled, lua_string
 from babe2_host.service import Client
@@ -263,7 +263,7 @@ def test_a_cut_holds_the_samples_asked_for_and_silence_beyond_the_end(tmp_path, 
 
 def test_files_that_reaper_may_begin_elsewhere_are_refused(tmp_path, make_notes):
     soundfile.write(tmp_path / "in.mp3", make_notes(44100, 1.0).T, 44100)
-    with pytest.raises(AudioFileError, match="in.mp3 is an MP3"):
+    with pytest.raises(FileError, match="in.mp3 is an MP3"):
         cut(tmp_path / "in.mp3", 0, 100, tmp_path / "out.wav")
     assert not (tmp_path / "out.wav").exists()
 

@@ -17,7 +17,7 @@ from babe2_fx import GenerativeEQ
 from babe2_fx.priors import save_prior
 from babe2_fx.running import finish
 from babe2_host import Board, cli
-from babe2_host.audio.reading import read_audio
+from babe2_host.audio.recording import read_recording
 from babe2_host.rendering.journal import FolderJournal
 from babe2_host.rendering.render import render
 from standin import TINY, tiny_prior
@@ -92,7 +92,7 @@ def test_a_journal_deletes_nothing_that_is_not_its_own(folder, make_notes):
 def test_a_render_goes_on_where_blocks_cannot_be_kept_and_says_so(folder, make_notes):
     soundfile.write("in.wav", make_notes(RATE, 1.0).T, RATE)
     (folder / "out.wav.unfinished").write_text("a file in the place of the folder")
-    done = finish(render(read_audio("in.wav"), "out.wav", Board([GenerativeEQ(**QUICK)])))
+    done = finish(render(read_recording("in.wav"), "out.wav", Board([GenerativeEQ(**QUICK)])))
     assert any("could not be kept" in note for note in done.notes)
     assert names(folder) == ["in.wav", "out.wav", "out.wav.unfinished"]
 
@@ -267,7 +267,7 @@ def test_a_plugin_that_gives_what_is_no_audio_is_named_and_nothing_is_written(fo
             pass
     soundfile.write("in.wav", make_notes(RATE, 0.5).T, RATE)
     with pytest.raises(ValueError, match="not finite numbers"):
-        finish(render(read_audio("in.wav"), "out.wav", Board([Broken()])))
+        finish(render(read_recording("in.wav"), "out.wav", Board([Broken()])))
     assert names(folder) == ["in.wav"]
 
 

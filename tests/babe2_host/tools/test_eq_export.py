@@ -12,7 +12,7 @@ import pytest
 import scipy.signal
 import soundfile
 
-from babe2_host.audio.reading import AudioFileError
+from babe2_fx.files import FileError
 from babe2_host.tools import eq_export
 from babe2_host.tools.eq_export import (
     Band,
@@ -410,14 +410,14 @@ def test_arguments_are_checked(eq, tmp_path, monkeypatch, arguments, sentence):
 def test_the_source_is_never_written_over(tmp_path, kind):
     source = write_eq(tmp_path).rename(tmp_path / f"EQ{eq_export.ENDINGS[kind]}")
     before = source.read_bytes()
-    with pytest.raises(AudioFileError, match="is an input and is not written over"):
+    with pytest.raises(FileError, match="is an input and is not written over"):
         export_eq(source, kind, source)
     assert source.read_bytes() == before and names(tmp_path) == [source.name]
 
 
 @pytest.mark.parametrize("kind", eq_export.ENDINGS)
 def test_outputs_appear_whole_or_not_at_all(eq, tmp_path, kind, monkeypatch):
-    with pytest.raises(AudioFileError, match="there is no folder"):
+    with pytest.raises(FileError, match="there is no folder"):
         export_eq(eq, kind, tmp_path / "nowhere" / f"out{eq_export.ENDINGS[kind]}")
     out = tmp_path / f"out{eq_export.ENDINGS[kind]}"
     out.write_text("an earlier result")
@@ -425,7 +425,7 @@ def test_outputs_appear_whole_or_not_at_all(eq, tmp_path, kind, monkeypatch):
     def full(*args):
         raise OSError(28, "No space left on device")
     monkeypatch.setattr("os.fsync", full)
-    with pytest.raises(AudioFileError, match="no space left"):
+    with pytest.raises(FileError, match="no space left"):
         export_eq(eq, kind, out)
     assert out.read_text() == "an earlier result" and names(tmp_path) == ["EQ.json", out.name]
     monkeypatch.undo()

@@ -10,9 +10,10 @@ import pytest
 from matplotlib.image import imread
 
 from babe2_fx.equalizer import BreakpointEQ
+from babe2_fx.files import FileError
 from babe2_fx.restoration import RestorationResult
 from babe2_fx.settings import Settings
-from babe2_host.audio.reading import AudioFile, AudioFileError
+from babe2_host.audio.recording import Recording
 from babe2_host.tools import report
 from babe2_host.tools.report import FILES, check_report_folder, write_report
 from standin import tiny_prior
@@ -35,7 +36,7 @@ def case(make_notes):
     fall = -12 * np.log2(ltas_hz / 1000)
     result = RestorationResult(audio, RATE, eq, hz, np.maximum(eq.response_db(hz), -120), 1000.0, ltas_hz,
                                fall + eq.response_db(ltas_hz), fall, fall + 1, Settings(), ())
-    return AudioFile(Path("recording.wav"), audio, RATE, "WAV", "PCM_24"), result
+    return Recording(Path("recording.wav"), audio, RATE, "WAV", "PCM_24"), result
 
 
 def names(folder):
@@ -82,10 +83,10 @@ def test_results_with_little_in_them_are_drawn(tmp_path, case, prior, change):
         parts["equalizer"] = None
     elif change == "silence":
         parts["audio"] = 0 * result.audio
-        recording = AudioFile(recording.path, 0 * recording.audio, RATE, "WAV", "PCM_16")
+        recording = Recording(recording.path, 0 * recording.audio, RATE, "WAV", "PCM_16")
     elif change == "one sample":
         parts["audio"] = result.audio[:, :1]
-        recording = AudioFile(recording.path, recording.audio[:, :1], RATE, "WAV", "PCM_16")
+        recording = Recording(recording.path, recording.audio[:, :1], RATE, "WAV", "PCM_16")
     else:
         parts["input_ltas_db"] = np.full_like(result.ltas_hz, -np.inf)
         parts["restored_ltas_db"] = np.full_like(result.ltas_hz, np.nan)
@@ -107,7 +108,7 @@ def test_a_report_that_fails_leaves_nothing(tmp_path, case, prior, monkeypatch):
     def full(*args):
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
     monkeypatch.setattr(report, "spectrograms_picture", full)
-    with pytest.raises(AudioFileError, match="report could not be written: No space left"):
+    with pytest.raises(FileError, match="report could not be written: No space left"):
         write_report(tmp_path / "report", *case, prior, RECORD)
     assert names(tmp_path) == []
 
@@ -117,9 +118,9 @@ def test_folders_that_cannot_be_are_refused_before_the_render(tmp_path):
     (tmp_path / "folder").mkdir()
     for folder, sentence in (("file", "is a file; --report needs"), ("nowhere/report", "there is no folder"),
                              ("file/report", "is a file, not a folder")):
-        with pytest.raises(AudioFileError, match=sentence):
+        with pytest.raises(FileError, match=sentence):
             check_report_folder(tmp_path / folder)
-    with pytest.raises(AudioFileError, match="name of a file of the report"):
+    with pytest.raises(FileError, match="name of a file of the report"):
         check_report_folder(tmp_path / "folder", tmp_path / "folder" / "report.json")
     check_report_folder(tmp_path / "new")
     assert names(tmp_path) == ["file", "folder"]
