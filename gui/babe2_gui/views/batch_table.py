@@ -6,9 +6,9 @@ from PySide6.QtCore import QAbstractTableModel, QMimeData, QRect, QRectF, Qt
 from PySide6.QtGui import QColor, QPainter
 from PySide6.QtWidgets import QStyledItemDelegate, QTableView
 
+from ..model.batch_queue import AS_BEFORE, DONE, FAILED, RENDERING, BatchQueue, Entry
+from ..model.render import clock
 from . import theme
-from .model.batch_queue import AS_BEFORE, DONE, FAILED, RENDERING, BatchQueue, Entry
-from .model.render import clock
 from .widgets import take_drag
 
 COLUMNS = ("Recording", "Folder", "Length", "State")
