@@ -1,4 +1,7 @@
-"""The noise of a recording, from the recording alone: what stays when the music pauses or lets a gap."""
+"""The noise of a recording, from the recording alone: what stays when the music pauses or leaves a gap.
+
+It says nothing of the response and is not lifted. Off with `recording_noise = "ignored"`.
+"""
 
 from __future__ import annotations
 
