@@ -19,26 +19,28 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from .autosave import Autosave
-from .axes import time_text
-from .banner import Banner
-from .batch_window import BatchWindow
-from .chain_panel import ChainPanel
-from .dialogs import ask
-from .eq_panel import EqPanel
-from .files import Files
-from .handing_over import HandOver
+import babe2_fx.effect  # noqa: F401 - here, since two threads that import PyTorch at once wait for each other
+
 from .model.batch_queue import BatchQueue
 from .model.session import Session
 from .model.session_file import SessionWriter
-from .output import Player
-from .restore_panel import RestorePanel
-from .takes_panel import TakesPanel
-from .tasks import QtTasks
-from .timeline import Timeline
-from .tour import Tour
-from .transport import Transport
-from .widgets import dropped_urls, label, take_drag, take_drop, tool
+from .views.autosave import Autosave
+from .views.axes import time_text
+from .views.banner import Banner
+from .views.batch_window import BatchWindow
+from .views.chain_panel import ChainPanel
+from .views.dialogs import ask
+from .views.eq_panel import EqPanel
+from .views.files import Files
+from .views.handing_over import HandOver
+from .views.output import Player
+from .views.restore_panel import RestorePanel
+from .views.takes_panel import TakesPanel
+from .views.tasks import QtTasks
+from .views.timeline import Timeline
+from .views.tour import Tour
+from .views.transport import Transport
+from .views.widgets import dropped_urls, label, take_drag, take_drop, tool
 
 NOTE_MS = 15000
 STEPS = (("Open a recording", "Drop a file on the window. Its spectrum over frequency is drawn above, before and after "

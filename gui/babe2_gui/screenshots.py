@@ -29,8 +29,8 @@ def main(argv: list[str] | None = None) -> int:
     from PySide6.QtCore import QSettings
     from PySide6.QtWidgets import QApplication
 
-    from . import theme
     from .main_window import MainWindow
+    from .views import theme
     app = QApplication([])
     theme.apply(app)
     args.folder.mkdir(parents=True, exist_ok=True)
@@ -51,7 +51,7 @@ class _Photographer:
 
     def all(self, recording: str) -> None:
         """The states in the order in which a user comes to them."""
-        from .tour import Tour
+        from .views.tour import Tour
         window, session = self.window, self.window.session
         self.wait(lambda: session.preset_target is not None)
         self.take("1-empty")

@@ -25,7 +25,7 @@ from .curve import TargetCurve
 
 RESTORATION = "GenerativeEQ"
 SAYS = "babe2: "  # begins the line in which a process for plugins says what went wrong
-APART = (sys.executable, "-m", "babe2_gui.plugins_apart")
+APART = (sys.executable, "-m", "babe2_gui.model.plugins_apart")
 # What a knob should cover; the host's limits are what an effect can take, which is far more.
 RANGES = {"cutoff_frequency_hz": (20, 20000), "cutoff_hz": (20, 20000), "centre_frequency_hz": (20, 20000),
           "rate_hz": (0.01, 20), "target_sample_rate": (8000, 96000), "*_ms": (0.1, 2000), "gain_db": (-36, 36),

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from babe2_fx.catalogue.presets import load_preset
+from babe2_fx.errors import UserError
 from babe2_fx.files import write_whole
 from babe2_host.audio.destinations import check_destination
 from babe2_host.audio.recording import Recording, read_recording
@@ -131,7 +132,7 @@ class Session:
             return
         try:
             self.set_target(change(curve), label, key)
-        except ValueError as error:
+        except (UserError, ValueError) as error:
             self.report(error)
 
     def load_target(self, path: str) -> None:
@@ -140,15 +141,18 @@ class Session:
                        lambda curve: self.set_target(curve, "Load target", selected=set()), self.report)
 
     def set_options(self, label: str, key: object = None, **changes) -> None:
-        """Changes how to render. What cannot be is reported and nothing changes."""
+        """Changes how to render. Expert settings that have no effect any more become the preset's again; a change that
+        cannot be made is reported, and nothing changes."""
         try:
-            options = replace(self.document.options, **changes)
-            options.settings  # noqa: B018  (raises where values do not go together)
-        except ValueError as error:
+            options, idle = self.document.options.changed(**changes)
+        except (UserError, ValueError) as error:
             self.report(error)
             self.changed()  # views show what is
             return
         self.edit(label, key, options=options)
+        if idle:
+            self.report(" ".join(f"{name} is as the preset has it again: it does nothing with {why}."
+                                 for name, why in idle.items()))
 
     def install_model(self, progress, ended) -> None:
         """Downloads the published model of the preset. progress: called with bytes done and all (None: not known),
@@ -306,7 +310,7 @@ class Session:
             return False
         try:
             self.document.options.settings  # noqa: B018  (raises what is wrong with them)
-        except ValueError as error:
+        except (UserError, ValueError) as error:
             self.report(error)
             return False
         number = 1 + max((int(take.name.split()[1]) for take in self.document.takes

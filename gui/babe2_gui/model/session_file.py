@@ -44,11 +44,12 @@ class RecordingMissing(SessionError):
 
 @dataclass(frozen=True)
 class Snapshot:
-    """A session at one moment, to be written on another thread."""
+    """A session at one moment, to be written on another thread; as it was read, with notes for the user."""
 
     recording: Recording
     document: Document
     view: View
+    notes: tuple[str, ...] = ()
 
     @classmethod
     def of(cls, session: Session) -> "Snapshot":
@@ -157,8 +158,8 @@ def read_session(path: str | os.PathLike, recording_path: str | None = None) -> 
             if not isinstance(content, dict) or content.get("format") != FORMAT:
                 raise SessionError(f"{path} is not a session that this version can read.")
             recording = _recording(path, content["recording"], recording_path)
-            document = _document(content["document"], archive, recording)
-            return Snapshot(recording, document, _view(content.get("view", {})))
+            document, notes = _with_effect(_document(content["document"], archive, recording))
+            return Snapshot(recording, document, _view(content.get("view", {})), notes)
     except SessionError:
         raise
     except FileError as error:
@@ -197,6 +198,16 @@ def _document(content: dict, archive: zipfile.ZipFile, recording: Recording) -> 
     return Document(_curve(content["target"]), RenderOptions(**content["options"]),
                     tuple(map(_effect, content["before"])), tuple(map(_effect, content["after"])),
                     tuple(_take(take, archive, recording) for take in takes), content["current"])
+
+
+def _with_effect(document: Document) -> tuple[Document, tuple[str, ...]]:
+    """Without the expert settings that have no effect, which earlier versions saved too; and a sentence on each."""
+    try:
+        options, idle = document.options.changed()
+    except UserError:  # the preset is gone, or is another: the window says so, and the rest can be used
+        return document, ()
+    return dataclasses.replace(document, options=options), tuple(
+        f"The saved setting {name} was left out: it does nothing with {why}." for name, why in idle.items())
 
 
 def _curve(content: dict | None) -> TargetCurve | None:

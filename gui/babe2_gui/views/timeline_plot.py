@@ -6,9 +6,9 @@ import numpy as np
 import pyqtgraph as pg
 from PySide6.QtCore import QRectF, Qt, QTimer, Signal
 
+from ..model.pictures import Envelope, spectrogram_db
 from . import theme
 from .axes import TimeAxis, dress, unit
-from .model.pictures import Envelope, spectrogram_db
 
 WAIT_MS = 15  # views change many times in a row; the last counts
 RANGE_DB = 85.0

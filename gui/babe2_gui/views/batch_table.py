@@ -8,9 +8,9 @@ from PySide6.QtWidgets import QStyledItemDelegate, QTableView
 
 from babe2_host.states import JobState
 
+from ..model.batch_queue import BatchQueue, Entry
+from ..model.render import clock
 from . import theme
-from .model.batch_queue import BatchQueue, Entry
-from .model.render import clock
 from .widgets import take_drag
 
 COLUMNS = ("Recording", "Folder", "Length", "State")

@@ -10,8 +10,10 @@ import pytest
 pytest.importorskip("PySide6.QtWidgets", reason="the desktop app needs PySide6", exc_type=ImportError)
 pytest.importorskip("pyqtgraph", reason="the desktop app needs pyqtgraph", exc_type=ImportError)
 
-from babe2_gui import plugins_apart  # noqa: E402
-from babe2_gui.model import chain  # noqa: E402
+from babe2_gui.model import (
+    chain,  # noqa: E402
+    plugins_apart,  # noqa: E402
+)
 from babe2_gui.model.chain import Effect, read_effect, write_effects  # noqa: E402
 from babe2_host.boards.board import Board  # noqa: E402
 
@@ -47,7 +49,7 @@ STANDIN = textwrap.dedent("""
 def plugin(tmp_path, monkeypatch):
     """plugin(name): the effect of a stand-in plugin's file, which loads as one in editors' processes."""
     script = tmp_path / "editor.py"
-    script.write_text(STANDIN + "\npedalboard.VST3Plugin = VST3Plugin\nfrom babe2_gui.plugins_apart import main\n"
+    script.write_text(STANDIN + "\npedalboard.VST3Plugin = VST3Plugin\nfrom babe2_gui.model.plugins_apart import main\n"
                       "sys.exit(main(sys.argv[1:]))\n")
     monkeypatch.setattr(chain, "APART", (sys.executable, str(script)))
 

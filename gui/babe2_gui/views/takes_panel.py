@@ -6,9 +6,9 @@ from PySide6.QtCore import Qt, Signal
 from PySide6.QtGui import QKeySequence, QShortcut
 from PySide6.QtWidgets import QListWidget, QListWidgetItem, QSizePolicy, QTextBrowser, QVBoxLayout, QWidget
 
+from ..model.render import clock
 from .axes import hz_text, time_text
 from .handing_over import Grip, HandOver
-from .model.render import clock
 from .widgets import button, label, named, row, tool
 
 EMPTY = "No takes yet. Each render is kept here as a take, to be compared and named."

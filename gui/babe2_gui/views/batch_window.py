@@ -26,11 +26,11 @@ from babe2_host.boards.catalogue import find_board, list_boards
 from babe2_host.boards.plugins import BoardError
 from babe2_host.states import JobState
 
+from ..model import chain
+from ..model.batch_queue import BatchQueue, Entry
 from .banner import Banner
 from .batch_table import FOLDER, LENGTH, NAME, ROW_HEIGHT, STATE, QueueTable, StateDelegate, Table
 from .dialogs import DEPTH_WORDS, FORMATS
-from .model import chain
-from .model.batch_queue import BatchQueue, Entry
 from .restore_panel import QUALITY_WORDS
 from .widgets import Combo, Whole, button, label, local_paths, named, row, take_drag, take_drop, tool
 

@@ -9,10 +9,10 @@ import pyqtgraph as pg
 from PySide6.QtCore import QEvent, QPointF, QRectF, Qt, QTimer, Signal
 from PySide6.QtWidgets import QGraphicsRectItem, QMenu
 
+from ..model.curve import HIGHEST_HZ, LOWEST_HZ
+from ..model.take import Learned
 from . import theme
 from .axes import FrequencyAxis, dress, hz_text, unit
-from .model.curve import HIGHEST_HZ, LOWEST_HZ
-from .model.take import Learned
 
 REACH_PX = 11  # how near to a point the mouse has to be
 FRAMES, FRAME_MS = 6, 30  # of the learned curve's way from one step to the next

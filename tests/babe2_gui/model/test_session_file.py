@@ -39,6 +39,27 @@ def test_a_session_is_reopened_as_it_was(saved):
         assert np.allclose(its.learned.breakpoints_hz, mine.learned.breakpoints_hz, atol=1e-4)
 
 
+def test_a_setting_without_effect_that_was_saved_is_left_out_with_a_sentence(saved):
+    """As earlier versions saved them; those of takes are a record of what was asked for then, and stay."""
+    _, path = saved
+    idle = {"xi": 2.0, "filter_iterations": 50}
+    for options in ((lambda c: c["document"]["options"]), (lambda c: c["document"]["takes"][0]["options"])):
+        rewritten(path, lambda c, options=options: options(c)["expert"].update(idle))
+    snapshot = read_session(path)
+    assert snapshot.document.options.expert == {"steps": 3, "order": 1} and snapshot.document.options.settings
+    assert snapshot.document.takes[0].options.expert == {"steps": 3, "order": 1} | idle
+    assert snapshot.notes == (
+        "The saved setting xi was left out: it does nothing with guidance = direct; it belongs to guidance = gradient.",
+        "The saved setting filter_iterations was left out: it does nothing with filter_fit = global; it belongs to "
+        "filter_fit = adam or sgd.")
+
+
+def test_a_session_whose_preset_is_gone_is_opened_all_the_same(saved):
+    _, path = saved
+    rewritten(path, lambda c: c["document"]["options"].update(preset="no-longer-there"))
+    assert read_session(path).document.options.preset == "no-longer-there"
+
+
 def test_peaks_beyond_full_scale_are_kept(session, tmp_path, render):
     take = render(session)
     session.add_take(replace(take, id="loud", audio=take.audio / np.abs(take.audio).max() * np.float32(3.5)))

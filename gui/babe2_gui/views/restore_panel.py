@@ -9,10 +9,11 @@ from PySide6.QtGui import QColor
 from PySide6.QtWidgets import QFormLayout, QProgressBar, QScrollArea, QSizePolicy, QVBoxLayout, QWidget
 
 from babe2_fx.catalogue.presets import MISSING, QUALITIES, PresetError, list_presets, load_preset
+from babe2_fx.errors import UserError
 
+from ..model.engine import devices
 from . import theme
 from .dialogs import CardDialog
-from .model.engine import devices
 from .settings_form import SettingsForm
 from .widgets import Combo, Slider, Whole, button, label, named, row, rule, tool
 
@@ -131,11 +132,12 @@ class RestorePanel(QWidget):
     # ------------------------------------------------------------------------------------------------ showing
 
     def refresh(self) -> None:
-        options = self.session.document.options
+        options, has_target = self.session.document.options, self.session.document.target is not None
         self._show_buttons()
-        if options is self._shown_options:
+        if self._shown_options is not None and self._shown_options[0] is options \
+                and self._shown_options[1] == has_target:
             return
-        self._shown_options = options
+        self._shown_options = options, has_target
         self._show_presets()
         for widget in (self.preset, self.quality, self.device, self.seed, self.match):
             widget.blockSignals(True)
@@ -151,12 +153,12 @@ class RestorePanel(QWidget):
         self.match_words.setText(f"{options.target_match:.0%}".replace("%", " %"))
         try:
             preset = load_preset(options.preset)
-            self.settings.show_settings(options.settings, set(options.expert))
+            self.settings.show_settings(options.settings, set(options.expert), options.idle(has_target))
             missing = preset.state == MISSING
             self.state.setText("Its model is not installed yet." if missing else
                                f"{preset.description.split('. ')[0].rstrip('.')}.")
             self.install.setVisible(missing and preset.weights is not None)
-        except (PresetError, ValueError) as error:
+        except (UserError, ValueError) as error:
             self.state.setText(str(error))
             self.install.hide()
         changed = f" ({len(options.expert)} changed)" if options.expert else ""
@@ -219,20 +221,21 @@ class RestorePanel(QWidget):
     # ------------------------------------------------------------------------------------------------ editing
 
     def _edit_setting(self, name: str, value) -> None:
-        self._set_expert(name, lambda options: options.with_expert(name, value))
-
-    def _clear_setting(self, name: str) -> None:
-        self._set_expert(name, lambda options: options.without_expert(name))
-
-    def _set_expert(self, name: str, change) -> None:
-        self._shown_options = None  # the form is drawn again, whether or not the value is taken
         try:
-            options = change(self.session.document.options)
-        except ValueError as error:
+            expert = self.session.document.options.with_expert(name, value)
+        except (UserError, ValueError) as error:
+            self._shown_options = None  # the form shows again what is
             self.session.report(error)
             self.refresh()
-            return
-        self.session.set_options(f"Change {name.replace('_', ' ')}", ("setting", name), expert=options.expert)
+        else:
+            self._set_expert(name, expert)
+
+    def _clear_setting(self, name: str) -> None:
+        self._set_expert(name, self.session.document.options.without_expert(name))
+
+    def _set_expert(self, name: str, expert: dict) -> None:
+        self._shown_options = None  # the form is drawn again, whether or not the value is taken
+        self.session.set_options(f"Change {name.replace('_', ' ')}", ("setting", name), expert=expert)
 
     def _install(self) -> None:
         """Downloads the preset's weights in the background."""

@@ -10,7 +10,7 @@ from PySide6.QtCore import QEvent, QMimeData, QObject, QSettings, Qt, QUrl, Sign
 from PySide6.QtGui import QDrag, QGuiApplication
 from PySide6.QtWidgets import QAbstractButton, QApplication, QLabel, QWidget
 
-from .model.handing_out import hand_out
+from ..model.handing_out import hand_out
 
 MOST_KNOWN = 500  # takes whose files are remembered
 KEY = "handed_over"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from PySide6.QtCore import Signal
 from PySide6.QtWidgets import QCheckBox, QGridLayout, QWidget
 
-from .model.chain import Effect, Parameter, parameters, position, value_at
+from ..model.chain import Effect, Parameter, parameters, position, value_at
 from .widgets import Combo, Number, Slider, label, named
 
 STEPS = 1000

@@ -12,8 +12,8 @@ try:
 except ImportError:  # a system without the libraries for sound
     QMediaDevices = None
 
-from .model.loudness import SILENCE_LUFS, true_peak_db
-from .model.mixer import Mixer
+from ..model.loudness import SILENCE_LUFS, true_peak_db
+from ..model.mixer import Mixer
 
 TICK_MS = 33
 BUFFER_S = 0.12

@@ -18,9 +18,11 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
+from babe2_fx.errors import UserError
+
+from ..model import chain
+from ..model.chain import EXTERNAL, Effect
 from .dialogs import ask
-from .model import chain
-from .model.chain import EXTERNAL, Effect
 from .parameter_form import ParameterForm
 from .widgets import button, label, named, row, rule, tool
 
@@ -205,7 +207,7 @@ class ChainPanel(QWidget):
     def _try(self, do) -> None:
         try:
             do()
-        except (ValueError, OSError, RuntimeError, ImportError) as error:
+        except (UserError, ValueError, OSError, RuntimeError, ImportError) as error:
             self.session.report(error)
 
     def _edited(self, name: str, value) -> None:

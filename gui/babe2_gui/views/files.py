@@ -8,8 +8,10 @@ from pathlib import Path
 from PySide6.QtCore import QObject, QSettings, Signal
 from PySide6.QtWidgets import QFileDialog, QWidget
 
+from babe2_fx.errors import UserError
+
+from ..model.session_file import ENDING, RecordingMissing, SessionWriter, Snapshot, read_session
 from .dialogs import ExportDialog, ask
-from .model.session_file import ENDING, RecordingMissing, SessionWriter, Snapshot, read_session
 
 AUDIO_FILES = ("Recordings (*.wav *.flac *.aiff *.aif *.ogg *.opus *.mp3 *.m4a *.caf *.w64 *.rf64 *.au);;"
                "All files (*)")
@@ -64,6 +66,8 @@ class Files(QObject):
             self.session.begin(snapshot.recording, snapshot.document, snapshot.view, path if saved else None,
                                modified=not saved)
             self.reopened.emit()
+            if snapshot.notes:
+                self.session.report(" ".join(snapshot.notes))
             if saved:
                 self.remember(path)
             else:
@@ -125,7 +129,7 @@ class Files(QObject):
         if at_once:
             try:
                 self.writer.write(path, snapshot)
-            except (ValueError, OSError) as error:
+            except (UserError, OSError) as error:
                 failed(error)
                 return False
             self.session.mark_saved(path)

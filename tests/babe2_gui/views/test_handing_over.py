@@ -191,7 +191,7 @@ def test_a_row_is_dragged_and_it_is_that_take(taken, drags, wait):
 def test_while_the_file_is_written_the_window_works_and_a_drag_that_was_let_go_is_begun_anew(
         taken, drags, wait, monkeypatch):
     go_on, grip = threading.Event(), taken.takes.grip
-    monkeypatch.setattr("babe2_gui.handing_over.hand_out", lambda *args: go_on.wait(60) and hand_out(*args))
+    monkeypatch.setattr("babe2_gui.views.handing_over.hand_out", lambda *args: go_on.wait(60) and hand_out(*args))
     pull(grip, grip.rect().center(), wait, lambda: taken.hand_over.writing)
     assert "Writing" in grip.text() and not drags
     taken.eq.plot.add_point(3000.0, -8.0)
@@ -230,7 +230,7 @@ def test_a_file_that_was_changed_or_deleted_is_not_handed_out_again(taken, drags
 
 
 def test_a_reopened_session_knows_the_files_of_its_takes(taken, drags, wait, tmp_path, app, prior):
-    from babe2_gui.handing_over import HandOver
+    from babe2_gui.views.handing_over import HandOver
     grip = taken.takes.grip
     pull(grip, grip.rect().center(), wait, lambda: drags)
     assert HandOver(taken.session, taken.settings).path == str(drags[0][0])
@@ -331,7 +331,7 @@ def test_the_addresses_that_programs_give_are_understood(window, wait, odd, form
 def test_a_drop_asks_about_unsaved_work(opened, odd, monkeypatch, wait):
     opened.session.change_target(lambda curve: curve.shifted(1.0), "Shift")
     asked = []
-    monkeypatch.setattr("babe2_gui.files.ask", lambda *words: asked.append(words) or "cancel")
+    monkeypatch.setattr("babe2_gui.views.files.ask", lambda *words: asked.append(words) or "cancel")
     dropped(opened, uri_list(QUrl.fromLocalFile(str(odd)).toString()))
     wait(lambda: asked)
     assert opened.session.recording.path != odd and not opened.session.loading

@@ -1,6 +1,6 @@
 """What VST3 plugins and Audio Units do for the app, in a process of its own.
 
-`python -m babe2_gui.plugins_apart load SOURCE BOARD` writes a board as its plugins are when they are loaded,
+`python -m babe2_gui.model.plugins_apart load SOURCE BOARD` writes a board as its plugins are when they are loaded,
 `edit BOARD` shows the editor of its one plugin until that is closed, and `process BOARD IN.npy OUT.npy SAMPLE_RATE`
 runs audio through it. Plugins want the main thread, which the window needs; and one that crashes must not take the app
 with it.

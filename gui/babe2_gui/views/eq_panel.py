@@ -5,11 +5,11 @@ from __future__ import annotations
 from PySide6.QtCore import QSize, Qt
 from PySide6.QtWidgets import QFileDialog, QMenu, QVBoxLayout, QWidget
 
+from ..model.curve import HIGHEST_DB, HIGHEST_HZ, LOWEST_DB, LOWEST_HZ
+from ..model.curve import TargetCurve as Curve
 from . import theme
 from .eq_plot import EqPlot
 from .icons import swatch
-from .model.curve import HIGHEST_DB, HIGHEST_HZ, LOWEST_DB, LOWEST_HZ
-from .model.curve import TargetCurve as Curve
 from .widgets import Number, label, named, row, tool
 
 CURVE_FILES = ("Curves and recordings (*.csv *.txt *.tsv *.json *.wav *.flac *.aiff *.aif *.ogg *.mp3);;"

@@ -12,8 +12,8 @@ from PySide6.QtGui import QDragEnterEvent, QDragMoveEvent, QDropEvent  # noqa: E
 from PySide6.QtTest import QTest  # noqa: E402
 from PySide6.QtWidgets import QAbstractButton, QApplication, QLabel  # noqa: E402
 
-from babe2_gui.batch_table import COLUMNS, STATE  # noqa: E402
-from babe2_host.states import JobState
+from babe2_gui.views.batch_table import COLUMNS, STATE  # noqa: E402
+from babe2_host.states import JobState  # noqa: E402
 
 LEFT, NONE, MOVE = Qt.MouseButton.LeftButton, Qt.KeyboardModifier.NoModifier, Qt.DropAction.MoveAction
 
@@ -182,7 +182,7 @@ def test_rows_are_moved_and_removed_by_key_and_by_drag(batch):
 
 def test_everything_can_be_done_with_keys(batch, wait, monkeypatch, tmp_path):
     soundfile.write(tmp_path / "d.wav", np.zeros(4000), 22050)
-    monkeypatch.setattr("babe2_gui.batch_window.QFileDialog.getOpenFileNames",
+    monkeypatch.setattr("babe2_gui.views.batch_window.QFileDialog.getOpenFileNames",
                         lambda *args: ([str(tmp_path / "d.wav")], ""))
     press(batch, Qt.Key.Key_O, Qt.KeyboardModifier.ControlModifier)
     wait(lambda: batch.model.rowCount() == 4)

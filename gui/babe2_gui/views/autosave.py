@@ -10,7 +10,7 @@ from pathlib import Path
 
 from PySide6.QtCore import QLockFile, QObject, QTimer
 
-from .model.session_file import ENDING, SessionWriter, Snapshot
+from ..model.session_file import ENDING, SessionWriter, Snapshot
 
 EVERY_MS = 20000
 

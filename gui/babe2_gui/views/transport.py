@@ -7,10 +7,10 @@ from PySide6.QtCore import QRectF, QSize, Qt, QTimer
 from PySide6.QtGui import QColor, QPainter
 from PySide6.QtWidgets import QButtonGroup, QCheckBox, QWidget
 
+from ..model.listening import VERSIONS
 from . import theme
 from .axes import time_text
 from .icons import icon
-from .model.listening import VERSIONS
 from .output import Player
 from .widgets import label, named, row, tool
 
