@@ -6,10 +6,9 @@ from http.server import BaseHTTPRequestHandler
 
 import torch
 
-from babe2_fx.catalogue.weights import KNOWN
+from babe2_fx.catalogue.weights import KNOWN, cache_folder
 from babe2_fx.priors import save_prior
 from babe2_host import cli
-from babe2_host.tools import weights
 from standin import tiny_prior
 
 NAME = "tenor-caruso"
@@ -88,7 +87,7 @@ def sha256(content):
 
 
 def part(name=NAME):
-    return weights.cache_folder() / "downloads" / f"{KNOWN[name].file}.part"
+    return cache_folder() / "downloads" / f"{KNOWN[name].file}.part"
 
 
 def breaks_off_after(count, times=1):
@@ -119,4 +118,4 @@ def said(capsys):
 
 
 def nothing_installed():
-    return not list((weights.cache_folder() / "weights").glob("[!.]*"))
+    return not list((cache_folder() / "weights").glob("[!.]*"))

@@ -13,16 +13,9 @@ import scipy.signal
 import soundfile
 
 from babe2_host.tools import eq_export
-from babe2_host.tools.eq_export import (
-    Band,
-    bands_db,
-    coefficients,
-    convolution_gain_db,
-    export_eq,
-    fit_bands,
-    impulse_response,
-    read_correction,
-)
+from babe2_host.tools.correction import read_correction
+from babe2_host.tools.eq_export import convolution_gain_db, export_eq, impulse_response
+from babe2_host.tools.parametric import Band, bands_db, coefficients, fit_bands
 from responses import RESPONSES, write_eq
 
 

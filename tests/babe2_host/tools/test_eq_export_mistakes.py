@@ -4,7 +4,8 @@ import pytest
 
 from babe2_fx.files import FileError
 from babe2_host.tools import eq_export
-from babe2_host.tools.eq_export import EqExportError, export_eq, graphic_points, read_correction
+from babe2_host.tools.correction import EqExportError, read_correction
+from babe2_host.tools.eq_export import export_eq, graphic_points
 from responses import write_eq
 
 

@@ -7,7 +7,7 @@ from http.server import ThreadingHTTPServer
 import pytest
 
 from babe2_fx.catalogue.weights import KNOWN
-from babe2_host.tools import weights
+from babe2_host.tools import download
 from weights_server import Handler, Server, prior_file
 
 
@@ -24,9 +24,9 @@ def folder(tmp_path, monkeypatch):
     monkeypatch.setenv("BABE2_CONFIG", str(tmp_path / "config"))
     for variable in ("http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"):
         monkeypatch.delenv(variable, raising=False)
-    monkeypatch.setattr(weights, "PAUSE_S", 0.0)
-    monkeypatch.setattr(weights, "CHUNK_BYTES", 10_000)
-    monkeypatch.setattr(weights, "TIMEOUT_S", (5, 5))
+    monkeypatch.setattr(download, "PAUSE_S", 0.0)
+    monkeypatch.setattr(download, "CHUNK_BYTES", 10_000)
+    monkeypatch.setattr(download, "TIMEOUT_S", (5, 5))
     (tmp_path / "work").mkdir()
     monkeypatch.chdir(tmp_path / "work")
     return tmp_path

@@ -184,7 +184,7 @@ def test_what_is_removed_is_gone_also_a_download_that_was_begun(server, capsys):
     assert run("pull", NAME) == cli.FAILED and part().exists()
     assert run("remove", NAME) == cli.OK
     assert said(capsys) == f"babe2: Removed {NAME}.".removeprefix("babe2: ")
-    assert not list((weights.cache_folder() / "downloads").iterdir())
+    assert not list((cache_folder() / "downloads").iterdir())
     server.answer = None
     assert run("pull", NAME) == run("remove", NAME) == cli.OK
     assert not weights_path(NAME).exists() and run("remove", NAME) == cli.MISTAKE
