@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 from PySide6.QtCore import QProcess, Qt, Signal
 from PySide6.QtGui import QKeySequence, QShortcut
@@ -19,8 +18,9 @@ from PySide6.QtWidgets import (
 )
 
 from babe2_fx.errors import UserError
+from babe2_host.boards.plugins import BoardError
 
-from ..model import chain
+from ..model import chain, plugins_apart
 from ..model.chain import EXTERNAL, Effect
 from .dialogs import ask
 from .parameter_form import ParameterForm
@@ -269,9 +269,6 @@ class ChainPanel(QWidget):
             self._try(lambda: self._edit_apart(self.effect))
 
     def _edit_apart(self, effect: Effect) -> None:
-        folder = TemporaryDirectory(prefix="babe2-")
-        file = Path(folder.name, "effect.toml")
-        chain.write_effects(file, [effect])
         process = self._editing_process = QProcess(self)
 
         def finished(*_) -> None:
@@ -279,21 +276,22 @@ class ChainPanel(QWidget):
                 return
             self._editing_process = None
             self._show_editor_button()
-            self._try(lambda: self._take_edited(process, file, effect))
-            folder.cleanup()
+            self._try(lambda: self._take_edited(process.readAllStandardOutput().data(), effect))
             process.deleteLater()
         process.finished.connect(finished)
         process.errorOccurred.connect(lambda error: error == QProcess.ProcessError.FailedToStart and finished())
-        program, *args = (*chain.APART, "edit", str(file))
+        program, *args = plugins_apart.APART
         process.start(program, args)
+        process.write(plugins_apart.request("edit", effect.plain))
+        process.closeWriteChannel()
         self._show_editor_button()
 
-    def _take_edited(self, process: QProcess, file: Path, effect: Effect) -> None:
-        ended = process.exitStatus() == QProcess.ExitStatus.NormalExit
-        if not ended or process.exitCode() or process.error() == QProcess.ProcessError.FailedToStart:
-            why = chain.said_apart(ended, bytes(process.readAllStandardError().data()))
-            raise ValueError(f"The editor of {effect.title}: {why} The plugin's settings are as they were.")
-        edited = chain.read_effect(file, effect)
+    def _take_edited(self, data: bytes, effect: Effect) -> None:
+        try:
+            edited = replace(Effect.of(plugins_apart.answer(data)), enabled=effect.enabled)
+        except BoardError as error:
+            raise BoardError(f"The editor of {effect.title}: {error} The plugin's settings are as they "
+                             "were.") from error
         place = next(((section, at) for section in SECTIONS for at, other in enumerate(self._effects(section))
                       if other == effect), None)
         if place is None:
