@@ -51,11 +51,12 @@ class _Photographer:
 
     def all(self, recording: str) -> None:
         """The states in the order in which a user comes to them."""
+        from .views.help import start_tour
         from .views.tour import Tour
         window, session = self.window, self.window.session
         self.wait(lambda: session.preset_target is not None)
         self.take("1-empty")
-        window.start_tour()
+        start_tour(window)
         self.take("2-tour")
         window.findChild(Tour).finish()
         window.files.open(recording)

@@ -56,7 +56,7 @@ def test_a_point_is_dragged_to_where_the_mouse_is(opened, wait):
     moved = session.document.target.points[2]
     assert moved[0] == pytest.approx(hz * 1.05, rel=0.02) and moved[1] == pytest.approx(db - 10, abs=0.5)
     assert opened.eq.hz.value() == pytest.approx(moved[0], abs=0.1)
-    opened.undo_action.trigger()
+    opened.menus.undo.trigger()
     assert session.document.target is None  # one step, whatever the way of the mouse
 
 
@@ -235,7 +235,7 @@ def test_from_opening_to_reopening(opened, wait, tmp_path, monkeypatch):
     monkeypatch.setattr("babe2_gui.views.files.QFileDialog.getSaveFileName", lambda *args: (str(saved), ""))
     opened.timeline.select((0.2, 0.9))
     document = session.document
-    opened.save_action.trigger()
+    opened.menus.save.trigger()
     wait(lambda: not session.modified)
     assert str(saved) in opened.files.recent()
     session.begin(session.recording)
@@ -326,7 +326,7 @@ def test_effects_are_added_changed_moved_and_undone(opened):
     chain.lists["before"].item(0).setCheckState(Qt.CheckState.Unchecked)
     assert not session.document.before[0].enabled
     for _ in range(5):
-        opened.undo_action.trigger()
+        opened.menus.undo.trigger()
     assert session.document.before == session.document.after == ()
     assert chain.lists["before"].count() == 0
 

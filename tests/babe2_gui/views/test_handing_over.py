@@ -252,7 +252,7 @@ def test_the_take_is_copied_by_key_and_by_a_click_for_those_who_do_not_drag(take
 
 
 def test_without_a_take_there_is_a_sentence_and_no_file(opened):
-    assert not opened.copy_action.isEnabled() and not opened.takes.grip.isVisible()
+    assert not opened.menus.copy.isEnabled() and not opened.takes.grip.isVisible()
     opened.hand_over.copy()
     assert "restore the recording first" in opened.statusBar().currentMessage() and files(opened) == []
 
