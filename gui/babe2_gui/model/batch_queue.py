@@ -18,9 +18,9 @@ from babe2_host.audio.writing import WRITABLE
 from babe2_host.batch.estimate import duration_s
 from babe2_host.batch.job_list import FOREIGN, LISTS, Job, check_jobs, jobs_of_folder, jobs_of_list
 from babe2_host.batch.run import BatchProgress, run_batch
-from babe2_host.batch.worker import AS_BEFORE, DONE, FAILED, RENDERING
 from babe2_host.console import versions
 from babe2_host.rendering.recipe import Recipe
+from babe2_host.states import JobState
 
 from .chain import write_curve
 from .curve import TargetCurve
@@ -29,9 +29,8 @@ from .events import Event
 from .render import Gate, RenderState, clock
 from .tasks import Tasks
 
-WAITING = "waiting"
-FINISHED = (DONE, AS_BEFORE, FAILED)
-WORDS = {WAITING: "Waiting", DONE: "Done", AS_BEFORE: "As before", FAILED: "Failed"}
+FINISHED = (JobState.DONE, JobState.AS_BEFORE, JobState.FAILED)
+WORDS = {JobState.WAITING: "Waiting", JobState.DONE: "Done", JobState.AS_BEFORE: "As before", JobState.FAILED: "Failed"}
 UNKNOWN_S = 60.0  # a recording's length where no header says any
 # The host's sentences speak to those who gave a command; here the same is done otherwise.
 HERE = {"or give --overwrite": "or tick “Replace other files”", "and give the same command again": "and start again",
@@ -81,7 +80,7 @@ class Entry:
     name: str
     listed: tuple[Path, int] | None = None
     length_s: float = 0.0
-    state: str = WAITING
+    state: JobState = JobState.WAITING
     now: RenderState | None = None
     reason: str = ""
     notes: tuple[str, ...] = ()
@@ -90,7 +89,7 @@ class Entry:
     @property
     def words(self) -> str:
         """Its state for the user, in one line."""
-        if self.state == RENDERING:
+        if self.state == JobState.RUNNING:
             return self.now.words() if self.now else "Preparing…"
         reason = self.reason.replace(str(self.source), self.source.name)
         return f"{WORDS[self.state]}: {reason}" if reason else WORDS[self.state]
@@ -101,7 +100,7 @@ class Entry:
         return 1.0 if self.state in FINISHED else self.now.share if self.now else 0.0
 
     def reset(self) -> None:
-        self.state, self.now, self.reason, self.notes, self.result = WAITING, None, "", (), None
+        self.state, self.now, self.reason, self.notes, self.result = JobState.WAITING, None, "", (), None
 
 
 class BatchRun:
@@ -326,9 +325,9 @@ class BatchQueue:
         self.run.gate.cancel()
         self.run = None
         for entry in self.entries:
-            if entry.state == RENDERING:
+            if entry.state == JobState.RUNNING:
                 entry.reset()
-        done = sum(entry.state in (DONE, AS_BEFORE) for entry in self.entries)
+        done = sum(entry.state in (JobState.DONE, JobState.AS_BEFORE) for entry in self.entries)
         self.summary = f"Cancelled: {done} of {_files(len(self.entries))} done. Start goes on from there."
         self.changed()
 
@@ -340,11 +339,11 @@ class BatchQueue:
             if changed:
                 self.changed()
 
-    def _progress(self, index: int, name: str, state: str, now: RenderState | None, reason: str,
+    def _progress(self, index: int, name: str, state: JobState, now: RenderState | None, reason: str,
                   notes: tuple[str, ...]) -> None:
         entry = self.entries[index]
         entry.state, entry.now, entry.reason, entry.notes = state, now, _here(reason), notes
-        if state in (DONE, AS_BEFORE):
+        if state in (JobState.DONE, JobState.AS_BEFORE):
             entry.result = Path(self.options.folder, name)
         self._pace.tell(index, entry)
         self.entry_changed(index)
@@ -356,7 +355,7 @@ class BatchQueue:
         self.summary = f"{_files(len(self.entries))}: {said}."
         self.changed()
         self.report(f"The batch is over. {self.summary} The record is in {Path(self.options.folder, 'manifest.json')}.",
-                    bool(counts[FAILED]))
+                    bool(counts[JobState.FAILED]))
 
     def _failed(self, error: Exception) -> None:
         """What stops all of it: nothing can be made as asked, or nothing can be written any more."""
@@ -410,13 +409,13 @@ class _Pace:
 
     def tell(self, index: int, entry: Entry) -> None:
         """An entry has come further."""
-        if entry.state == RENDERING:
+        if entry.state == JobState.RUNNING:
             self._at_work[index] = entry.share * self.lengths[index]
             return
         self._at_work.pop(index, None)
         self.finished += 1
         self._behind_s += self.lengths[index]
-        self._rendered_s += self.lengths[index] * (entry.state == DONE)
+        self._rendered_s += self.lengths[index] * (entry.state == JobState.DONE)
 
     @property
     def share(self) -> float:

@@ -6,7 +6,9 @@ from PySide6.QtCore import QAbstractTableModel, QMimeData, QRect, QRectF, Qt
 from PySide6.QtGui import QColor, QPainter
 from PySide6.QtWidgets import QStyledItemDelegate, QTableView
 
-from ..model.batch_queue import AS_BEFORE, DONE, FAILED, RENDERING, BatchQueue, Entry
+from babe2_host.states import JobState
+
+from ..model.batch_queue import BatchQueue, Entry
 from ..model.render import clock
 from . import theme
 from .widgets import take_drag
@@ -15,7 +17,7 @@ COLUMNS = ("Recording", "Folder", "Length", "State")
 NAME, FOLDER, LENGTH, STATE = range(4)
 ROWS = "application/x-babe2-batch-rows"
 EMPTY = "Drop recordings, folders or a list (.csv, .toml) here, or add them with the buttons above."
-COLOURS = {DONE: theme.CURVES["restored"].colour, AS_BEFORE: theme.DIM, FAILED: "#f0875c"}
+COLOURS = {JobState.DONE: theme.CURVES["restored"].colour, JobState.AS_BEFORE: theme.DIM, JobState.FAILED: "#f0875c"}
 ROW_FLAGS = (Qt.ItemFlag.ItemIsEnabled | Qt.ItemFlag.ItemIsSelectable | Qt.ItemFlag.ItemIsDragEnabled
              | Qt.ItemFlag.ItemNeverHasChildren)
 ROW_HEIGHT, BAR_HEIGHT = 38, 4
@@ -102,7 +104,7 @@ class StateDelegate(QStyledItemDelegate):
 
     def paint(self, painter: QPainter, option, index) -> None:
         entry = index.data(Qt.ItemDataRole.UserRole)
-        if entry.state != RENDERING:
+        if entry.state != JobState.RUNNING:
             super().paint(painter, option, index)
             return
         rect = QRect(option.rect)

@@ -24,9 +24,10 @@ from babe2_fx.catalogue.presets import MISSING, QUALITIES, PresetError, list_pre
 from babe2_host.audio.writing import WRITABLE
 from babe2_host.boards.catalogue import find_board, list_boards
 from babe2_host.boards.plugins import BoardError
+from babe2_host.states import JobState
 
 from ..model import chain
-from ..model.batch_queue import FAILED, RENDERING, BatchQueue, Entry
+from ..model.batch_queue import BatchQueue, Entry
 from .banner import Banner
 from .batch_table import FOLDER, LENGTH, NAME, ROW_HEIGHT, STATE, QueueTable, StateDelegate, Table
 from .dialogs import DEPTH_WORDS, FORMATS
@@ -202,7 +203,7 @@ class BatchWindow(QDialog):
         for part in (self.add_files, self.add_folder, *self.editors):
             part.setEnabled(not running)
         if self._was_running and not running and not self.selected():  # why something failed is to be read
-            failed = (at for at, entry in enumerate(self.queue.entries) if entry.state == FAILED)
+            failed = (at for at, entry in enumerate(self.queue.entries) if entry.state == JobState.FAILED)
             self._select(list(failed)[:1])
         self._was_running = running
         self.cancel.setVisible(running)
@@ -214,7 +215,7 @@ class BatchWindow(QDialog):
     def _refresh_entry(self, at: int) -> None:
         entry = self.queue.entries[at]
         self.model.show_entry(at)
-        if entry.state == RENDERING and at != self._followed:
+        if entry.state == JobState.RUNNING and at != self._followed:
             self._followed = at
             self.table.scrollTo(self.model.index(at, NAME))
         if self.table.currentIndex().row() == at:
@@ -423,7 +424,7 @@ class BatchWindow(QDialog):
             return
         entry = chosen[0]
         if entry.result is None:
-            why = entry.reason if entry.state == FAILED else "Only a finished result can be opened."
+            why = entry.reason if entry.state == JobState.FAILED else "Only a finished result can be opened."
             self.queue.report(f"{entry.source.name} is not done. {why}")
         elif not entry.result.is_file():
             self.queue.report(f"{entry.result} is not there any more. Start makes it again.", True)

@@ -13,11 +13,11 @@ from babe2_fx.errors import UserError
 from babe2_fx.files import FileError, write_whole
 
 from ..rendering.recipe import facts_key, sha256
+from ..states import JobState
 
 NAME = "manifest.json"
 JOURNAL = ".babe2-batch.journal"
 FORMAT = "babe2-batch-1"
-DONE, FAILED, UNFINISHED = "done", "failed", "unfinished"
 LEAST_FOLD = 1 << 16  # bytes of a journal
 
 
@@ -91,15 +91,16 @@ class Manifest:
         key = facts_key(facts)
         if self.content["recipes"].get(key) != facts:
             self._change("recipes", key, facts)
-        self._set(name, UNFINISHED, input=given, recipe=key, run=len(self.content["runs"]) - 1)
+        self._set(name, JobState.UNFINISHED, input=given, recipe=key, run=len(self.content["runs"]) - 1)
 
     def finish(self, name: str, made: dict, **record) -> None:
         """Notes that `name` is there, as `described`, with what there is to tell of it."""
-        self._set(name, DONE, **_of(self.entry(name), "input", "recipe", "run", "started"), output=made, **record)
+        begun = _of(self.entry(name), "input", "recipe", "run", "started")
+        self._set(name, JobState.DONE, **begun, output=made, **record)
 
     def fail(self, name: str, source: Path, reason: str) -> None:
         """Notes why `name` was not made. What stood in its place still does."""
-        self._set(name, FAILED, input={"path": str(source)}, reason=reason)
+        self._set(name, JobState.FAILED, input={"path": str(source)}, reason=reason)
 
     def save(self) -> None:
         """Puts all changes on the disk. Nothing may be rendered before its `begin` is there.
@@ -130,8 +131,8 @@ class Manifest:
         self.content[part][name] = value
         self._changes.append(json.dumps([part, name, value]) + "\n")
 
-    def _set(self, name: str, state: str, **values) -> None:
-        when = {"started": now()} if state == UNFINISHED else {"finished": now()}
+    def _set(self, name: str, state: JobState, **values) -> None:
+        when = {"started": now()} if state == JobState.UNFINISHED else {"finished": now()}
         self._change("files", name, {"state": state, **_of(self.entry(name), "output"), **when, **values})
 
     def _fold(self) -> None:
@@ -156,13 +157,13 @@ class Manifest:
 
 def is_made(entry: dict, output: Path, input_sha256: str, key: str) -> bool:
     """Whether a file is what this input and the recipe with this key gave, by the manifest's entry of it."""
-    return (entry.get("state") == DONE and entry.get("recipe") == key
+    return (entry.get("state") == JobState.DONE and entry.get("recipe") == key
             and entry["input"].get("sha256") == input_sha256 and _is_as_written(entry, output))
 
 
 def may_replace(entry: dict, output: Path) -> bool:
     """Whether the place of a file is free, or holds what a batch has made and nobody has changed since."""
-    return not output.exists() or entry.get("state") == UNFINISHED or _is_as_written(entry, output)
+    return not output.exists() or entry.get("state") == JobState.UNFINISHED or _is_as_written(entry, output)
 
 
 def described(path: Path) -> dict:

@@ -13,27 +13,28 @@ from babe2_fx.files import write_whole
 
 from ..rendering.journal import FolderJournal
 from ..rendering.recipe import facts_key
+from ..states import JobState
 from .crews import local_crew
 from .job_list import BatchError, Job
 from .manifest import Manifest, described
 from .schedule import LOSSES, Schedule
-from .worker import AS_BEFORE, BEGUN, DONE, ENDS, FAILED, Event, Task, blocks_of, look, reason_of
+from .worker import Event, Task, blocks_of, look, reason_of
 
 LOCK = ".babe2-batch.lock"
 
 
 @dataclass(frozen=True)
 class BatchProgress:
-    """Where a batch is: the job, its number (from 1) of count, and RENDERING, DONE, AS_BEFORE or FAILED.
+    """Where a batch is: the job, its number (from 1) of count, and RUNNING, DONE, AS_BEFORE or FAILED.
 
-    now: while rendering, the render's own `Progress` · rendered: when done, the `Rendered`, without audio if another
-    process made it · reason: of a failure. A file may be told as done when others are being rendered already.
+    now: while it runs, the render's own `Progress` · rendered: when done, the `Rendered`, without audio if another
+    process made it · reason: of a failure. A file may be reported as done when others are being rendered already.
     """
 
     job: Job
     number: int
     count: int
-    state: str
+    state: JobState
     now: object = None
     rendered: object = None
     reason: str = ""
@@ -96,7 +97,7 @@ class _Batch:
                             told.append(self._record(event))
                             if event.now:
                                 schedule.went_on(event.number, event.now.share_done)
-                            if event.state in ENDS:
+                            if event.state.ended:
                                 schedule.done(worker, event.number)
                 self.manifest.save()
                 yield from filter(None, told)
@@ -116,7 +117,7 @@ class _Batch:
                 if tasks[-1] is not None:
                     continue
                 tasks.pop()
-                told.append(self._tell(number, AS_BEFORE))
+                told.append(self._tell(number, JobState.AS_BEFORE))
             schedule.done(worker, number)
         if schedule.holds(worker):
             self.crew.call(worker, tasks)
@@ -139,11 +140,11 @@ class _Batch:
     def _record(self, event: Event) -> BatchProgress | None:
         """Puts on record what a worker tells; returns what there is to say of it."""
         job = self.jobs[event.number]
-        if event.state == BEGUN:
+        if event.state == JobState.UNFINISHED:
             self._start()
             self.manifest.begin(job.name, event.given, event.facts)
             return None
-        if event.state == FAILED:
+        if event.state == JobState.FAILED:
             return self._fail(event.number, event.reason)
         made = event.made
         try:  # what comes of a worker that does not see the folder
@@ -151,20 +152,20 @@ class _Batch:
                 path = self.folder / name
                 path.parent.mkdir(parents=True, exist_ok=True)
                 write_whole(path, lambda part, data=data: part.write_bytes(data))
-            if event.state == DONE and event.files:
+            if event.state == JobState.DONE and event.files:
                 made = described(self.folder / job.name)
                 FolderJournal(self.folder / job.name).clear()
         except Exception as error:
-            if event.state == DONE:
+            if event.state == JobState.DONE:
                 return self._fail(event.number, reason_of(error))
-        if event.state == DONE:
+        if event.state == JobState.DONE:
             self.manifest.finish(job.name, made, **event.record)
         return self._tell(event.number, event.state, now=event.now, rendered=event.rendered)
 
     def _fail(self, number: int, reason: str) -> BatchProgress:
         self._start()
         self.manifest.fail(self.jobs[number].name, self.jobs[number].source, reason)
-        return self._tell(number, FAILED, reason=reason)
+        return self._tell(number, JobState.FAILED, reason=reason)
 
     def _start(self) -> None:
         """The run comes on record with the first thing that happens in it."""
@@ -172,7 +173,7 @@ class _Batch:
             self.manifest.start(self._versions)
             self._started = True
 
-    def _tell(self, number: int, state: str, **what) -> BatchProgress:
+    def _tell(self, number: int, state: JobState, **what) -> BatchProgress:
         return BatchProgress(self.jobs[number], number + 1, len(self.jobs), state, **what)
 
 

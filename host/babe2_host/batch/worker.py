@@ -18,19 +18,18 @@ from pathlib import Path
 import numpy as np
 import soundfile
 
-from babe2_fx.running import finish
+from babe2_fx.progress import Run
 
 from ..audio.recording import Recording, read_recording
 from ..boards.board import Board
 from ..console import sentence, version
 from ..rendering.journal import ENDING, FolderJournal
 from ..rendering.recipe import Recipe, facts_key
-from ..rendering.render import Rendered, check_render, render
+from ..rendering.render import Rendered, check_render, render_file
+from ..states import JobState
 from .job_list import BatchError, Job
 from .manifest import described, is_made, may_replace
 
-BEGUN, RENDERING, DONE, AS_BEFORE, FAILED = "begun", "rendering", "done", "as before", "failed"
-ENDS = (DONE, AS_BEFORE, FAILED)
 LARGEST_AHEAD = 1 << 26  # samples of a recording that is read while another is rendered: 256 MB
 
 logger = logging.getLogger(__name__)
@@ -57,15 +56,15 @@ class Task:
 
 @dataclass(frozen=True)
 class Event:
-    """What a worker has to tell of a task: BEGUN (the recording and the recipe's facts; to be on the record before
-    it goes on), RENDERING (with `Progress`), DONE (with what was made, `described`, the record of it, and the
+    """What a worker reports of a task: UNFINISHED (it begins: the recording and the recipe's facts, to be on the record
+    before it goes on), RUNNING (with `Progress`), DONE (with what was made, `described`, the record of it, and the
     `Rendered`), AS_BEFORE or FAILED.
 
     files: what is to be put into the output folder for a worker that does not see it, by name.
     """
 
     number: int
-    state: str
+    state: JobState
     now: object = None
     given: dict | None = None
     facts: dict | None = None
@@ -77,21 +76,25 @@ class Event:
 
 
 def render_job(job: Job, folder: str | os.PathLike, board: Board | None = None,
-               recording: Recording | None = None) -> Generator:
+               recording: Recording | None = None) -> Run:
     """Renders one file, going on after the blocks that an earlier run finished. The one piece of work of a batch.
 
     board, recording: what the recipe makes and what is in the file, of a caller who has them.
 
-    Yields `Progress`; its value is the `Rendered`. Raises as `read_recording`, `Recipe.make` and `render`.
+    A run of `Progress`, whose value is the `Rendered`. It raises as `read_recording`, `Recipe.make` and `render_file`.
     """
+    return Run(_render_job(job, folder, board, recording))
+
+
+def _render_job(job: Job, folder: str | os.PathLike, board: Board | None, recording: Recording | None) -> Generator:
     output = Path(folder) / job.name
     recording = recording or read_recording(job.source)
     board = board or job.recipe.make()
     output.parent.mkdir(parents=True, exist_ok=True)
     check_render(recording, output, board, depth=job.recipe.depth)
     effects = board.effects("GenerativeEQ")
-    return (yield from render(recording, output, board, depth=job.recipe.depth, resume=True,
-                              seed=effects[0].seed if effects else 0))
+    return (yield from render_file(recording, output, board, depth=job.recipe.depth, resume=True,
+                                   seed=effects[0].seed if effects else 0))
 
 
 def look(task: Task, folder: Path, key: str) -> dict | None:
@@ -149,11 +152,11 @@ class Worker:
             event = next(self._run)
             if event is None:
                 return told
-            if self.remote and told and told[-1].state == event.state == RENDERING and (
+            if self.remote and told and told[-1].state == event.state == JobState.RUNNING and (
                     told[-1].number == event.number):  # the last says it all
                 event = replace(event, files=told.pop().files | event.files)
             told.append(event)
-            if event.state != RENDERING or time.monotonic() >= until:
+            if event.state != JobState.RUNNING or time.monotonic() >= until:
                 return [_small(event) for event in told] if self.remote else told
 
     def close(self) -> list[Event]:
@@ -214,34 +217,30 @@ class Worker:
             yield self._failed(task, error)
             return
         if given is None:
-            yield Event(task.number, AS_BEFORE)
+            yield Event(task.number, JobState.AS_BEFORE)
             return
-        yield Event(task.number, BEGUN, given=given, facts=facts)
+        yield Event(task.number, JobState.UNFINISHED, given=given, facts=facts)
         board = self._make(task.job.recipe)
         folder = self.folder if task.content is None else self._folder_of(task)
         run = render_job(task.job, folder, board, recording)
         del recording
         sent = set(task.blocks)
         try:
-            while True:
-                now = next(run)
+            for now in run:
                 if now.share_done >= 1 and self._writes_behind(board):
-                    break
-                yield Event(task.number, RENDERING, now, files=self._new_blocks(task, sent))
+                    if self._written:  # one at a time
+                        yield self._take_written()
+                    self._written = self._threads[1].submit(self._finish, task, folder, run)
+                    return
+                yield Event(task.number, JobState.RUNNING, now, files=self._new_blocks(task, sent))
                 if self._written and self._written.done():
                     yield self._take_written()
-        except StopIteration as end:
-            last = self._ended(task, folder, end.value)
+            last = self._ended(task, folder, run.value)
         except Exception as error:
             last = self._failed(task, error)
         except BaseException:
             run.close()
             raise
-        else:
-            if self._written:  # one at a time
-                yield self._take_written()
-            self._written = self._threads[1].submit(self._finish, task, folder, run)
-            return
         if self._written:
             yield self._take_written()
         yield last
@@ -252,9 +251,9 @@ class Worker:
             return False
         return self.behind if self.behind is not None else any(effect.prior.device.type == "cuda" for effect in effects)
 
-    def _finish(self, task: Task, folder: Path, run: Generator) -> Event:
+    def _finish(self, task: Task, folder: Path, run: Run) -> Event:
         try:
-            return self._ended(task, folder, finish(run))
+            return self._ended(task, folder, run.finish())
         except Exception as error:
             return self._failed(task, error)
 
@@ -273,7 +272,7 @@ class Worker:
             record = {"duration_s": round(rendered.audio.shape[1] / rendered.sample_rate, 3),
                       "time_taken_s": round(rendered.taken_s, 3), "resumed_blocks": rendered.resumed_blocks,
                       "level_lowered_db": round(rendered.lowered_db, 3), "notes": list(rendered.notes)}
-            return Event(task.number, DONE, made=made, record=record, rendered=rendered, files=files)
+            return Event(task.number, JobState.DONE, made=made, record=record, rendered=rendered, files=files)
         except Exception as error:
             return self._failed(task, error)
 
@@ -283,7 +282,7 @@ class Worker:
         if task.content is not None:
             reason = self._named(task, reason)
             shutil.rmtree(self._folder_of(task), ignore_errors=True)
-        return Event(task.number, FAILED, reason=reason)
+        return Event(task.number, JobState.FAILED, reason=reason)
 
     # ----------------------------------------------------------------------------- files that have to be shipped
 
@@ -348,5 +347,5 @@ def _small(event: Event) -> Event:
     large = {item.name: None for item in fields(event.now) if item.name in ("denoised", "removed")} if event.now else {}
     rendered = event.rendered
     if rendered:
-        rendered = replace(rendered, audio=np.empty((len(rendered.audio), 0), np.float32))
+        rendered = replace(rendered, audio=np.empty((len(rendered.audio), 0), np.float32), results=())
     return replace(event, now=replace(event.now, **large) if event.now else None, rendered=rendered)

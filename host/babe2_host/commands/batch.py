@@ -91,7 +91,7 @@ def _render(jobs: list, args: argparse.Namespace, crew) -> Counter:
 
     from ..batch.estimate import duration_s
     from ..batch.run import run_batch
-    from ..batch.worker import DONE, FAILED, RENDERING
+    from ..states import JobState
     say, live, counts = speaker(args.quiet), sys.stderr.isatty() and not args.quiet, Counter()
     lengths = [0.0 if args.quiet else duration_s(job) for job in jobs]
     say(f"{_files(len(jobs))}, {_time(sum(lengths))} of music.")
@@ -100,14 +100,14 @@ def _render(jobs: list, args: argparse.Namespace, crew) -> Counter:
     bar = tqdm(total=1.0, disable=not live, file=sys.stderr, mininterval=0.2, miniters=0, leave=False,
                bar_format="{percentage:3.0f}%|{bar:16}| {desc}")
 
-    def row(at, state: str, words: str) -> None:
+    def row(at, state: JobState | str, words: str) -> None:
         with tqdm.external_write_mode(sys.stderr) if live else nullcontext():
             say(f"{at.number:{width}}/{at.count}  {state:9}  {words:>16}  {at.job.name}")
 
     with bar, closing(run_batch(jobs, args.output, versions(), overwrite=args.overwrite, crew=crew)) as batch:
         for at in batch:
             length_s = lengths[at.number - 1]
-            if at.state == RENDERING:
+            if at.state == JobState.RUNNING:
                 if at.number not in at_work and not live:
                     row(at, "begun", pace.left(sum(at_work.values())))
                 at_work[at.number] = length_s * at.now.share_done
@@ -119,13 +119,13 @@ def _render(jobs: list, args: argparse.Namespace, crew) -> Counter:
                 continue
             at_work.pop(at.number, None)
             counts[at.state] += 1
-            pace.past(length_s, at.state == DONE)
-            if at.state == FAILED:
+            pace.past(length_s, at.state == JobState.DONE)
+            if at.state == JobState.FAILED:
                 with tqdm.external_write_mode(sys.stderr) if live else nullcontext():
                     print(f"babe2: {at.job.name}: {at.reason}", file=sys.stderr)
                 continue
-            row(at, at.state, f"took {_time(at.rendered.taken_s)}" if at.state == DONE else "")
-            for note in at.rendered.notes if at.state == DONE else ():
+            row(at, at.state, f"took {_time(at.rendered.taken_s)}" if at.state == JobState.DONE else "")
+            for note in at.rendered.notes if at.state == JobState.DONE else ():
                 with tqdm.external_write_mode(sys.stderr) if live else nullcontext():
                     say(f"{'':{2 * width + 5}}{note}")
     return counts

@@ -18,7 +18,7 @@ from babe2_fx.errors import UserError
 
 from ..console import version
 from .places import ENDPOINT, LOCK, LOG, jobs_folder, service_folder
-from .records import ENDED, read_record, read_records
+from .records import read_record, read_records
 
 START_S = 30.0  # for a service to start; for one of another version to end
 ANSWER_S = 30.0
@@ -66,14 +66,14 @@ class Client:
     def job(self, job_id: str) -> dict:
         """The record of a job. Raises JobError if there is none."""
         record = read_record(self.folder, job_id)
-        if record.state not in ENDED and not self.is_running():
+        if not record.state.ended and not self.is_running():
             self._endpoint()  # a service was ended from outside; another goes on
         return asdict(record)
 
     def jobs(self) -> list[dict]:
         """The records of all jobs, the oldest first."""
         records = read_records(self.folder)
-        if any(record.state not in ENDED for record in records) and not self.is_running():
+        if any(not record.state.ended for record in records) and not self.is_running():
             self._endpoint()
         return [asdict(record) for record in records]
 

@@ -10,13 +10,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..batch.job_list import BatchError, Job, jobs_of_folder
+from ..states import JobState
 from . import Client, ServiceError
 from .places import allow
-from .records import CANCELLED, DONE, ENDED, FAILED, JobError
+from .records import JobError
 
 SETTLED_S = 3.0  # without a change, after which a file counts as whole
 LOOK_S = 1.0
-PASSED_OVER = "passed over"
 
 
 @dataclass(frozen=True)
@@ -24,7 +24,7 @@ class Watched:
     """What happened to a recording: the job's state, or PASSED_OVER, and why."""
 
     job: Job
-    state: str
+    state: JobState
     message: str = ""
 
 
@@ -65,7 +65,7 @@ class FolderWatch:
         self.at_work: dict[str, tuple[Job, dict]] = {}  # by the service's id, with the last record
         for record in self._client.jobs():  # of a watch that was killed
             output = Path(record["output"])
-            if record["label"] == self._label and record["state"] not in ENDED and output.is_relative_to(self.folder):
+            if record["label"] == self._label and not record["state"].ended and output.is_relative_to(self.folder):
                 job = Job(output.relative_to(self.folder).as_posix(), Path(record["input"]), None)
                 self.at_work[record["id"]] = job, record
 
@@ -77,11 +77,11 @@ class FolderWatch:
             try:
                 record = self._client.job(job_id)
             except JobError as error:  # somebody has removed it
-                record = {"state": FAILED, "message": str(error)}
+                record = {"state": JobState.FAILED, "message": str(error)}
             self.at_work[job_id] = job, record
-            if record["state"] in ENDED:
+            if record["state"].ended:
                 del self.at_work[job_id]
-                if record["state"] != FAILED:  # why one failed stays in its record
+                if record["state"] != JobState.FAILED:  # why one failed stays in its record
                     with contextlib.suppress(ServiceError):
                         self._client.remove(job_id)
                 yield Watched(job, record["state"], record["message"])
@@ -92,7 +92,7 @@ class FolderWatch:
         for job_id, (job, _) in self.at_work.items():
             with contextlib.suppress(ServiceError):
                 self._client.cancel(job_id)
-                cancelled.append(Watched(job, CANCELLED))
+                cancelled.append(Watched(job, JobState.CANCELLED))
         self.at_work.clear()
         return cancelled
 
@@ -124,17 +124,16 @@ class FolderWatch:
         making = [other for other, _ in self.at_work.values() if other.name == job.name]
         if making:
             if making[0].source != job.source:
-                yield Watched(job, PASSED_OVER, f"{output} is being made of {making[0].source}.")
+                yield Watched(job, JobState.PASSED_OVER, f"{output} is being made of {making[0].source}.")
         elif os.path.lexists(output):
-            yield Watched(job, PASSED_OVER, f"{output} is there already.")
+            yield Watched(job, JobState.PASSED_OVER, f"{output} is there already.")
         else:
             try:
                 output.parent.mkdir(parents=True, exist_ok=True)
                 record = self._client.submit(job.source, output, label=self._label, **self._recipe)
             except (ServiceError, OSError) as error:
-                yield Watched(job, FAILED, str(error))
+                yield Watched(job, JobState.FAILED, str(error))
             else:
                 self.at_work[record["id"]] = job, record
 
 
-__all__ = ["CANCELLED", "DONE", "FAILED", "PASSED_OVER", "FolderWatch", "Watched"]

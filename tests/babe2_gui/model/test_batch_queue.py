@@ -8,12 +8,12 @@ import soundfile
 
 from babe2_fx import TargetProfile
 from babe2_gui.model import batch_queue
-from babe2_gui.model.batch_queue import WAITING, BatchOptions, BatchQueue, Entry, entries_of, jobs_of
+from babe2_gui.model.batch_queue import BatchOptions, BatchQueue, Entry, entries_of, jobs_of
 from babe2_gui.model.curve import TargetCurve
 from babe2_gui.model.render import Gate
 from babe2_gui.model.tasks import InlineTasks
 from babe2_host.batch.manifest import Manifest
-from babe2_host.batch.worker import AS_BEFORE, DONE, FAILED, RENDERING
+from babe2_host.states import JobState
 
 RATE = 22050
 
@@ -106,7 +106,7 @@ def test_one_bad_file_fails_with_its_sentence_and_the_rest_are_done(queue, shelf
     def see(at):
         seen.append((at, queue.entries[at].state, queue.entries[at].words, queue.share, queue.words()))
     queue.entry_changed.connect(see)
-    assert finish(queue) == [DONE, FAILED, DONE]
+    assert finish(queue) == [JobState.DONE, JobState.FAILED, JobState.DONE]
     bad = queue.entries[1]
     assert "b.flac" in bad.reason and bad.reason.endswith(".") and bad.words.startswith("Failed: b.flac is not")
     assert queue.summary == "3 files: 2 done, 1 failed."
@@ -114,7 +114,7 @@ def test_one_bad_file_fails_with_its_sentence_and_the_rest_are_done(queue, shelf
     assert error and "2 done, 1 failed" in sentence and "manifest.json" in sentence
     for entry in (queue.entries[0], queue.entries[2]):
         assert entry.result == tmp_path / "restored" / entry.name and soundfile.info(entry.result).samplerate == RATE
-    words = [words for at, state, words, _, _ in seen if (at, state) == (2, RENDERING)]
+    words = [words for at, state, words, _, _ in seen if (at, state) == (2, JobState.RUNNING)]
     assert "Step 2 of 2" in words[-1]
     shares = [share for *_, share, _ in seen]
     assert shares == sorted(shares) and shares[-1] == 1.0
@@ -123,12 +123,12 @@ def test_one_bad_file_fails_with_its_sentence_and_the_rest_are_done(queue, shelf
 
 def test_a_second_start_makes_only_what_changed(queue, shelf):
     finish(queue)
-    assert finish(queue) == [AS_BEFORE] * 3 and queue.share == 1.0
+    assert finish(queue) == [JobState.AS_BEFORE] * 3 and queue.share == 1.0
     soundfile.write(shelf / "a.wav", np.random.default_rng(1).normal(0, 0.1, 5000), RATE)
     queue.remove([2])
-    assert finish(queue) == [DONE, AS_BEFORE]
+    assert finish(queue) == [JobState.DONE, JobState.AS_BEFORE]
     queue.set_options(seed=5)
-    assert finish(queue) == [DONE] * 2
+    assert finish(queue) == [JobState.DONE] * 2
 
 
 def test_after_a_cancel_nothing_is_heard_and_a_start_at_once_goes_on(queue, tmp_path):
@@ -146,13 +146,14 @@ def test_after_a_cancel_nothing_is_heard_and_a_start_at_once_goes_on(queue, tmp_
     made = queue.entries[0].result
     before = made.stat().st_mtime_ns
     queue.cancel()
-    assert not queue.running and [entry.state for entry in queue.entries] == [DONE, WAITING, WAITING]
+    states = [entry.state for entry in queue.entries]
+    assert not queue.running and states == [JobState.DONE, JobState.WAITING, JobState.WAITING]
     assert queue.summary == "Cancelled: 1 of 3 files done. Start goes on from there."
     assert queue.start() and old is not queue.run
     run = queue.run
     go_on.set()
     run.join(60)
-    assert [entry.state for entry in queue.entries] == [AS_BEFORE, DONE, DONE], queue.said
+    assert [entry.state for entry in queue.entries] == [JobState.AS_BEFORE, JobState.DONE, JobState.DONE], queue.said
     assert made.stat().st_mtime_ns == before
     assert {entry["state"] for entry in Manifest(tmp_path / "restored").content["files"].values()} == {"done"}
 
@@ -162,10 +163,10 @@ def test_it_gives_way_to_the_main_window(queue):
     assert queue.start() and queue.resting and "waits while the main window restores" in queue.words()
     run = queue.run
     run.join(0.4)
-    assert queue.running and [entry.state for entry in queue.entries] == [WAITING] * 3
+    assert queue.running and [entry.state for entry in queue.entries] == [JobState.WAITING] * 3
     queue.rest(False)
     run.join(60)
-    assert [entry.state for entry in queue.entries] == [DONE] * 3 and not queue.resting
+    assert [entry.state for entry in queue.entries] == [JobState.DONE] * 3 and not queue.resting
 
 
 def test_nothing_of_a_running_queue_can_be_changed(queue, shelf):
@@ -226,30 +227,30 @@ def test_what_is_wrong_with_the_jobs_is_found_before_anything_is_rendered(queue,
     if run := queue.run:
         run.join(60)
     assert sentence in queue.said[0][0] and queue.said[0][1] and not queue.running
-    assert {entry.state for entry in queue.entries} == {WAITING}
+    assert {entry.state for entry in queue.entries} == {JobState.WAITING}
 
 
 def test_files_in_the_way_are_kept_unless_told_and_the_way_out_is_of_this_window(queue, tmp_path):
     other = tmp_path / "restored" / "disc" / "a.wav"
     other.parent.mkdir(parents=True)
     other.write_bytes(b"the user's own")
-    assert finish(queue) == [FAILED, DONE, DONE]
+    assert finish(queue) == [JobState.FAILED, JobState.DONE, JobState.DONE]
     assert "“Replace other files”" in queue.entries[0].reason and "--" not in queue.entries[0].reason
     assert other.read_bytes() == b"the user's own"
     queue.set_options(replace=True)
-    assert finish(queue) == [DONE, AS_BEFORE, AS_BEFORE] and other.stat().st_size > 1000
+    assert finish(queue) == [JobState.DONE, JobState.AS_BEFORE, JobState.AS_BEFORE] and other.stat().st_size > 1000
 
 
 def test_a_drawn_target_is_rendered_as_it_is_drawn(queue, tmp_path):
     drawn = TargetCurve(((50.0, 3.0), (500.0, 0.0), (4000.0, -20.0), (9000.0, -60.0)))
     queue.set_options(drawn=True)
     queue.remove([1, 2])
-    assert finish(queue, drawn=drawn) == [DONE]
+    assert finish(queue, drawn=drawn) == [JobState.DONE]
     file = next((tmp_path / "restored").glob("target-*.csv"))
     hz = np.geomspace(40, 12000, 300)
     assert np.allclose(TargetProfile.from_file(file).at(hz), drawn.profile().at(hz), atol=0.002)
-    assert finish(queue, drawn=drawn) == [AS_BEFORE]
-    assert finish(queue, drawn=drawn.shifted(2.0, {3})) == [DONE]
+    assert finish(queue, drawn=drawn) == [JobState.AS_BEFORE]
+    assert finish(queue, drawn=drawn.shifted(2.0, {3})) == [JobState.DONE]
 
 
 def test_the_time_left_counts_only_what_was_rendered(monkeypatch):
@@ -261,22 +262,22 @@ def test_the_time_left_counts_only_what_was_rendered(monkeypatch):
 
     def tell(at, state, share=0.0):
         entries[at].state = state
-        entries[at].now = batch_queue.RenderState(share) if state == RENDERING else None
+        entries[at].now = batch_queue.RenderState(share) if state == JobState.RUNNING else None
         pace.tell(at, entries[at])
     assert pace.left_s is None
-    tell(0, AS_BEFORE)
+    tell(0, JobState.AS_BEFORE)
     assert pace.left_s is None and pace.share == pytest.approx(0.1)  # that went quickly, and tells nothing
     now[0] = 110.0
-    tell(1, RENDERING, 0.5)
+    tell(1, JobState.RUNNING, 0.5)
     assert pace.left_s == pytest.approx(80.0) and pace.share == pytest.approx(0.2)  # 1 s for each of music
-    tell(2, RENDERING, 1 / 3)  # two at once
+    tell(2, JobState.RUNNING, 1 / 3)  # two at once
     assert pace.left_s == pytest.approx(35.0) and pace.share == pytest.approx(0.3)
     gate.pause()
     now[0] = 1110.0
     gate.resume()
     assert pace.left_s == pytest.approx(35.0)
-    tell(1, DONE)
-    tell(2, FAILED)
+    tell(1, JobState.DONE)
+    tell(2, JobState.FAILED)
     assert pace.share == pytest.approx(0.6) and pace.left_s == pytest.approx(20.0) and pace.finished == 3
 
 

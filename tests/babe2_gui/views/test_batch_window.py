@@ -13,7 +13,7 @@ from PySide6.QtTest import QTest  # noqa: E402
 from PySide6.QtWidgets import QAbstractButton, QApplication, QLabel  # noqa: E402
 
 from babe2_gui.views.batch_table import COLUMNS, STATE  # noqa: E402
-from babe2_host.batch.worker import AS_BEFORE, DONE, FAILED, RENDERING  # noqa: E402
+from babe2_host.states import JobState  # noqa: E402
 
 LEFT, NONE, MOVE = Qt.MouseButton.LeftButton, Qt.KeyboardModifier.NoModifier, Qt.DropAction.MoveAction
 
@@ -81,7 +81,7 @@ def test_dropped_files_are_rendered_row_by_row_and_a_bad_one_fails_alone(batch, 
     QTest.mouseClick(batch.start, LEFT)
     assert batch.cancel.isVisible() and not batch.start.isEnabled() and not batch.how.isEnabled()
     wait(lambda: not batch.queue.running)
-    assert states(batch) == [DONE, FAILED, DONE] and shown(batch)[0] == "Done"
+    assert states(batch) == [JobState.DONE, JobState.FAILED, JobState.DONE] and shown(batch)[0] == "Done"
     assert any(row == 2 and "Step 1 of 2" in words for row, words in seen)
     assert batch.bar.value() == 1000 and batch.words.text() == "3 files: 2 done, 1 failed."
     text = batch.details.toPlainText()  # the failure is selected by itself
@@ -93,14 +93,14 @@ def test_dropped_files_are_rendered_row_by_row_and_a_bad_one_fails_alone(batch, 
 
 def test_cancel_keeps_what_is_done_and_start_goes_on(batch, wait, tmp_path):
     QTest.mouseClick(batch.start, LEFT)
-    wait(lambda: states(batch)[0] == DONE)
+    wait(lambda: states(batch)[0] == JobState.DONE)
     QTest.mouseClick(batch.cancel, LEFT)
     assert not batch.queue.running and "Start goes on from there" in batch.words.text()
     made = tmp_path / "restored" / "disc" / "a.wav"
     before = made.stat().st_mtime_ns
     QTest.mouseClick(batch.start, LEFT)
     wait(lambda: not batch.queue.running)
-    assert states(batch)[0] == AS_BEFORE and set(states(batch)) <= {AS_BEFORE, DONE}
+    assert states(batch)[0] == JobState.AS_BEFORE and set(states(batch)) <= {JobState.AS_BEFORE, JobState.DONE}
     assert made.stat().st_mtime_ns == before and shown(batch)[0] == "As before"
 
 
@@ -121,12 +121,12 @@ def test_a_double_click_opens_the_result_in_the_main_window(batch, window, wait,
 def test_it_runs_on_when_the_window_is_closed(batch, window, shelf, wait):
     (shelf / "b.flac").write_bytes(b"no audio")
     QTest.mouseClick(batch.start, LEFT)
-    wait(lambda: RENDERING in states(batch))
+    wait(lambda: JobState.RUNNING in states(batch))
     press(batch, Qt.Key.Key_Escape)
     assert not batch.isVisible() and batch.queue.running
     assert window.batch_entry.isVisible() and "of 3 files finished" in window.batch_entry.text()
     wait(lambda: not batch.queue.running)
-    assert states(batch) == [DONE, FAILED, DONE] and not window.batch_entry.isVisible()
+    assert states(batch) == [JobState.DONE, JobState.FAILED, JobState.DONE] and not window.batch_entry.isVisible()
     assert window.banner.isVisible() and "1 failed" in window.banner.text.text()
     QTest.mouseClick(window.banner.action, LEFT)
     assert batch.isVisible()
@@ -142,7 +142,7 @@ def test_the_status_entry_brings_the_window_back(slow, window, wait):
 
 def test_quitting_asks_while_it_runs(slow, window, wait, monkeypatch):
     slow.start_batch()
-    wait(lambda: RENDERING in states(slow))
+    wait(lambda: JobState.RUNNING in states(slow))
     asked, answers = [], ["stay", "cancel"]
     monkeypatch.setattr("babe2_gui.main_window.ask", lambda *words: asked.append(words[1]) or answers.pop(0))
     assert not window.close() and window.isVisible() and slow.queue.running
@@ -153,7 +153,7 @@ def test_a_restoration_in_the_main_window_comes_first(batch, opened, wait):
     """Both are done in the end, and the batch does nothing while the other is at work."""
     session = opened.session
     QTest.mouseClick(batch.start, LEFT)
-    wait(lambda: RENDERING in states(batch))
+    wait(lambda: JobState.RUNNING in states(batch))
     assert session.render() and batch.queue.resting
     assert "waits while the main window restores" in batch.words.text()
     session.pause()
@@ -163,7 +163,7 @@ def test_a_restoration_in_the_main_window_comes_first(batch, opened, wait):
     wait(lambda: session.job is None)
     assert session.document.take is not None and not batch.queue.resting
     wait(lambda: not batch.queue.running)
-    assert states(batch) == [DONE] * 3
+    assert states(batch) == [JobState.DONE] * 3
     session.mark_saved()
 
 
@@ -191,7 +191,7 @@ def test_everything_can_be_done_with_keys(batch, wait, monkeypatch, tmp_path):
     press(batch, Qt.Key.Key_Return, Qt.KeyboardModifier.ControlModifier)
     assert batch.queue.running
     wait(lambda: not batch.queue.running)
-    assert states(batch) == [DONE]
+    assert states(batch) == [JobState.DONE]
     press(batch, Qt.Key.Key_Escape)  # the message goes first
     assert batch.isVisible() and not batch.banner.isVisible()
     press(batch, Qt.Key.Key_Escape)
@@ -234,7 +234,7 @@ def test_the_target_of_the_main_window_can_be_chosen_once_there_is_one(batch, wi
     batch.queue.remove([1, 2])
     batch.start_batch()
     wait(lambda: not batch.queue.running)
-    assert states(batch) == [DONE] and len(list((tmp_path / "restored").glob("target-*.csv"))) == 1
+    assert states(batch) == [JobState.DONE] and len(list((tmp_path / "restored").glob("target-*.csv"))) == 1
     window.session.mark_saved()
 
 
@@ -272,7 +272,7 @@ def test_no_text_is_cut_off_and_all_has_a_name(slow, wait, size):
     for run in (False, True):
         if run:
             slow.start_batch()
-            wait(lambda: RENDERING in states(slow))
+            wait(lambda: JobState.RUNNING in states(slow))
         wait()
         for widget in slow.findChildren(QAbstractButton):
             if widget.isVisible():
@@ -294,7 +294,7 @@ def test_the_real_preset_through_a_list(batch, wait, shared, tmp_path):
     wait(lambda: batch.model.rowCount() == 1)
     batch.start_batch()
     wait(lambda: not batch.queue.running, 300)
-    assert states(batch) == [DONE], batch.details.toPlainText()
+    assert states(batch) == [JobState.DONE], batch.details.toPlainText()
     made, made_rate = soundfile.read(tmp_path / "restored" / "real.flac")
     assert made_rate == rate and len(made) == len(audio)
 

@@ -18,7 +18,6 @@ import soundfile
 import babe2_fx.effect
 from babe2_fx import files
 from babe2_fx.priors import Prior, save_prior
-from babe2_fx.running import finish
 from babe2_host import cli
 from babe2_host.audio import writing
 from babe2_host.audio.recording import read_recording
@@ -175,7 +174,7 @@ def test_a_fault_of_a_plugin_fails_its_file_alone(shelf, monkeypatch, capsys):
     jobs = jobs_of_list("list.csv", Recipe(board="gain.toml"))
     check_jobs(jobs, "out")
     monkeypatch.setattr(Recipe, "make", make)
-    seen = [at for at in run_batch(jobs, "out", {}) if at.state != "rendering"]
+    seen = [at for at in run_batch(jobs, "out", {}) if at.state != "running"]
     assert [(at.state, at.reason) for at in seen] == [("done", ""), ("failed", "TypeError: a fault"), ("done", "")]
 
 
@@ -341,13 +340,13 @@ def test_the_next_recording_is_read_while_one_renders(shelf, monkeypatch):
         read[str(path)].set()
         return recording
 
-    def render(recording, *args, render=worker.render, **options):
+    def render_and_tell(recording, *args, render_file=worker.render_file, **options):
         following = order[order.index(str(recording.path)) + 1:]
         assert all(read[path].wait(20) for path in following[:1]), "it was not read meanwhile"
         assert not any(read[path].is_set() for path in following[1:]), "too much is in memory"
-        return (yield from render(recording, *args, **options))
+        return (yield from render_file(recording, *args, **options))
     monkeypatch.setattr(worker, "read_recording", read_and_tell)
-    monkeypatch.setattr(worker, "render", render)
+    monkeypatch.setattr(worker, "render_file", render_and_tell)
     jobs, _ = jobs_of_folder("in", "out", Recipe(board="gain.toml"))
     assert [at.state for at in run_batch(jobs, "out", {})] == 3 * ["done"]
 
@@ -364,12 +363,12 @@ def test_results_are_written_while_the_next_renders(shelf, monkeypatch):
     jobs, _ = jobs_of_folder("in", "out", recipe)
     told = []
     for at in run_batch(jobs, "out", {}, crew=Here(behind=True)):
-        if at.state == "rendering" and at.job.name != "a.wav":
+        if at.state == "running" and at.job.name != "a.wav":
             begun.set()
         told.append((at.job.name, at.state))
     assert [name for name, state in told if state == "done"] == [job.name for job in jobs]
     for job in jobs:
-        finish(render_job(job, "single"))
+        render_job(job, "single").finish()
         assert (shelf / "single" / job.name).read_bytes() == (shelf / "out" / job.name).read_bytes()
     assert [at.state for at in run_batch(jobs, "out", {})] == 3 * ["as before"]
 
@@ -391,7 +390,7 @@ def test_a_result_that_is_being_written_when_the_batch_is_cancelled_is_finished(
     run.close()
     assert states(shelf / "out") == {"a.wav": "done", jobs[1].name: "unfinished"}
     assert results(shelf / "out") == {"a.wav"}
-    assert [at.state for at in run_batch(jobs, "out", {}) if at.state != "rendering"] == ["as before", "done", "done"]
+    assert [at.state for at in run_batch(jobs, "out", {}) if at.state != "running"] == ["as before", "done", "done"]
 
 
 def test_files_side_by_side_share_a_network_and_each_is_what_it_is_alone(shelf, monkeypatch):
@@ -408,12 +407,12 @@ def test_files_side_by_side_share_a_network_and_each_is_what_it_is_alone(shelf, 
     jobs, _ = jobs_of_folder("in", "out", recipe)
     last = {}
     for at in run_batch(jobs, "out", {}, crew=Together(3)):
-        assert last.get(at.job.name) in (None, "rendering")  # nothing comes after the end
+        assert last.get(at.job.name) in (None, "running")  # nothing comes after the end
         last[at.job.name] = at.state
     assert last == {job.name: "failed" if job.name == "broken.wav" else "done" for job in jobs}
     assert max(rows) > 1, "no two files were ever computed together"
     for job in (job for job in jobs if job.name != "broken.wav"):
-        finish(render_job(job, "single"))
+        render_job(job, "single").finish()
         alone, together = (soundfile.read(shelf / folder / job.name)[0] for folder in ("single", "out"))
         assert np.abs(alone - together).max() < 0.01 * np.abs(alone).max()
 
@@ -426,7 +425,7 @@ def test_side_by_side_a_cancelled_batch_keeps_what_is_finished(shelf):
     run.close()
     done = {name for name, state in states(shelf / "out").items() if state == "done"}
     assert done == results(shelf / "out") and not [t for t in threading.enumerate() if t.name == "prior"]
-    assert {at.state for at in run_batch(jobs, "out", {}) if at.state != "rendering"} == {"as before", "done"}
+    assert {at.state for at in run_batch(jobs, "out", {}) if at.state != "running"} == {"as before", "done"}
 
 
 # ---------------------------------------------------------------------------------------- folders as users have them
@@ -686,7 +685,7 @@ def test_a_killed_batch_goes_on_to_the_same_files(tmp_path, process, make_notes)
     jobs, _ = jobs_of_folder(tmp_path / "in", tmp_path / "whole", Recipe(preset=str(
         tmp_path / "config" / "presets" / "tiny.toml"), settings=(("filter_fit", "none"), ("steps", 3)), device="cpu"))
     for job in jobs:
-        finish(render_job(job, tmp_path / "whole"))
+        render_job(job, tmp_path / "whole").finish()
         assert (tmp_path / "whole" / job.name).read_bytes() == (tmp_path / "out" / job.name).read_bytes()
         assert files[job.name]["output"]["sha256"] == sha256(tmp_path / "whole" / job.name)
     assert results(tmp_path / "out") == {"1.wav", "2.wav", "3.wav"}

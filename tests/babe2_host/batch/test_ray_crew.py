@@ -20,8 +20,9 @@ from babe2_host.batch.job_list import BatchError, jobs_of_folder
 from babe2_host.batch.manifest import Manifest
 from babe2_host.batch.ray_crew import RayCrew
 from babe2_host.batch.run import run_batch
-from babe2_host.batch.worker import FAILED, Task, Worker
+from babe2_host.batch.worker import Task, Worker
 from babe2_host.rendering.recipe import Recipe
+from babe2_host.states import JobState
 from standin import TINY, tiny_prior
 
 RATE = 22050
@@ -41,7 +42,7 @@ def shelf(tmp_path_factory, make_notes):
     (folder / "in" / "disc").mkdir(parents=True)
     for seed, (name, duration_s) in enumerate(LENGTHS_S.items()):
         soundfile.write(folder / "in" / name, make_notes(RATE, duration_s, seed=seed).T, RATE)
-    assert {at.state for at in run_batch(jobs(folder, "whole"), folder / "whole", {})} == {"rendering", "done"}
+    assert {at.state for at in run_batch(jobs(folder, "whole"), folder / "whole", {})} == {"running", "done"}
     return folder
 
 
@@ -113,7 +114,7 @@ def test_a_worker_that_is_killed_costs_a_block_and_every_file_is_made_once(
         if not killed and at.job.name == LONG and len(list(kept.glob("*.safetensors"))) >= 2:
             killed = given_to[LONG]
             os.kill(killed, signal.SIGKILL)
-        if at.state != "rendering":
+        if at.state != "running":
             seen.append((at.job.name, at.state))
     assert killed and sorted(seen) == sorted((name, "done") for name in LENGTHS_S)
     assert given_to[LONG] != killed and "A worker was lost" in caplog.text
@@ -131,7 +132,7 @@ def test_the_processes_of_finished_workers_end_even_if_ray_does_not_end_them(
     monkeypatch.setattr(crew._ray, "kill", lambda worker: kept.append(worker))
     kept = []
     with contextlib.closing(run_batch(jobs(shelf, tmp_path), tmp_path, {}, crew=crew)) as run:
-        next(at for at in run if at.job.name == LONG and at.state == "rendering")
+        next(at for at in run if at.job.name == LONG and at.state == "running")
         pids = [about["pid"] for about in crew.abouts.values()]
     assert len(kept) == len(pids) == 2 and all_end(pids)
 
@@ -141,12 +142,12 @@ def test_cancelling_keeps_what_is_finished_and_ends_all_workers(shelf, one_threa
     with contextlib.closing(run_batch(jobs(shelf, tmp_path), tmp_path, {}, crew=crew)) as run:
         at = next(at for at in run if at.job.name == LONG and at.now and at.now.block > 2)
         pids = [about["pid"] for about in crew.abouts.values()]
-        assert len(pids) == 2 and all(map(is_there, pids)) and at.state == "rendering"
+        assert len(pids) == 2 and all(map(is_there, pids)) and at.state == "running"
     assert all_end(pids)
     states = {name: entry["state"] for name, entry in Manifest(tmp_path).content["files"].items()}
     assert states[LONG] == "unfinished" and (tmp_path / f"{LONG}.unfinished").is_dir()
     done = [name for name, state in states.items() if state == "done"]
-    again = {at.job.name: at for at in run_batch(jobs(shelf, tmp_path), tmp_path, {}) if at.state != "rendering"}
+    again = {at.job.name: at for at in run_batch(jobs(shelf, tmp_path), tmp_path, {}) if at.state != "running"}
     assert {name for name, at in again.items() if at.state == "as before"} == set(done)
     assert again[LONG].rendered.resumed_blocks >= 1 and as_by_one_computer(shelf, tmp_path)
 
@@ -179,7 +180,8 @@ def test_a_worker_with_other_weights_makes_nothing(shelf, tmp_path):
     worker = Worker(tmp_path / "out")
     (event,) = worker.step([Task(0, job, {}, key="another")])
     worker.close()
-    assert event.state == FAILED and "are not those of the computer that the batch was begun on" in event.reason
+    assert event.state == JobState.FAILED
+    assert "are not those of the computer that the batch was begun on" in event.reason
     assert not (tmp_path / "out").exists()
 
 
