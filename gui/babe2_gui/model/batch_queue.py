@@ -500,8 +500,7 @@ def lengths_s(entries: list[Entry]) -> list[float]:
 def _plain(at: BatchProgress) -> tuple:
     """What there is to show of progress, without the audio in it."""
     now = at.now
-    now = now and RenderState(now.share_done, now.block, now.blocks, now.step, now.steps, now.sigma)
-    return at.number - 1, at.job.name, at.state, now, at.reason, tuple(at.rendered.notes) if at.rendered else ()
+    return at.number - 1, at.job.name, at.state, now and RenderState.of(now), at.reason, tuple(at.rendered.notes) if at.rendered else ()
 
 
 def _here(text: str) -> str:

@@ -50,8 +50,13 @@ class Effect:
         return {"plugin": self.plugin, **self.values}
 
     @property
+    def is_program(self) -> bool:
+        """Whether it is a VST3 plugin or an Audio Unit, which runs in a process of its own."""
+        return self.plugin in EXTERNAL
+
+    @property
     def title(self) -> str:
-        if self.plugin in EXTERNAL:
+        if self.is_program:
             return Path(str(self.values.get("path", self.plugin))).stem
         return spaced(self.plugin)
 
@@ -110,7 +115,7 @@ def processed(effects: Iterable[Effect], audio: np.ndarray, sample_rate: float) 
     effects = [effect for effect in effects if effect.enabled]
     if not effects:
         return audio
-    if any(effect.plugin in EXTERNAL for effect in effects):
+    if any(effect.is_program for effect in effects):
         return plugins_apart.ask("process", [effect.plain for effect in effects], audio, sample_rate)
     return board_of(effects)(audio, sample_rate)
 
@@ -177,7 +182,7 @@ def names_programs(path: str) -> bool:
 def save_chain(path: str, before: Iterable[Effect], restoration: dict, after: Iterable[Effect]) -> None:
     """Writes a board file of all three; effects that are switched off are left out. Raises UserError."""
     effects = [effect for effect in (*before, Effect(RESTORATION, restoration), *after) if effect.enabled]
-    if any(effect.plugin in EXTERNAL for effect in effects):
+    if any(effect.is_program for effect in effects):
         plugins_apart.ask("save", [effect.plain for effect in effects], Path(path).stem, path)
     else:
         board_of(effects, Path(path).stem).save(path)

@@ -317,9 +317,8 @@ class Session:
                           if take.name.startswith(("Take ", "Preview ")) and take.name.split()[1].isdigit()), default=0)
         name = f"{'Preview' if passage_only and self.view.selection_s else 'Take'} {number}"
         document = self.document
-        job = RenderJob(self.recording.audio, self.recording.sample_rate, (begin, end), document.options,
-                        document.target, document.before, name, self.prior,
-                        FolderJournal(self.folder / "render") if self.folder else None)
+        job = RenderJob(self.recording, (begin, end), document.options, document.target, document.before, name,
+                        self.prior, FolderJournal(self.folder / "render") if self.folder else None)
         self.job = job
 
         def heard(function):  # of this job alone, on the session's thread

@@ -21,7 +21,7 @@ from babe2_fx.errors import UserError
 from babe2_host.boards.plugins import BoardError
 
 from ..model import chain, plugins_apart
-from ..model.chain import EXTERNAL, Effect
+from ..model.chain import Effect
 from .dialogs import ask
 from .parameter_form import ParameterForm
 from .widgets import button, label, named, row, rule, tool
@@ -259,7 +259,7 @@ class ChainPanel(QWidget):
 
     def _show_editor_button(self) -> None:
         effect, free = self.effect, self._editing_process is None
-        self.editor.setVisible(effect is not None and effect.plugin in EXTERNAL)
+        self.editor.setVisible(effect is not None and effect.is_program)
         self.editor.setEnabled(free)
         self.editor.setText("Open editor…" if free else "Editor is open")
 
