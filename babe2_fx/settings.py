@@ -20,8 +20,8 @@ class SettingError(UserError, ValueError):
     """A setting that does not exist, has a bad value, or does nothing where it is; the message says which and why."""
 
 
-def _setting(default, help: str, low: float | None = None, high: float | None = None,
-             choices: tuple[str, ...] | None = None):
+def _setting(default: Any, help: str, low: float = -math.inf, high: float = math.inf,
+             choices: tuple[str, ...] | None = None) -> Any:
     return field(default=default, metadata={"help": help, "low": low, "high": high, "choices": choices})
 
 
@@ -31,7 +31,7 @@ class _Values:
 
     tag: ClassVar[str] = ""
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         for item in fields(self):
             object.__setattr__(self, item.name, NAMES[item.name].checked(getattr(self, item.name)))
 
@@ -47,7 +47,7 @@ class Solver(_Values):
     s_churn: float = _setting(10.0, "stochasticity of the sampler", 0.0, 1000.0)
     order: int = _setting(2, "1: Euler, 2: Heun with correction", 1, 2)
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         super().__post_init__()
         if self.sigma_min >= self.sigma_start:
             raise SettingError(f"sigma_min ({self.sigma_min:g}) must be below sigma_start ({self.sigma_start:g}).",
@@ -108,17 +108,9 @@ class Known(_Values):
 
 
 @dataclass(frozen=True)
-class Unequalized(_Values):
-    """No LTAS-EQ."""
+class _LongTerm(_Values):
+    """What the long-term spectrum is taken to say of the medium (Sec. 3.4)."""
 
-    tag = "off"
-
-
-@dataclass(frozen=True)
-class Initial(_Values):
-    """LTAS-EQ (Sec. 3.4) makes the signal that sampling starts from."""
-
-    tag = "initial"
     ltas_floor_db: float = _setting(-20.0, "lowest LTAS response that is inverted", -120.0, 0.0)
     ltas_margin: float = _setting(0.0, "how much of a deviation from the reference is taken for the music's own and "
                                   "left alone, in standard deviations of the spectra of recordings; not with a target",
@@ -126,14 +118,28 @@ class Initial(_Values):
 
 
 @dataclass(frozen=True)
-class Objective(Initial):
+class Unequalized(_LongTerm):
+    """No LTAS-EQ; the spectrum only says what the fit by bands expects."""
+
+    tag = "off"
+
+
+@dataclass(frozen=True)
+class Initial(_LongTerm):
+    """LTAS-EQ makes the signal that sampling starts from."""
+
+    tag = "initial"
+
+
+@dataclass(frozen=True)
+class Objective(_LongTerm):
     """LTAS-EQ makes the initial signal and the observation."""
 
     tag = "objective"
 
 
 @dataclass(frozen=True)
-class Only(Initial):
+class Only(_LongTerm):
     """LTAS-EQ alone, as a plain equalizer: nothing is sampled."""
 
     tag = "only"
@@ -185,8 +191,8 @@ class Name:
     part: str
     default: Any
     help: str
-    low: float | None = None
-    high: float | None = None
+    low: float = -math.inf
+    high: float = math.inf
     choices: tuple[str, ...] | None = None
     tag: bool = False
     variants: tuple[str, ...] = ()
@@ -196,7 +202,7 @@ class Name:
         """What it may be, in words."""
         return ", ".join(self.choices) if self.choices else f"{self.low:g} to {self.high:g}"
 
-    def checked(self, value):
+    def checked(self, value: Any) -> Any:
         """The value in its own type. Raises SettingError."""
         def wrong(expected: str) -> SettingError:
             return SettingError(f"{self.name} must {expected}, not {value!r}.", name=self.name, value=value)
@@ -270,7 +276,7 @@ class Settings:
     recording: RecordingSettings = RecordingSettings()
 
     @classmethod
-    def of(cls, **values) -> "Settings":
+    def of(cls, **values: Any) -> "Settings":
         """The paper's settings with some changed, by their flat names. Raises as `replace`."""
         return cls().replace(**values)
 
@@ -284,18 +290,18 @@ class Settings:
             values |= {item.name: getattr(chosen, item.name) for item in fields(chosen)}
         return {name: values[name] for name in NAMES if name in values and not self.idle(name)}
 
-    def __getitem__(self, name: str):
+    def __getitem__(self, name: str) -> Any:
         """A value by its flat name. Raises KeyError for one that has no effect."""
         return self.flat()[name]
 
-    def replace(self, **changes) -> "Settings":
+    def replace(self, **changes: Any) -> "Settings":
         """A copy with some values changed, by their flat names. A change of variant keeps the values that both have.
 
         Raises:
             SettingError: an unknown name, a bad value, or a name that does nothing in the variants chosen.
         """
         check_values(changes)
-        parts = {}
+        parts: dict[str, Any] = {}
         for part, (tag, _, variants) in _PARTS.items():
             before = getattr(self, part)
             wanted = changes.get(tag, before.tag)
@@ -319,6 +325,8 @@ class Settings:
         chosen = getattr(self, known.part).tag
         if not known.tag and tag and chosen not in known.variants:
             return f"{tag} = {chosen}; it belongs to {tag} = {' or '.join(known.variants)}"
+        if name.startswith("ltas_") and isinstance(self.spectrum, Unequalized) and not isinstance(self.fit, Bands):
+            return "ltas = off, unless filter_fit = global"
         if name == "estimation_blocks" and isinstance(self.fit, Known):
             return "filter_fit = none, where no filter is estimated"
         return ""

@@ -24,8 +24,9 @@ from unittest.mock import patch
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
+from babe2_fx.beyond import BandFit
 from babe2_fx.catalogue.presets import QUALITIES, load_preset
-from babe2_fx.equalizer import FilterFit, FilterStatistics, GlobalFit
+from babe2_fx.equalizer import FilterFit, FilterStatistics
 from babe2_fx.operators import BlindEqualizer
 from babe2_fx.priors import CQTDiff, NetworkConfig, Prior, convolution, load_prior
 from babe2_fx.settings import Settings
@@ -77,7 +78,7 @@ def measure(name: str, device: str, repeats: int) -> dict:
     with torch.no_grad(), plain, FlopCounterMode(display=False) as counter:
         prior.denoise(x, sigma)
     statistics = FilterStatistics.from_signals(x, y)
-    fits = {"adam": FilterFit(rate, tolerance=0.0), "global": GlobalFit(rate, prior.lowest_hz)}
+    fits = {"adam": FilterFit(rate, tolerance=0.0), "global": BandFit(rate, prior.lowest_hz)}
     operator = BlindEqualizer(fits["global"], rate)
     operator.fitter.step(statistics)
 
@@ -97,12 +98,13 @@ def measure(name: str, device: str, repeats: int) -> dict:
     result["evaluation_gflop"] = counter.get_total_flops() / 1e9
     block_s = prior.block_length / rate
     for quality, settings in qualities.items():
-        evaluations = settings.steps * settings.order - (settings.order == 2)  # the last step has no correction
-        one = result["guided evaluation_s" if settings.guidance == "gradient" else "evaluation_s"]
-        fit = result["statistics_s"] + result[f"{'global' if settings.filter_fit == 'global' else 'adam'} fit_s"]
+        solver = settings.solver
+        evaluations = solver.steps * solver.order - (solver.order == 2)  # the last step has no correction
+        one = result["guided evaluation_s" if settings["guidance"] == "gradient" else "evaluation_s"]
+        fit = result["statistics_s"] + result[f"{'global' if settings['filter_fit'] == 'global' else 'adam'} fit_s"]
         result[quality] = {"evaluations": evaluations, "block_s": evaluations * (one + fit),
                            "filter_share": fit / (one + fit),
-                           "minute_s": evaluations * (one + fit) * 60 / (block_s * (1 - settings.overlap))}
+                           "minute_s": evaluations * (one + fit) * 60 / (block_s * (1 - settings.blocks.overlap))}
     result["parameters"] = sum(p.numel() for p in prior.network.parameters())
     result["block_audio_s"] = block_s
     result["peak_gib"] = (torch.cuda.max_memory_allocated() / 2 ** 30 if device == "cuda" else

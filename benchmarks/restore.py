@@ -21,7 +21,8 @@ import numpy as np
 import soundfile
 import torch
 
-from babe2_fx.equalizer import FilterFit, FilterStatistics, GlobalFit
+from babe2_fx.beyond import BandFit
+from babe2_fx.equalizer import FilterFit, FilterStatistics
 
 EXAMPLE = Path(__file__).resolve().parents[1] / "examples" / "piano_78.flac"
 
@@ -48,7 +49,7 @@ def filter_fits() -> dict[str, float]:
     statistics = FilterStatistics.from_signals(x, y)
     return {"statistics_ms": median_ms(lambda: FilterStatistics.from_signals(x, y)),
             "adam_100_iterations_ms": median_ms(lambda: FilterFit(22050, tolerance=0).step(statistics)),
-            "global_ms": median_ms(lambda: GlobalFit(22050, 86).step(statistics))}
+            "global_ms": median_ms(lambda: BandFit(22050, 86).step(statistics))}
 
 
 def restoration(path: Path, seconds: float, quality: str) -> dict[str, float]:

@@ -22,15 +22,13 @@ import numpy as np
 import soundfile
 import torch
 
-from babe2_fx import restoration
 from babe2_fx.catalogue.presets import load_preset
 from babe2_fx.evaluation.degradations import add_noise, apply_response, random_response
 from babe2_fx.evaluation.embeddings import resampled
 from babe2_fx.evaluation.scores import filter_error_db, full_reference_scores
 from babe2_fx.priors import load_prior
-from babe2_fx.restoration import Restorer
-from babe2_fx.sampling import posterior
-from babe2_fx.sampling.schedule import churn, noise_levels
+from babe2_fx.restoration import Restorer, restorer
+from babe2_fx.sampling import SamplerStep, churn, noise_levels, solve
 
 SCORED_HZ = 22050
 LEAST_RANGE_DB = 1.0  # of the picture's axes
@@ -58,17 +56,17 @@ CONFIGURATIONS = [*(Configuration("euler", steps) for steps in (2, 3, 5, 8, 14))
                   Configuration("euler", 8, precision="bfloat16")]
 
 
-def multistep(prior, operator, observation, initial, settings, generators, completion=None) -> Generator:
-    """`sample_posterior` with the second-order multistep solver, for the direct guidance."""
-    levels = noise_levels(settings.sigma_start, settings.sigma_min, settings.rho, settings.steps).tolist()
-    gamma, earlier = churn(settings.s_churn, settings.steps), None
-    heard = completion.heard(observation) if completion else None
-    x = initial + levels[0] * posterior.draw_noise(initial, generators)
+@torch.no_grad()
+def multistep(guidance, initial, solver, draw) -> Generator:
+    """`solve` with the second-order multistep solver."""
+    levels = noise_levels(solver.sigma_start, solver.sigma_min, solver.rho, solver.steps).tolist()
+    gamma, earlier = churn(solver.s_churn, solver.steps), None
+    x = initial + levels[0] * draw(initial)
     for i, (sigma, following) in enumerate(zip(levels, levels[1:])):
         raised = sigma * (1 + gamma)
         if gamma:
-            x = x + (raised ** 2 - sigma ** 2) ** 0.5 * posterior.draw_noise(x, generators)
-        denoised = posterior._direct_score(prior, operator, observation, x, raised, completion, heard)[1]
+            x = x + (raised ** 2 - sigma ** 2) ** 0.5 * draw(x)
+        denoised = guidance(x, raised).denoised
         if following:
             width, ahead = math.log(raised / following), denoised
             if earlier:  # extrapolated over half the step
@@ -77,7 +75,7 @@ def multistep(prior, operator, observation, initial, settings, generators, compl
             earlier = denoised, width
         else:
             x = denoised
-        yield posterior.SamplerStep(i + 1, sigma, denoised)
+        yield SamplerStep(i + 1, sigma, denoised)
     return x
 
 
@@ -85,7 +83,7 @@ def restore(prior, settings, configuration: Configuration, audio: np.ndarray, ra
     """The restoration (`RestorationResult`) and the seconds it took."""
     settings = settings.replace(steps=configuration.steps, s_churn=configuration.s_churn,
                                 order=2 if configuration.solver == "heun" else 1)
-    restoration.sample_posterior = multistep if configuration.solver == "multistep" else posterior.sample_posterior
+    restorer.solve = multistep if configuration.solver == "multistep" else solve
     prior.network.compute_dtype = getattr(torch, configuration.precision)
     started = time.perf_counter()
     result = Restorer(prior, settings).restore(audio, rate)

@@ -115,7 +115,10 @@ class BandFit:
         self.parameters = state["parameters"].copy() if "parameters" in state else None
 
     def step(self, statistics: FilterStatistics, noise_level: float = 0.0) -> None:
-        """One fit. `noise_level`: standard deviation of the noise that the estimate was denoised from."""
+        """One fit: moves the breakpoints and slopes to where they fit best.
+
+        noise_level: standard deviation of the noise that the estimate was denoised from.
+        """
         sxx, sxy, syy, noise = (self.to_bands @ s for s in (statistics.sxx, statistics.sxy, statistics.syy,
                                                             np.full_like(statistics.sxx, statistics.noise_power)))
         if not (sxx.max() > 0 and syy.max() > 0):

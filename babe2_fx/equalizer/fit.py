@@ -97,7 +97,10 @@ class FilterFit:
                 / (np.sqrt(self.power / (1 - 0.999 ** self.count)) + 1e-8))
 
     def step(self, statistics: FilterStatistics, noise_level: float = 0.0) -> None:
-        """One fit: up to `iterations` updates towards these statistics. `noise_level` plays no part."""
+        """One fit: moves the breakpoints and slopes by up to `iterations` updates towards these statistics.
+
+        `noise_level` plays no part.
+        """
         nyquist, cost = self.sample_rate / 2, FilterCost(statistics, self.sample_rate)
         for _ in range(self.iterations):
             before = self.parameters.copy()

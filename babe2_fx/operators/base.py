@@ -62,6 +62,10 @@ class Measurement(ABC):
     def at(self, place: Place) -> "Operator":
         """The operator for the blocks at a place."""
 
+    def hidden(self, place: Place) -> Tensor | None:
+        """Which samples it leaves out altogether, bool (rows, samples); None: none. They say nothing of the medium."""
+        return None
+
 
 class Operator(Measurement):
     """A measurement operator at its place. It knows nothing of diffusion; `apply` is all that one must have."""

@@ -1,11 +1,11 @@
 """Priors: diffusion models of clean music on an invertible constant-Q transform."""
 
 from .batching import BatchingPrior
-from .checkpoints import PriorError, load_prior, save_prior
+from .checkpoints import load_prior, save_prior
 from .edm import Preconditioning, warped_levels
 from .network import CQTDiff, NetworkConfig
 from .official import read_official
-from .prior import Emphasis, Prior
+from .prior import Emphasis, Prior, PriorError
 
 __all__ = ["BatchingPrior", "CQTDiff", "Emphasis", "NetworkConfig", "Preconditioning", "Prior", "PriorError",
            "load_prior", "read_official", "save_prior", "warped_levels"]

@@ -59,7 +59,8 @@ class BatchingPrior(Prior):
         return super().denoise(x, sigma) if alone else answer.result()
 
     def _serve(self) -> None:
-        waiting, open = [], True
+        waiting: list[tuple] = []
+        open = True
         while open or waiting:
             try:  # the first of a batch is waited for; what else is there comes with it
                 while open:
@@ -77,7 +78,8 @@ class BatchingPrior(Prior):
 
     def _next(self, waiting: list) -> list:
         """The longest-waiting call, and those after it that fit into a batch with it."""
-        batch, rows = [], 0
+        batch: list[tuple] = []
+        rows = 0
         for call in waiting:
             alike = not batch or (call[0].shape[1:], call[0].device) == (batch[0][0].shape[1:], batch[0][0].device)
             if alike and (not batch or rows + len(call[0]) <= self.most):

@@ -15,17 +15,13 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
-from ..errors import UserError
 from ..files import whole_file
 from .network import CQTDiff, NetworkConfig
-from .prior import Emphasis, Prior
+from .official import read_official
+from .prior import Emphasis, Prior, PriorError
 
 FORMAT = "babe2-prior-1"
 OFFICIAL = (".pt", ".pth", ".ckpt")  # suffixes of checkpoints as PyTorch writes them
-
-
-class PriorError(UserError):
-    """A prior file that cannot be used; the message says which and why."""
 
 
 def save_prior(path: str | os.PathLike, weights: dict[str, Tensor], config: NetworkConfig, sigma_data: float,
@@ -61,9 +57,7 @@ def load_prior(path_or_id: str | os.PathLike, device: str | torch.device | None 
     if not path.is_file():
         raise PriorError(f"There is no prior file {path}.")
     if path.suffix.lower() in OFFICIAL or _begins_as_zip(path):
-        from .official import read_official  # which uses this module
-        prior = read_official(path)
-        return prior.to(device) if device is not None else prior
+        return read_official(path).to(device or "cpu")
     try:
         with safe_open(str(path), framework="pt") as file:
             metadata = file.metadata() or {}
@@ -76,14 +70,15 @@ def load_prior(path_or_id: str | os.PathLike, device: str | torch.device | None 
             network = CQTDiff(config)
         weights = {name.removeprefix("network."): value.float() for name, value in tensors.items()
                    if name.startswith("network.")}
-        reference = CQTDiff.kernels()
-        network.load_state_dict(weights | reference, assign=True)
+        network.load_state_dict(weights | CQTDiff.kernels(), assign=True)
         prior = Prior(network, float(metadata["sigma_data"]), float(metadata["level"]), tensors.get("ltas"),
                       Emphasis(tensors["emphasis_db"]) if "emphasis_db" in tensors else None,
                       json.loads(metadata["info"]), tensors.get("ltas_spread_db"))
+    except PriorError:
+        raise
     except (SafetensorError, KeyError, TypeError, ValueError, RuntimeError, struct.error) as error:
         raise PriorError(f"{path} is not a whole prior file: {error}") from error
-    return prior.to(device) if device is not None else prior
+    return prior.to(device or "cpu")
 
 
 def _begins_as_zip(path: Path) -> bool:

@@ -39,9 +39,9 @@ def _matrices(outputs: int) -> tuple[Tensor, Tensor, Tensor]:
     a = [[p ** i for p in points] + [Fraction(i == outputs - 1)] for i in range(outputs)]
     g = [[p ** i / scale for i in range(TAPS)] for p, scale in zip(points, at_root)] + [[0] * (TAPS - 1) + [1]]
     b = [[*expanded(rest), Fraction(0)] for rest in others] + [expanded(points)]
-    a, g, b = (torch.tensor([[float(v) for v in row] for row in m], dtype=torch.float64) for m in (a, g, b))
-    size = b.norm(dim=1, keepdim=True)  # all points alike in size
-    return a, g * size, b / size
+    A, G, B = (torch.tensor([[float(v) for v in row] for row in m], dtype=torch.float64) for m in (a, g, b))
+    size = B.norm(dim=1, keepdim=True)  # all points alike in size
+    return A, G * size, B / size
 
 
 def padding(weight: Tensor, dilation: int) -> tuple[int, int]:

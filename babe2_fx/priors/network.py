@@ -11,10 +11,12 @@ from __future__ import annotations
 
 import math
 from dataclasses import asdict, dataclass
+from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.nn.grad import conv2d_weight
 
 from .convolution import Plain, Tiled, adjoint, convolve, padding, room_for
 from .cqt import OctaveCQT
@@ -167,11 +169,11 @@ class _GatedLayer(torch.autograd.Function):
         grad_active, grad_weight, grad_opening = room.convolved(adjoint(weight)), None, None
         if ctx.needs_input_grad[4]:
             active = _active(x, scale, weight, ctx.dilation).plane
-            grad_weight = torch.nn.grad.conv2d_weight(active, weight.shape, room.plane, dilation=(ctx.dilation, 1),
-                                                      padding=padding(weight, ctx.dilation))
+            grad_weight = conv2d_weight(active, weight.shape, room.plane, dilation=(ctx.dilation, 1),
+                                        padding=padding(weight, ctx.dilation))
         if update is not None:
             grad_opening = _sums(update * grad).to(opening.dtype)
-        grad_x, grad_scale = torch.empty_like(x), 0
+        grad_x, grad_scale = torch.empty_like(x), torch.zeros_like(whole_scale)
         for into, piece, outer, inner in _pieces(grad_x, x, grad, grad_active):
             inner = torch.ops.aten.gelu_backward(inner, piece * scale)
             grad_scale = grad_scale + _sums(inner * piece)
@@ -249,6 +251,8 @@ class NoiseLevelEmbedding(nn.Module):
 class Resample(nn.Module):
     """Halves or doubles the number of frames of (batch, channels, frequency, frames)."""
 
+    kernel: Tensor
+
     def __init__(self, up: bool):
         super().__init__()
         self.up = up
@@ -269,6 +273,10 @@ class CQTDiff(nn.Module):
     `compute_dtype` is that of the convolutions and what lies between them (float32, or bfloat16 where the hardware
     is faster with it); the transform and the statistics of normalisation stay in float32.
     """
+
+    downs: Any  # a ModuleList of stages: (in from the CQT, in from the pyramid, block), highest octave first
+    middle: Any  # ... (out, block)
+    ups: Any  # ... (out to the CQT, block), lowest octave first
 
     def __init__(self, config: NetworkConfig):
         super().__init__()
@@ -300,14 +308,17 @@ class CQTDiff(nn.Module):
         """The constants of the state dict, which a file of weights need not carry."""
         return {f"{name}.kernel": torch.tensor(CUBIC) for name in ("downsamplerT", "upsamplerT")}
 
+    @property
+    def device(self) -> torch.device:
+        return self.downsamplerT.kernel.device
+
     def transform(self, block_length: int) -> OctaveCQT:
         """The CQT for blocks of this length, on the network's device; made at first use and kept."""
         cqt = self._transforms.get(block_length)
-        device = self.downsamplerT.kernel.device
-        if cqt is None or cqt.gain.device != device:
+        if cqt is None or cqt.gain.device != self.device:
             c = self.config
             cqt = OctaveCQT(c.octaves, c.bins_per_octave, c.sample_rate, block_length, c.window, c.window_beta)
-            self._transforms[block_length] = cqt = cqt.to(device)
+            self._transforms[block_length] = cqt = cqt.to(self.device)
         return cqt
 
     def forward(self, x: Tensor, noise_condition: Tensor) -> Tensor:
@@ -346,22 +357,18 @@ class CQTDiff(nn.Module):
     def unet(self, planes: list[Tensor], level: Tensor) -> list[Tensor]:
         """Real and imaginary planes (batch, 2, bins, frames), lowest octave first, to the same."""
         bins, last, half = self.config.bins_per_octave, self.config.octaves - 1, math.sqrt(0.5)
+        x: Any = None
+        pyramid: Any = None
         skips = []
-        x = pyramid = None
         for i, (first, from_pyramid, block) in enumerate(self.downs):
             plane = planes[last - i]
             entering = first(self._places(plane, last - i) if self.config.companding else plane, level)
             x = entering if x is None else torch.cat([entering, x], dim=2)
-            if i < last:
-                plane = self.downsamplerT(plane)
-                pyramid = plane if pyramid is None else torch.cat([plane, self.downsamplerT(pyramid)], dim=2)
-            else:
-                pyramid = plane if pyramid is None else torch.cat([plane, pyramid], dim=2)
+            halved = self.downsamplerT if i < last else nn.Identity()
+            pyramid = halved(plane) if pyramid is None else torch.cat([halved(plane), halved(pyramid)], dim=2)
             x = block(x, level)
             skips.append(x)
-            if i < last:
-                x = self.downsamplerT(x)
-            x = (x + from_pyramid(pyramid)) * half
+            x = (halved(x) + from_pyramid(pyramid)) * half
 
         for out_block, block in self.middle:
             x = block(x, level)

@@ -9,11 +9,16 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ..errors import UserError
 from ..spectra.curves import at_bins
 from ..spectra.fir import TAPS as EMPHASIS_TAPS  # noqa: F401 - how far an emphasis reaches
 from ..spectra.fir import zero_phase
 from .edm import Preconditioning
 from .network import CQTDiff
+
+
+class PriorError(UserError):
+    """A prior file that cannot be used; the message says which and why."""
 
 
 class Emphasis:
@@ -73,7 +78,7 @@ class Prior:
 
     @property
     def device(self) -> torch.device:
-        return self.network.downsamplerT.kernel.device
+        return self.network.device
 
     @property
     def lowest_hz(self) -> float:

@@ -13,13 +13,13 @@ from torch import Tensor
 from ..audio.mapped import all_finite, allocate, release
 from ..beyond import BandFit, Completion, DirectGuidance, Medium, margin_db
 from ..equalizer import FilterFit
-from ..operators import BlindEQ, FixedFilter, Measurement, Operator, OperatorError
+from ..operators import BlindEQ, FixedFilter, Measurement, Operator, OperatorError, Place
 from ..priors import Prior, PriorError
 from ..progress import Run
 from ..sampling import GradientGuidance, Guidance, draw_noise, solve
 from ..settings import Adam, Bands, Direct, Gradient, Initial, Known, Objective, Only, Settings, Unequalized
 from ..spectra import FILTER_BINS, WINDOW_POWER, TargetProfile, filter_frequencies, ltas_fft_size, zero_phase
-from .blocks import Blocks
+from .blocks import Blocks, fade_ends
 from .channels import channels_to_restore
 from .domain import SILENCE, SILENT_SHARE, Domain
 from .journal import Journal, fingerprint
@@ -94,7 +94,8 @@ class Restorer:
     def _each(self, audio: np.ndarray, sample_rate: float,
               passage: slice) -> Generator[Progress, None, RestorationResult]:
         """Every channel as a recording of its own."""
-        results, count = [], len(audio)
+        results: list[RestorationResult] = []
+        count = len(audio)
         for number, channel in enumerate(audio):
             def of_all(now: Progress, done: int = number) -> Progress:
                 return replace(now, block=now.block + done * now.blocks, blocks=now.blocks * count,
@@ -118,7 +119,7 @@ class Restorer:
             audio = audio[:, passage]
             return RestorationResult.of(audio, audio, sample_rate, prior, self.settings, notes, reference)
         run_name = self._run_name(audio, sample_rate, passage) if self.journal else ""
-        medium = self._medium(domain.set_level(flat), reference)
+        medium = self._medium(self._observed(domain.set_level(flat)), reference)
         if passage != slice(0, audio.shape[1]):
             audio, signal = audio[:, passage], signal[:, passage]
             flat = domain.enter(signal)
@@ -128,7 +129,8 @@ class Restorer:
         if isinstance(self.spectrum, Only):
             restored, response, equalizer = equalized.signal, equalized.removed, None
         else:
-            task, response = self._task(flat, equalized, medium, domain)
+            begin = round(passage.start * prior.sample_rate / sample_rate)
+            task, response = self._task(flat, equalized, medium, domain, begin)
             cut = Blocks(flat.shape[-1], prior.block_length, self.settings.blocks.overlap)
             sample = partial(self._sample, guide=self._guide(task, reference), fitter=task.fitter, removed=response,
                              run_name=run_name)
@@ -175,11 +177,22 @@ class Restorer:
         return fingerprint(audio, self.settings, self.operators, self.target, self.prior.fingerprint,
                            str(self.prior.device), float(sample_rate), passage)
 
+    def _observed(self, flat: Tensor) -> Tensor:
+        """The recording (channels, samples) without what operators hide, which would pass for pauses without noise."""
+        place = Place((0,), flat.shape[-1], self.prior.sample_rate)
+        masks = [mask for operator in self.operators or () if (mask := operator.hidden(place)) is not None]
+        if not masks:
+            return flat
+        seen = ~torch.stack(masks).any(dim=0)[0]
+        edges = [0, *(seen.diff().nonzero()[:, 0] + 1).tolist(), len(seen)]
+        stretches = [flat[:, a:b].clone() for a, b in zip(edges, edges[1:]) if seen[a]]
+        for stretch in stretches:
+            fade_ends(stretch, self.prior.sample_rate)
+        return torch.cat(stretches, dim=-1) if stretches else flat
+
     def _medium(self, flat: Tensor, reference: Tensor) -> Medium:
         """What the long-term spectrum of the recording tells of its medium."""
-        margin = 0.0 if isinstance(self.spectrum, Unequalized) else self.spectrum.ltas_margin
-        if self.target is not None:  # a user who draws a target means it
-            margin = 0.0
+        margin = 0.0 if self.target is not None else self.spectrum.ltas_margin  # who draws a target means it
         return Medium.of(flat, reference, self.prior.sample_rate, self.prior.lowest_hz,
                          self.settings.recording.recording_noise == "measured",
                          margin_db(margin, self.prior.ltas_spread_db))
@@ -193,7 +206,8 @@ class Restorer:
         scale = flat.std() / signal.std().clamp(min=1e-12)
         return Equalized(signal.mul_(scale), response, scale / response)
 
-    def _task(self, flat: Tensor, equalized: "Equalized", medium: Medium, domain: Domain) -> tuple[Task, Tensor]:
+    def _task(self, flat: Tensor, equalized: "Equalized", medium: Medium, domain: Domain,
+              begin: int) -> tuple[Task, Tensor]:
         """What is to be sampled, and the response (2049,) that its observation has lost already."""
         guidance, objective = self.settings.guidance, isinstance(self.spectrum, Objective)
         removed = equalized.removed if objective else torch.ones_like(equalized.removed)
@@ -206,7 +220,7 @@ class Restorer:
         flat_response = FixedFilter(torch.ones(FILTER_BINS, dtype=torch.float64), noise)
         operators = self.operators or (BlindEQ() if fitter else flat_response,)
         observation = equalized.signal if objective else flat
-        return Task(observation, equalized.signal, operators, noise, fitter, domain), removed
+        return Task(observation, equalized.signal, operators, noise, fitter, domain, begin), removed
 
     def _guide(self, task: Task, reference: Tensor) -> Guide:
         """What makes the guidance of a block, from its operator, its observation and a draw of noise."""
@@ -227,8 +241,7 @@ class Restorer:
             return None
         if isinstance(fit, Bands):
             # No more of the lows is taken for missing than LTAS-EQ would give back, or has given back already.
-            least_db = {"objective": 0.0, "off": Initial().ltas_floor_db}.get(
-                self.spectrum.tag, getattr(self.spectrum, "ltas_floor_db", 0.0))
+            least_db = 0.0 if isinstance(self.spectrum, Objective) else self.spectrum.ltas_floor_db
             return BandFit.expecting(medium, removed, rate, self.prior.lowest_hz, least_db)
         if isinstance(fit, Adam):  # or Sgd, which has the same settings
             return FilterFit(rate, fit.filter_learning_rate, fit.filter_iterations, fit.collapse_weight,

@@ -34,7 +34,8 @@ class Task:
 
     observation: what was recorded · initial: what sampling starts from · operators: from the clean signal to the
     observation · noise: variance of the observation's, (2049,) · fitter: of the blind EQ, or None · domain: of the
-    recording, for operators that act on audio.
+    recording, for operators that act on audio · begin: at which sample of the
+    whole recording this passage of it begins.
     """
 
     observation: Tensor
@@ -43,11 +44,12 @@ class Task:
     noise: Tensor
     fitter: Fitter | None
     domain: Domain
+    begin: int = 0
 
     def operator(self, blocks: Sequence[int], cut: Blocks) -> Operator:
         """What became of these blocks; each has a row for every channel."""
         channels, rate = len(self.observation), self.domain.prior.sample_rate
-        starts = tuple(block * cut.hop for block in blocks for _ in range(channels))
+        starts = tuple(self.begin + block * cut.hop for block in blocks for _ in range(channels))
         place = Place(starts, cut.length, rate, self.noise, self.fitter)
         rows = [*range(channels)] * len(blocks)
         placed = [OnAudio(operator.at(place), self.domain, rows) if operator.domain == "audio" else operator.at(place)

@@ -12,6 +12,7 @@ import pytest
 import torch
 
 from babe2_fx import GenerativeEQ, TargetProfile
+from babe2_fx.catalogue.presets import PresetError
 from babe2_fx.spectra import third_octave_levels_db
 from standin import tiny_prior
 
@@ -83,10 +84,41 @@ def test_a_bad_value_is_named_and_changes_nothing(name, value):
         effect(**{name: value})
 
 
+def test_the_preset_is_read_when_it_is_named_and_not_at_every_look(tmp_path):
+    """Settings, prior and operators of an effect are those of one moment, whatever becomes of the file."""
+    path = tmp_path / "mine.toml"
+    path.write_text('title = "Mine"\ndescription = "Mine."\n[draft]\nsteps = 7\n'
+                    '[[operators]]\nname = "low-pass"\ncutoff_hz = 3000\n')
+    one = GenerativeEQ(str(path), "draft", prior=PRIOR)
+    path.unlink()
+    assert one.settings["steps"] == 7 and one.operators is None and one._preset.operators[0].cutoff_hz == 3000
+    assert copy.copy(one).settings == pickle.loads(pickle.dumps(one)).settings == one.settings
+
+
+def test_what_does_nothing_is_said():
+    with pytest.raises(ValueError, match="xi does nothing with guidance = direct"):
+        effect(xi=0.5)
+    one = effect(target=TargetProfile((100, 1000), (0, -6)), ltas_margin=1.0)
+    with pytest.raises(ValueError, match="ltas_margin does nothing when a target is given"):
+        one(np.zeros(1000, np.float32), RATE)
+    one = effect(observation_noise_db=-40)
+    one.quality = "paper"
+    with pytest.raises(ValueError, match="observation_noise_db does nothing with guidance = gradient"):
+        one.settings  # noqa: B018
+
+
+def test_operators_are_named_and_shown():
+    one = GenerativeEQ(operators=[{"name": "clip", "threshold_db": -3}, {"name": "time-mask", "gaps_s": "1-2"}])
+    other = eval(repr(one), {"GenerativeEQ": GenerativeEQ})
+    assert other.operators == one.operators and repr(other) == repr(one)
+    with pytest.raises(ValueError, match="no operator called 'klip'"):
+        GenerativeEQ(operators=[{"name": "klip"}])
+
+
 def test_unknown_names_are_refused():
     with pytest.raises(ValueError, match="stepz"):
         GenerativeEQ(stepz=3)
-    with pytest.raises(ValueError, match="kazoo"):
+    with pytest.raises(PresetError, match="kazoo"):
         GenerativeEQ("kazoo")
 
 

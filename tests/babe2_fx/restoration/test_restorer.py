@@ -9,9 +9,10 @@ import soundfile
 import torch
 import torchaudio
 
+from babe2_fx.beyond import Completion
 from babe2_fx.catalogue.presets import EMBEDDED, QUALITIES, PresetError, list_presets, load_preset
 from babe2_fx.priors import load_prior
-from babe2_fx.restoration import Restorer
+from babe2_fx.restoration import Restorer, restorer
 from babe2_fx.settings import BASELINES, NAMES, Settings, baseline
 from babe2_fx.spectra import TargetProfile, apply_response, filter_frequencies
 from standin import tiny_prior
@@ -176,6 +177,22 @@ def test_embedded_prior_takes_noise_from_music_it_never_heard(sigma):
     noise = prior.band_limit(sigma * torch.randn(flat.shape, generator=torch.Generator().manual_seed(0)))
     left = prior.band_limit(prior.denoise(flat + noise, torch.tensor(sigma))) - flat
     assert 20 * torch.log10(noise.norm() / left.norm()) > 3
+
+
+def test_where_no_music_is_heard_nothing_is_taken_neither_as_a_whole_nor_spot_by_spot(make_notes, monkeypatch):
+    """The completion sees the noise as the operator does, from the moment it is made."""
+    seen = []
+
+    class Watched(Completion):
+        def __init__(self, prior, reference, noise, extends=True):
+            super().__init__(prior, reference, noise, extends)
+            seen.append((noise, noise.clone()))
+    monkeypatch.setattr(restorer, "Completion", Watched)
+    audio = make_notes(22050, 3.0) + 0.003 * np.random.default_rng(0).normal(size=(1, 3 * 22050)).astype(np.float32)
+    result = Restorer(tiny_prior(), QUICK.replace(recording_noise="measured")).restore(audio, 22050)
+    (noise, at_first), = seen
+    assert "stands out" in " ".join(result.notes) and 100 < (at_first == restorer.UNHEARD).sum() < 2000
+    assert torch.equal(noise, at_first)
 
 
 def test_channels_may_be_summed_or_restored_each_for_itself(make_notes):

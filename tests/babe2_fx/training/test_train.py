@@ -16,7 +16,8 @@ from babe2_fx.priors import CQTDiff, Preconditioning, load_prior, save_prior
 from babe2_fx.training.config import TrainingConfig, TrainingError
 from babe2_fx.training.material import Material, find_recordings, prepare, split
 from babe2_fx.training.state import load_state, save_state
-from babe2_fx.training.train import Trainer, as_base, denoising_loss, train
+from babe2_fx.training.train import as_base, train
+from babe2_fx.training.trainer import Trainer, denoising_loss
 from standin import TINY
 
 SIZES = {"octaves": 3, "bins_per_octave": 16, "channels": (8, 8, 8), "layers": (1, 1, 1), "embedding": 16,
@@ -41,7 +42,7 @@ def material(folder, tmp_path_factory):
 @pytest.fixture(autouse=True)
 def rough_examples(monkeypatch):
     monkeypatch.setattr("babe2_fx.training.train.EXAMPLE_STEPS", 2)
-    monkeypatch.setattr("babe2_fx.training.train.HELD_OUT_CROPS", 2)
+    monkeypatch.setattr("babe2_fx.training.trainer.HELD_OUT_CROPS", 2)
 
 
 def weights(trainer):
@@ -115,7 +116,7 @@ def test_a_new_network_is_smooth_in_the_noise_level_and_a_base_keeps_its_own_fea
 
 
 def test_a_gradient_that_is_not_finite_changes_nothing_and_ends_a_run_that_diverged(material, monkeypatch):
-    monkeypatch.setattr("babe2_fx.training.train.MOST_SKIPPED", 3)
+    monkeypatch.setattr("babe2_fx.training.trainer.MOST_SKIPPED", 3)
     trainer = Trainer(CONFIG, CONFIG.network(0.063), material)
     clean, sigma, noise = trainer.draw(0)
     before = weights(trainer)

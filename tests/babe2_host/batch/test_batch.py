@@ -540,7 +540,7 @@ def test_two_batches_do_not_work_in_one_folder(shelf):
 def test_a_list_gives_each_file_its_own_preset_target_seed_and_gain(shelf, capsys):
     (shelf / "curve.csv").write_text("100,0\n1000,-3\n8000,-20\n")
     (shelf / "shelf.csv").write_text(
-        "\ufefffile;output;board;preset;target;seed;gain_db;xi\n"
+        "\ufefffile;output;board;preset;target;seed;gain_db;s_churn\n"
         "in/a.wav;;;;;;;\n"
         "in/a.wav;louder/a.flac;gain.toml;;;;6;\n"
         "in/disc 1/b.flac;b.wav;;;curve.csv;7;;0.3\n;;;;;;;\n", encoding="utf-8")
@@ -548,7 +548,7 @@ def test_a_list_gives_each_file_its_own_preset_target_seed_and_gain(shelf, capsy
     assert results(shelf / "out") == {"in/a.wav", "louder/a.flac", "b.wav"}
     np.testing.assert_allclose(soundfile.read("out/louder/a.flac")[0], soundfile.read("in/a.wav")[0], atol=2 ** -14)
     assert cli.main(["restore", "in/disc 1/b.flac", "-o", "b.wav", *QUICK, "--target", "curve.csv", "--seed", "7",
-                     "--set", "xi=0.3", "-q"]) == cli.OK
+                     "--set", "s_churn=0.3", "-q"]) == cli.OK
     assert (shelf / "b.wav").read_bytes() == (shelf / "out" / "b.wav").read_bytes()
 
 

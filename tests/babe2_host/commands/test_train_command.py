@@ -27,7 +27,7 @@ steps = 2
 @pytest.fixture(autouse=True)
 def rough_examples(monkeypatch):
     monkeypatch.setattr("babe2_fx.training.train.EXAMPLE_STEPS", 2)
-    monkeypatch.setattr("babe2_fx.training.train.HELD_OUT_CROPS", 2)
+    monkeypatch.setattr("babe2_fx.training.trainer.HELD_OUT_CROPS", 2)
 
 
 @pytest.fixture

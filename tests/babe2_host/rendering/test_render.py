@@ -55,7 +55,7 @@ def test_a_run_that_is_stopped_anywhere_goes_on_to_the_same_result(folder, make_
     assert names(folder) == []
 
 
-@pytest.mark.parametrize("change", [{"seed": 5}, {"steps": 4}, {"xi": 0.5}], ids=str)
+@pytest.mark.parametrize("change", [{"seed": 5}, {"steps": 4}, {"s_churn": 0.5}], ids=str)
 def test_blocks_of_other_settings_are_not_taken(folder, make_notes, change):
     journal, audio = FolderJournal("out.wav"), make_notes(RATE, 3.0)
     GenerativeEQ(**QUICK).run(audio, RATE, journal=journal).finish()

@@ -19,7 +19,7 @@ from standin import tiny_prior
 pytest.importorskip("soxr", reason="needs soxr, of the extra 'evaluate'")
 
 RATE = 22050
-QUICK = ("--preset", "piano", "--quality", "draft", "--set", "steps=2", "--set", "filter_iterations=3", "-q")
+QUICK = ("--preset", "piano", "--quality", "draft", "--set", "steps=2", "-q")
 
 
 def run(*args):
