@@ -8,7 +8,8 @@ from PySide6.QtWidgets import QStyledItemDelegate, QTableView
 
 from babe2_host.states import JobState
 
-from ..model.batch_queue import BatchQueue, Entry
+from ..model.batch_entries import Entry
+from ..model.batch_queue import BatchQueue
 from ..model.render import clock
 from . import theme
 from .widgets import take_drag
@@ -100,7 +101,8 @@ class StateDelegate(QStyledItemDelegate):
 
     def initStyleOption(self, option, index) -> None:
         super().initStyleOption(option, index)
-        option.textElideMode = Qt.TextElideMode.ElideRight
+        if index.data(Qt.ItemDataRole.UserRole).state != JobState.FAILED:  # whose reason may begin with a long path
+            option.textElideMode = Qt.TextElideMode.ElideRight
 
     def paint(self, painter: QPainter, option, index) -> None:
         entry = index.data(Qt.ItemDataRole.UserRole)

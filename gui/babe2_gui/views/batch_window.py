@@ -27,7 +27,8 @@ from babe2_host.boards.plugins import BoardError
 from babe2_host.states import JobState
 
 from ..model import chain
-from ..model.batch_queue import BatchQueue, Entry
+from ..model.batch_entries import Entry
+from ..model.batch_queue import BatchQueue
 from .banner import Banner
 from .batch_table import FOLDER, LENGTH, NAME, ROW_HEIGHT, STATE, QueueTable, StateDelegate, Table
 from .dialogs import DEPTH_WORDS, FORMATS
