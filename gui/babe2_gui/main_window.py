@@ -110,7 +110,7 @@ class MainWindow(QMainWindow):
         self.info = label("", "dim")
         self.info.setContentsMargins(12, 0, 12, 2)
         self.statusBar().addWidget(self.info, 1)
-        self.batch_entry = tool(None, "Batch", "Show the batch that is at work", "Batch", style="flat")
+        self.batch_entry = tool(None, "Batch", "Show the running batch", "Batch", style="flat")
         self.batch_entry.clicked.connect(self.show_batch)
         self.batch_entry.hide()
         self.statusBar().addPermanentWidget(self.batch_entry)
@@ -206,7 +206,7 @@ class MainWindow(QMainWindow):
             self._say(sentence)
 
     def _may_end_batch(self) -> bool:
-        """Asks where a batch is running; whether to go on."""
+        """Asks if a batch is running; whether to go on."""
         more = "If you quit, it is cancelled. What is done is kept, and the same batch goes on from there."
         answers = {"stay": "Let it run", "cancel": "Cancel it and quit"}
         if self.queue.running and ask(self, "A batch is running.", more, answers) != "cancel":
@@ -214,7 +214,7 @@ class MainWindow(QMainWindow):
         return True
 
     def escape(self) -> None:
-        """Away with what is in the way: first a message, then drawing, then a render."""
+        """Clears what is in the way: first a message, then drawing, then a render."""
         if self.banner.isVisible():
             self.banner.hide()
         elif self.eq.draw.isChecked():
@@ -288,7 +288,8 @@ class MainWindow(QMainWindow):
         paths, urls = take_drop(event), dropped_urls(event)
         if not paths:
             what = urls[0].toDisplayString() if urls else "What was dropped"
-            self.banner.say(f"{what} is no file on this computer. Save it to a folder first, then drop the file.", True)
+            self.banner.say(f"{what} is not a file on this computer. Save it to a folder first, then drop the file.",
+                            True)
             return
         if any(Path(path).is_dir() for path in paths):
             QTimer.singleShot(0, lambda: self.show_batch(tuple(paths)))

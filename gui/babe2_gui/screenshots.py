@@ -93,7 +93,7 @@ class _Photographer:
         self.batch(recording)
 
     def batch(self, recording: str) -> None:
-        """The batch queue: empty, filled, at work, and over with a file that is none."""
+        """The batch queue: empty, filled, at work, and finished, with a file that is not a recording."""
         window, batch = self.window, self.window.batch
         window.banner.hide()
         window.show_batch()

@@ -32,8 +32,8 @@ class BatchOptions:
     """How all of a queue is rendered.
 
     folder: for the results · preset or board: by its name or file, one of them None · quality, seed: None: the
-    board's own · target: a file, or a folder of recordings · drawn: whether the main window's target counts in its
-    place · ending, depth: of the results, None: as each recording's · replace: also files that no batch has made.
+    board's own · target: a file, or a folder of recordings · drawn: whether the main window's target is used
+    instead · ending, depth: of the results, None: as each recording's · replace: also files that no batch has made.
     """
 
     folder: str = ""
@@ -89,12 +89,12 @@ class Entry:
 
 
 def entries_of(path: str, folder: str) -> tuple[list[Entry], list[str]]:
-    """What a recording, a folder or a list gives, and sentences on what could not be looked into.
+    """What a recording, a folder or a list gives, and sentences on what could not be read.
 
     A folder's results go into a folder of its name, as when one is copied.
 
     Args:
-        folder: for the results, which is passed over in folders of recordings.
+        folder: for the results, which is skipped in folders of recordings.
 
     Raises UserError.
     """
@@ -119,10 +119,10 @@ def entries_of(path: str, folder: str) -> tuple[list[Entry], list[str]]:
 
 def jobs_of(entries: list[Entry], options: BatchOptions, drawn: TargetCurve | None = None,
             device: str = "auto") -> list[Job]:
-    """The host's jobs for entries, checked together. A drawn target is written beside the results. Raises UserError."""
+    """The host's jobs for entries, checked together. A drawn target is written to the results. Raises UserError."""
     target = options.target
     if options.drawn and drawn is not None:
-        # By its content, so that it is never another's file, and the same batch finds the same.
+        # Named by its content, so that no other file is replaced, and the same batch finds the same.
         digest = hashlib.sha256(repr(drawn.points).encode()).hexdigest()[:8]
         path = Path(options.folder, f"target-{digest}.csv")
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -147,7 +147,7 @@ def jobs_of(entries: list[Entry], options: BatchOptions, drawn: TargetCurve | No
 
 
 def lengths_s(entries: list[Entry]) -> list[float]:
-    """Lengths in s; where one is not known, a usual one."""
+    """Lengths in s; where one is not known, a typical one."""
     known = [entry.length_s for entry in entries if entry.length_s > 0]
     usual = median(known) if known else UNKNOWN_S
     return [entry.length_s or usual for entry in entries]

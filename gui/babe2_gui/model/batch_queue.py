@@ -1,4 +1,4 @@
-"""The batch queue: recordings that wait, one way to render them all, and how far they are. The host's batch does it."""
+"""The batch queue: recordings that wait, one way to render them all, and how far they are; the host's batch does it."""
 
 from __future__ import annotations
 
@@ -106,7 +106,7 @@ class BatchQueue:
             self.changed()
 
     def move(self, indices: Iterable[int], to: int) -> list[int]:
-        """Puts entries, in their order, before the one at `to`; where they are then."""
+        """Puts entries, in their order, before the one at `to`; returns where they are then."""
         chosen = set(indices)
         moving = sorted(chosen)
         if not self._may_change():
@@ -119,7 +119,7 @@ class BatchQueue:
         return list(range(at, at + len(taken)))
 
     def shift(self, indices: Iterable[int], step: int) -> list[int]:
-        """Moves entries one place up (-1) or down (1); where they are then."""
+        """Moves entries one place up (-1) or down (1); returns where they are then."""
         moving = sorted(set(indices))
         if not moving:
             return []
@@ -133,7 +133,7 @@ class BatchQueue:
 
     def _may_change(self) -> bool:
         if self.running:
-            self.report("The batch is at work. Wait until it is done, or cancel it, to change the queue.", True)
+            self.report("The batch is running. Wait until it is done, or cancel it, to change the queue.", True)
         return not self.running
 
     def report(self, error: Exception | str, is_error: bool = False) -> None:
@@ -216,11 +216,11 @@ class BatchQueue:
         said = ", ".join(f"{counts[state]} {WORDS[state].lower()}" for state in WORDS if counts[state])
         self.summary = f"{_files(len(self.entries))}: {said}."
         self.changed()
-        self.report(f"The batch is over. {self.summary} The record is in {Path(self.options.folder, 'manifest.json')}.",
-                    bool(counts[JobState.FAILED]))
+        record = Path(self.options.folder, "manifest.json")
+        self.report(f"The batch is finished. {self.summary} The record is in {record}.", bool(counts[JobState.FAILED]))
 
     def _failed(self, error: Exception) -> None:
-        """What stops all of it: nothing can be made as asked, or nothing can be written any more."""
+        """What stops all of it: nothing can be made as asked, or nothing can be written."""
         self.cancel()
         self.summary = ""
         self.changed()
@@ -230,12 +230,12 @@ class BatchQueue:
 
     @property
     def share(self) -> float:
-        """How much of all the music is behind, 0 to 1."""
+        """How much of all the music is done, 0 to 1."""
         if self.running:
             return self._pace.share
         lengths = lengths_s(self.entries)
-        behind = sum(length * entry.share for length, entry in zip(lengths, self.entries))
-        return behind / sum(lengths) if lengths else 0.0
+        done = sum(length * entry.share for length, entry in zip(lengths, self.entries))
+        return done / sum(lengths) if lengths else 0.0
 
     @property
     def left_s(self) -> float | None:

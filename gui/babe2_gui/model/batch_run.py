@@ -21,7 +21,7 @@ WAYS_OUT = {"not-replaced": " Move it away, or tick “Replace other files”."}
 
 
 class BatchRun:
-    """One run of the host's batch, in a thread of its own. After `cancel` nothing is heard of it any more.
+    """One run of the host's batch, in a thread of its own. After `cancel` nothing more is heard of it.
 
     Args:
         make_jobs: gives the checked jobs; it may take its time.
@@ -81,7 +81,7 @@ def _news(at: BatchProgress, folder: str) -> dict:
 
 
 class Pace:
-    """How far a run is, and the time left by the music that was rendered in it: what was not must not count.
+    """How far a run is, and the time left, judged by the music rendered in it: files that were not must not count.
 
     Several files may be at work at once.
     """

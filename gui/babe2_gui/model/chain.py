@@ -189,7 +189,7 @@ def save_chain(path: str, before: Iterable[Effect], restoration: dict, after: It
 
 
 def save_curve(board: str, target: TargetCurve) -> str:
-    """Writes a target beside a board, which can only name one; its path. Raises FileError."""
+    """Writes a target next to a board, which can only name one; returns its path. Raises FileError."""
     path = Path(board).with_suffix(".target.csv")
     write_curve(path, target)
     return str(path)

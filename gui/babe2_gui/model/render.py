@@ -1,4 +1,4 @@
-"""A render in a thread of its own: it can be paused, and cancelled at once, and tells how far it is."""
+"""A render in a thread of its own: it can be paused, is cancelled at once, and reports how far it is."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def clock(seconds: float) -> str:
 
 
 class Gate:
-    """What a worker passes before each step: it holds the worker while it is paused, and tells it of a cancel."""
+    """What a worker passes after each step: it holds the worker while paused, and says when it is cancelled."""
 
     def __init__(self):
         self._open, self._cancelled = threading.Event(), threading.Event()
@@ -137,7 +137,7 @@ class RenderJob:
         return self._gate.paused
 
     def cancel(self) -> None:
-        """Nothing is heard of it any more, at once; its thread ends after the step that it is at."""
+        """Nothing more is heard of it from now on; its thread ends after the step that it is at."""
         self._gate.cancel()
 
     def join(self, timeout_s: float | None = None) -> None:

@@ -37,12 +37,12 @@ class BatchForm(QWidget):
         self.how.activated.connect(self._how_chosen)
         self.state = label("", "dim")
         self.state.setWordWrap(True)
-        self.quality = named(Combo(), "Quality", "How much work to take")
+        self.quality = named(Combo(), "Quality", "How much work to put in")
         self.quality.activated.connect(lambda *_: change(quality=self.quality.currentData()))
         self.seed = named(Whole(-1, 2 ** 31 - 1), "Seed", "Seed of all random numbers. The same seed repeats a render "
                           "on the same machine")
         self.seed.valueChanged.connect(lambda value: change(seed=None if value < 0 else value))
-        self.target = named(Combo(), "Target", "The spectrum that the restorations come to")
+        self.target = named(Combo(), "Target", "The spectrum that the restorations aim for")
         self.target.activated.connect(self._target_chosen)
         self.format = named(Combo(), "Format", "Of the results")
         self.format.addItem("As each recording", None)
@@ -50,7 +50,7 @@ class BatchForm(QWidget):
             if ending in WRITABLE:
                 self.format.addItem(words, ending)
         self.format.activated.connect(lambda *_: change(ending=self.format.currentData()))
-        self.depth = named(Combo(), "Bit depth", "Bits of each sample; what is rounded is dithered")
+        self.depth = named(Combo(), "Bit depth", "Bits per sample; rounding is dithered")
         for depth, words in DEPTH_WORDS.items():
             self.depth.addItem("As each recording" if depth is None else words, depth)
         self.depth.activated.connect(lambda *_: change(depth=self.depth.currentData()))
@@ -170,7 +170,7 @@ class BatchForm(QWidget):
     def _use_board(self, name: str) -> None:
         try:
             if chain.names_programs(str(find_board(name))):
-                raise BoardError(f"{name} names VST3 plugins or Audio Units, which want the main thread, and that "
+                raise BoardError(f"{name} names VST3 plugins or Audio Units, which need the main thread, and that "
                                  "is the window's. Use the command: babe2 batch, with --board and --allow-external.")
         except BoardError as error:
             self.queue.report(error)
@@ -179,7 +179,7 @@ class BatchForm(QWidget):
             self._use(preset=None, board=name)
 
     def _use(self, preset: str | None, board: str | None) -> None:
-        """What a board says by itself is not asked of a preset, nor the other way round."""
+        """A board has a quality and a seed of its own, which a preset needs to be given."""
         quality, seed = self.queue.options.quality, self.queue.options.seed
         if board and self.queue.options.preset:
             quality = seed = None
@@ -215,7 +215,7 @@ def _title(preset: str) -> str:
 
 
 def _about(preset: str | None) -> str:
-    """A few words on what is chosen."""
+    """A few words about what is chosen."""
     if preset is None:
         return "A chain of effects, with its own settings."
     try:

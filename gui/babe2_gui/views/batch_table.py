@@ -33,7 +33,7 @@ class QueueTable(QAbstractTableModel):
         self.entries: list[Entry] = []
 
     def show(self) -> None:
-        """All of the queue may be another."""
+        """The queue may hold other entries now."""
         if self.entries is self.queue.entries:
             if self.entries:
                 self.dataChanged.emit(self.index(0, 0), self.index(len(self.entries) - 1, STATE))

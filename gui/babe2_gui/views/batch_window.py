@@ -1,4 +1,4 @@
-"""The batch queue's window: the files, how all are rendered, and how far they are."""
+"""The batch queue's window: the files, how all are rendered, and how far it has got."""
 
 from __future__ import annotations
 
@@ -29,8 +29,8 @@ KINDS = ("Recordings and lists (*.wav *.flac *.aiff *.aif *.ogg *.opus *.mp3 *.m
 
 
 class BatchWindow(QDialog):
-    """Beside the main window, not before it: it can be closed while the batch runs. Signal: open_asked, with the path
-    of a result."""
+    """Next to the main window, not in front of it: it can be closed while the batch runs. Signal: open_asked, with the
+    path of a result."""
 
     open_asked = Signal(str)
 
@@ -242,7 +242,7 @@ class BatchWindow(QDialog):
             why = entry.reason if entry.state == JobState.FAILED else "Only a finished result can be opened."
             self.queue.report(f"{entry.source.name} is not done. {why}")
         elif not entry.result.is_file():
-            self.queue.report(f"{entry.result} is not there any more. Start makes it again.", True)
+            self.queue.report(f"{entry.result} is no longer there. Start makes it again.", True)
         else:
             self.open_asked.emit(str(entry.result))
 

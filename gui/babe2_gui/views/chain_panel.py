@@ -60,7 +60,7 @@ class EffectList(QListWidget):
                             enabled=item.checkState() == Qt.CheckState.Checked) for item in items)
 
     def startDrag(self, actions) -> None:
-        """An item is in both lists until the drag is over; only then is it known what is wanted."""
+        """During a drag the item is in both lists; only when it is over do they show what the user wants."""
         EffectList.dragging = True
         try:
             super().startDrag(actions)
@@ -143,7 +143,7 @@ class ChainPanel(QWidget):
             section.blockSignals(False)
         if self._selected and self._selected[1] >= len(self._effects(self._selected[0])):
             self._selected = None
-        if not self._editing:  # else the form is where the edit came from
+        if not self._editing:  # otherwise the edit came from the form
             self._show_form()
 
     def _select(self, section: str, index: int) -> None:
@@ -222,7 +222,7 @@ class ChainPanel(QWidget):
             self._editing = False
 
     def _arranged(self, *_) -> None:
-        """After a drop or a click on a box: the lists are what is wanted now."""
+        """After a drop or a click on a box: the lists show what the user wants now."""
         if EffectList.dragging:
             return
         now = {name: section.effects() for name, section in self.lists.items()}
@@ -264,7 +264,7 @@ class ChainPanel(QWidget):
         self.editor.setText("Open editor…" if free else "Editor is open")
 
     def open_editor(self) -> None:
-        """The selected plugin's own window, in another process; what is set there counts once it is closed."""
+        """The selected plugin's own window, in another process; what is set there is taken over when it is closed."""
         if self.effect is not None and self._editing_process is None:
             self._try(lambda: self._edit_apart(self.effect))
 
@@ -272,7 +272,7 @@ class ChainPanel(QWidget):
         process = self._editing_process = QProcess(self)
 
         def finished(*_) -> None:
-            if self._editing_process is None:  # both signals come where it cannot start, and none counts at the end
+            if self._editing_process is None:  # a process that cannot start emits both signals; none counts at the end
                 return
             self._editing_process = None
             self._show_editor_button()
@@ -317,7 +317,7 @@ class ChainPanel(QWidget):
             self.load_board(path)
 
     def load_board(self, path: str) -> None:
-        """A board's effects; what it says of the restoration (preset, quality and so on) is taken over too."""
+        """A board's effects; what it says about the restoration (preset, quality and so on) is taken over too."""
         allow = chain.names_programs(path)
         if allow:
             question = "This board names plugins, which are programs that would run on this computer."

@@ -179,7 +179,7 @@ def test_nothing_of_a_running_queue_can_be_changed(queue, shelf):
                    lambda: queue.set_options(seed=3)):
         queue.said.clear()
         change()
-        assert "The batch is at work" in queue.said[0][0]
+        assert "The batch is running" in queue.said[0][0]
     assert len(queue.entries) == 3 and queue.options is options
     queue.cancel()
 

@@ -115,7 +115,7 @@ def test_a_double_click_opens_the_result_in_the_main_window(batch, window, wait,
     assert window.session.recording.path == tmp_path / "restored" / "disc" / "a.wav"
     (tmp_path / "restored" / "disc" / "a.wav").unlink()
     press(batch, Qt.Key.Key_Return)
-    assert "is not there any more" in batch.banner.text.text()
+    assert "is no longer there" in batch.banner.text.text()
 
 
 def test_it_runs_on_when_the_window_is_closed(batch, window, shelf, wait):
@@ -264,7 +264,7 @@ def test_folders_and_several_files_dropped_on_the_main_window_lead_here(shelf, w
 def test_files_dropped_while_it_runs_are_refused_with_a_sentence(slow, shelf):
     slow.start_batch()
     drop(slow, shelf)
-    assert "The batch is at work" in slow.banner.text.text() and slow.model.rowCount() == 3
+    assert "The batch is running" in slow.banner.text.text() and slow.model.rowCount() == 3
 
 
 @pytest.mark.parametrize("size", [(860, 560), (1040, 640), (1280, 800), (3840, 2160)])

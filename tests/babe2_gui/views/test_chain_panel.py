@@ -17,7 +17,7 @@ def test_effects_are_added_changed_moved_and_undone(opened):
     form = chain.scroll.widget()
     form.editors["gain_db"].setValue(-4.0)
     assert session.document.after[0].values["gain_db"] == -4.0
-    assert chain.scroll.widget() is form  # not made anew under the user's hand
+    assert chain.scroll.widget() is form  # not made again under the user's hand
     chain.move(-1)
     assert [effect.plugin for effect in session.document.before] == ["HighpassFilter", "Gain"]
     chain.lists["before"].item(0).setCheckState(Qt.CheckState.Unchecked)

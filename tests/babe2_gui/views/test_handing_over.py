@@ -339,7 +339,7 @@ def test_a_drop_asks_about_unsaved_work(opened, odd, monkeypatch, wait):
 
 
 @pytest.mark.parametrize("address, words", [
-    ("https://example.org/aria.wav", "https://example.org/aria.wav is no file on this computer. Save it"),
+    ("https://example.org/aria.wav", "https://example.org/aria.wav is not a file on this computer. Save it"),
     ("file:///nowhere/aria%20two.wav", "There is no file /nowhere/aria two.wav."),
     ("file:///dev/null", "/dev/null is not a regular file."),
     ("file:///nowhere/%00.wav", "")])
