@@ -16,7 +16,7 @@ PICTURES = Path(__file__).parent.as_posix()
 
 @dataclass(frozen=True)
 class CurveStyle:
-    """Colour (Okabe and Ito's), width in pixels and stroke of a curve: any two curves differ in at least two of them."""
+    """Colour (Okabe and Ito's), width in pixels and stroke of a curve: any two differ in at least two of these."""
 
     title: str
     colour: str
