@@ -219,7 +219,7 @@ class GenerativeEQ:
         sample_rate = float(sample_rate)
         if not sample_rate >= 1000 or not np.isfinite(sample_rate):
             raise ValueError(f"The sample rate must be a number of Hz from 1000 on, not {sample_rate!r}.")
-        if self.target is not None and "ltas_margin" in self._settings:
+        if self.target is not None and self._settings.get("ltas_margin"):
             raise SettingError("ltas_margin does nothing when a target is given, which is taken as it is.",
                                "idle-setting", name="ltas_margin")
         return Run(self._run(audio, layout, sample_rate, journal, passage))
