@@ -2,7 +2,8 @@
 
 The paper's optimiser follows the loudest bands and starts from wherever the step before left it. With sufficient
 statistics the nine numbers can instead be fitted as a whole: what is compared is the level of each twelfth of an
-octave, so that a band counts by its width and not by its power, and a few starts guard against bad local optima. Off with `filter_fit = "adam"`.
+octave, so that a band counts by its width and not by its power, and a few starts guard against bad local optima.
+Off with `filter_fit = "adam"`.
 """
 
 from __future__ import annotations

@@ -28,7 +28,8 @@ class BatchProgress:
     """Where a batch is: the job, its number (from 1) of count, and RUNNING, DONE, AS_BEFORE or FAILED.
 
     now: while it runs, the render's own `Progress` · rendered: when done, the `Rendered`, without audio if another
-    process made it · reason: of a failure. A file may be reported as done when others are being rendered already.
+    process made it · reason: of a failure, and its code, if it was a UserError. A file may be reported as done when
+    others are being rendered already.
     """
 
     job: Job
@@ -38,6 +39,7 @@ class BatchProgress:
     now: object = None
     rendered: object = None
     reason: str = ""
+    code: str = ""
 
 
 def run_batch(jobs: list[Job], folder: str | os.PathLike, versions: dict, *, overwrite: bool = False,
@@ -112,7 +114,7 @@ class _Batch:
             try:
                 tasks.append(self._task(number, self.pool.ships(worker)))
             except Exception as error:
-                news.append(self._fail(number, reason_of(error)))
+                news.append(self._fail(number, reason_of(error), getattr(error, "code", "")))
             else:
                 if tasks[-1] is not None:
                     continue
@@ -145,7 +147,7 @@ class _Batch:
             self.manifest.begin(job.name, event.given, event.facts)
             return None
         if event.state == JobState.FAILED:
-            return self._fail(event.number, event.reason)
+            return self._fail(event.number, event.reason, event.code)
         made = event.made
         try:  # what comes of a worker that does not see the folder
             for name, data in event.files.items():
@@ -162,10 +164,10 @@ class _Batch:
             self.manifest.finish(job.name, made, **event.record)
         return self._progress(event.number, event.state, now=event.now, rendered=event.rendered)
 
-    def _fail(self, number: int, reason: str) -> BatchProgress:
+    def _fail(self, number: int, reason: str, code: str = "") -> BatchProgress:
         self._start()
         self.manifest.fail(self.jobs[number].name, self.jobs[number].source, reason)
-        return self._progress(number, JobState.FAILED, reason=reason)
+        return self._progress(number, JobState.FAILED, reason=reason, code=code)
 
     def _start(self) -> None:
         """The run comes on record with the first thing that happens in it."""

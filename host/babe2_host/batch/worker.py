@@ -72,6 +72,7 @@ class Event:
     record: dict = field(default_factory=dict)
     rendered: Rendered | None = None
     reason: str = ""
+    code: str = ""  # of a failure that was a UserError
     files: dict[str, bytes] = field(default_factory=dict, repr=False)
 
 
@@ -106,8 +107,8 @@ def look(task: Task, folder: Path, key: str) -> dict | None:
     if is_made(task.entry, output, given["sha256"], key):
         return None
     if not task.overwrite and not may_replace(task.entry, output):
-        raise BatchError(f"{output} is there and was not made by this batch, or was changed since. Move it away, or "
-                         "give --overwrite.")
+        raise BatchError(f"{output} is there and was not made by this batch, or was changed since.",
+                         "not-replaced", path=output)
     return given
 
 
@@ -284,7 +285,7 @@ class Worker:
         if task.content is not None:
             reason = self._named(task, reason)
             shutil.rmtree(self._folder_of(task), ignore_errors=True)
-        return Event(task.number, JobState.FAILED, reason=reason)
+        return Event(task.number, JobState.FAILED, reason=reason, code=getattr(error, "code", ""))
 
     # ----------------------------------------------------------------------------- files that have to be shipped
 

@@ -146,8 +146,8 @@ class _Maker:
         path = self.folder / path
         if not self.allow_external:
             raise ValueError(f"{path} is a program, which would run on this computer; that has not been "
-                             "allowed. If you trust both it and this board, load the board with "
-                             "allow_external=True.")
+                             "allowed. If you trust both it and this board, allow it: --allow-external, or "
+                             "allow_external=True in Python.")
         plugin = load_plugin(path, parameters or {}, chosen, name)
         if not plugin.is_effect:
             raise ValueError(f"{path} is an instrument, which does not take audio.")
