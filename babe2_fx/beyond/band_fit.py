@@ -83,7 +83,7 @@ class BandFit:
         # With breakpoints fixed the curve is linear in the slopes: (starts, bands) and (starts, 4, bands).
         self.grid_fixed, by_parameters = _curves(np.pad(self.grid, ((0, 0), (0, 4))), self.octave)
         self.grid_design = by_parameters[:, 5:].copy()
-        self.parameters = None
+        self.parameters: np.ndarray | None = None
         self.leaked = np.zeros(len(self.octave), bool)
 
     @classmethod
