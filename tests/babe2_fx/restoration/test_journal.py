@@ -33,7 +33,8 @@ def test_the_same_run_takes_its_blocks_and_has_the_same_result(make_notes):
     assert len(names) > 1 and np.array_equal(run(audio, kept), first) and set(kept) == names
     for tensors in kept.values():
         tensors["restored"] = torch.zeros_like(tensors["restored"])
-    assert np.std(run(audio, kept)) < 0.1 * np.std(first)  # they are really taken
+    inside = slice(4410, -4410)  # the ends are the recording's own
+    assert np.std(run(audio, kept)[:, inside]) < 0.01 * np.std(first[:, inside])  # they are really taken
 
 
 @pytest.mark.parametrize("change", ["version", "torch", "seed", "operators", "audio"])
