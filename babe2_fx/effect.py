@@ -15,10 +15,10 @@ import torch
 from .audio.mapped import allocate, chunks
 from .audio.pedalboard_layout import Layout, from_planar
 from .catalogue.presets import QUALITIES, load_preset
-from .operators import Measurement, make_operator, operator_values
+from .operators import OPERATORS, Measurement, as_operators, operator_values
 from .priors import Prior, load_prior
 from .progress import Run
-from .restoration import Journal, Progress, RestorationResult, Restorer
+from .restoration import Journal, Progress, RestorationResult, Restorer, effective_settings
 from .settings import NAMES, SettingError, Settings
 from .spectra import TargetProfile, ltas, ltas_distance_db, ltas_fft_size, match_target, smooth_octave
 
@@ -65,7 +65,8 @@ def _setting(name: str) -> property:
     """A parameter that is one of the settings: the preset's value until it is set."""
     def set(self: GenerativeEQ, value: Any) -> None:
         self._settings[name] = NAMES[name].checked(value)
-    return property(lambda self: getattr(self.settings.recording, name), set, doc=NAMES[name].help + ".")
+    return property(lambda self: self._settings.get(name, self._preset.settings(self.quality)[name]), set,
+                    doc=NAMES[name].help + ".")
 
 
 class GenerativeEQ:
@@ -151,8 +152,7 @@ class GenerativeEQ:
 
     @operators.setter
     def operators(self, operators: Sequence[Measurement | dict[str, Any]] | None) -> None:
-        self._operators = None if operators is None else tuple(
-            make_operator(**operator) if isinstance(operator, dict) else operator for operator in operators)
+        self._operators = None if operators is None else as_operators(operators)
 
     @property
     def target(self) -> TargetProfile | None:
@@ -179,8 +179,21 @@ class GenerativeEQ:
 
     @property
     def settings(self) -> Settings:
-        """All hyper-parameters in effect. Raises SettingError where one that was set does nothing in this quality."""
-        return self._preset.settings(self.quality, **self._settings)
+        """All hyper-parameters in effect.
+
+        Raises SettingError where one that was set does nothing in this quality, or with these operators.
+        """
+        chosen = effective_settings(self._preset.settings(self.quality, **self._settings), self._all_operators)
+        values = chosen.flat()
+        for name, value in self._settings.items():
+            if values.get(name) != value:
+                raise SettingError(f"{name} = {value} does nothing with these operators.", "idle-setting", name=name,
+                                   value=value)
+        return chosen
+
+    @property
+    def _all_operators(self) -> tuple[Measurement, ...] | None:
+        return self._preset.operators if self.operators is None else self.operators
 
     def reset(self) -> None:
         """Forgets the layout of the last array, as every Pedalboard plugin does; there is no other state."""
@@ -222,18 +235,17 @@ class GenerativeEQ:
         if self.target is not None and self._settings.get("ltas_margin"):
             raise SettingError("ltas_margin does nothing when a target is given, which is taken as it is.",
                                "idle-setting", name="ltas_margin")
-        return Run(self._run(audio, layout, sample_rate, journal, passage))
+        return Run(self._run(copy.copy(self), audio, layout, sample_rate, journal, passage))
 
-    def _run(self, audio: np.ndarray, layout: str, sample_rate: float, journal: Journal | None,
+    def _run(self, chosen: GenerativeEQ, audio: np.ndarray, layout: str, sample_rate: float, journal: Journal | None,
              passage: tuple[int, int] | None) -> Generator[Progress, None, np.ndarray]:
-        # All parameters as they are at the start: another thread may change them meanwhile.
-        settings, target, match, operators = self.settings, self.target, self.target_match, self.operators
-        operators = operators if operators is not None else self._preset.operators
-        mix, gain = self.mix, 10 ** (self.output_gain_db / 20)
+        """`run` with all parameters as they were `chosen`: they may be changed meanwhile."""
+        settings, target, match, operators = chosen.settings, chosen.target, chosen.target_match, chosen._all_operators
+        mix, gain = chosen.mix, 10 ** (chosen.output_gain_db / 20)
         whole, audio = audio, audio[:, slice(*passage)] if passage else audio
         restored, result, distances = audio, None, None
         if audio.size and mix:
-            prior = self.prior
+            prior = chosen.prior
             run = Restorer(prior, settings, target, journal, operators).run(whole, sample_rate, passage)
             result = yield from run.map(self._tell)
             restored = result.audio
@@ -262,7 +274,8 @@ class GenerativeEQ:
         if self.target is not None:
             shown["target"] = self._target_file or self.target
         if self.operators is not None:
-            shown["operators"] = [operator_values(one) if one.name else one for one in self.operators]
+            shown["operators"] = [operator_values(one) if type(one) in OPERATORS.values() else one
+                                  for one in self.operators]
         shown |= self._settings
         return f"GenerativeEQ({', '.join(f'{name}={value!r}' for name, value in shown.items())})"
 

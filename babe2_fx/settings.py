@@ -11,6 +11,7 @@ from __future__ import annotations
 import dataclasses
 import math
 from dataclasses import dataclass, field, fields
+from numbers import Real
 from typing import Any, ClassVar
 
 from .errors import UserError
@@ -108,41 +109,15 @@ class Known(_Values):
 
 
 @dataclass(frozen=True)
-class _LongTerm(_Values):
-    """What the long-term spectrum is taken to say of the medium (Sec. 3.4)."""
+class LongTerm(_Values):
+    """What the long-term spectrum is taken to say about the medium (Sec. 3.4)."""
 
+    ltas: str = _setting("objective", "what LTAS-EQ is used for: off, the initial signal, initial signal and "
+                         "objective, or alone as a plain equalizer", choices=("off", "initial", "objective", "only"))
     ltas_floor_db: float = _setting(-20.0, "lowest LTAS response that is inverted", -120.0, 0.0)
     ltas_margin: float = _setting(0.0, "how much of a deviation from the reference is taken for the music's own and "
                                   "left alone, in standard deviations of the spectra of recordings; not with a target",
                                   0.0, 10.0)
-
-
-@dataclass(frozen=True)
-class Unequalized(_LongTerm):
-    """No LTAS-EQ; the spectrum only says what the fit by bands expects."""
-
-    tag = "off"
-
-
-@dataclass(frozen=True)
-class Initial(_LongTerm):
-    """LTAS-EQ makes the signal that sampling starts from."""
-
-    tag = "initial"
-
-
-@dataclass(frozen=True)
-class Objective(_LongTerm):
-    """LTAS-EQ makes the initial signal and the observation."""
-
-    tag = "objective"
-
-
-@dataclass(frozen=True)
-class Only(_LongTerm):
-    """LTAS-EQ alone, as a plain equalizer: nothing is sampled."""
-
-    tag = "only"
 
 
 @dataclass(frozen=True)
@@ -210,9 +185,8 @@ class Name:
             if value not in self.choices:
                 raise wrong(f"be one of {', '.join(self.choices)}")
             return value
-        whole = isinstance(self.default, int)
-        if isinstance(value, bool) or not isinstance(value, (int, float)) or (
-                whole and math.isfinite(value) and value != int(value)):
+        whole, number = isinstance(self.default, int), isinstance(value, Real) and not isinstance(value, bool)
+        if not number or (whole and math.isfinite(value) and value != int(value)):
             raise wrong(f"be {'a whole number' if whole else 'a number'}")
         if not math.isfinite(value) or not self.low <= value <= self.high:
             raise wrong(f"lie from {self.low:g} to {self.high:g}")
@@ -225,8 +199,7 @@ _PARTS: dict[str, tuple[str, str, tuple[type[_Values], ...]]] = {
     "guidance": ("guidance", "gradient: the paper's, through the network; direct: the estimate is corrected in closed "
                  "form, at less than half the cost", (Gradient, Direct)),
     "fit": ("filter_fit", "how the breakpoint EQ is fitted at each step", (Adam, Sgd, Bands, Known)),
-    "spectrum": ("ltas", "what LTAS-EQ is used for: off, the initial signal, initial signal and objective, or alone as "
-                 "a plain equalizer", (Objective, Initial, Unequalized, Only)),
+    "spectrum": ("", "", (LongTerm,)),
     "blocks": ("blocks", "autoregressive: block after block, the filter carried on; time-invariant: one filter "
                "estimated first, then all blocks with it", (Autoregressive, TimeInvariant)),
     "recording": ("", "", (RecordingSettings,)),
@@ -271,9 +244,15 @@ class Settings:
     solver: Solver = Solver()
     guidance: Gradient | Direct = Gradient()
     fit: Adam | Sgd | Bands | Known = Adam()
-    spectrum: Unequalized | Initial | Objective | Only = Objective()
+    spectrum: LongTerm = LongTerm()
     blocks: Autoregressive | TimeInvariant = Autoregressive()
     recording: RecordingSettings = RecordingSettings()
+
+    def __post_init__(self) -> None:
+        for part, (_, _, variants) in _PARTS.items():
+            if type(getattr(self, part)) not in variants:
+                raise SettingError(f"{part} must be {' or '.join(v.__name__ for v in variants)}, not "
+                                   f"{getattr(self, part)!r}; `Settings.of` takes settings by name.", name=part)
 
     @classmethod
     def of(cls, **values: Any) -> "Settings":
@@ -319,13 +298,13 @@ class Settings:
     def idle(self, name: str) -> str:
         """Why a setting of this name has no effect, as the end of a sentence; nothing if it has one."""
         known = NAMES[name]
-        if isinstance(self.spectrum, Only) and (known.part in _SAMPLING or name == "low_band"):
+        if self.spectrum.ltas == "only" and (known.part in _SAMPLING or name == "low_band"):
             return "ltas = only, which samples nothing"
         tag, _, variants = _PARTS[known.part]
         chosen = getattr(self, known.part).tag
         if not known.tag and tag and chosen not in known.variants:
             return f"{tag} = {chosen}; it belongs to {tag} = {' or '.join(known.variants)}"
-        if name.startswith("ltas_") and isinstance(self.spectrum, Unequalized) and not isinstance(self.fit, Bands):
+        if name.startswith("ltas_") and self.spectrum.ltas == "off" and not isinstance(self.fit, Bands):
             return "ltas = off, unless filter_fit = global"
         if name == "estimation_blocks" and isinstance(self.fit, Known):
             return "filter_fit = none, where no filter is estimated"

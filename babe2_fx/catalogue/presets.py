@@ -249,10 +249,10 @@ def _operators(path: Path, listed) -> tuple[Measurement, ...] | None:
     """What a preset says was done to recordings of its kind: tables [[operators]] with a name and parameters."""
     if listed is None:
         return None
-    from ..operators import OperatorError, make_operator  # which imports PyTorch; few presets need it
+    from ..operators import OperatorError, as_operators  # which imports PyTorch; few presets need it
     try:
-        return tuple(make_operator(**entry) for entry in listed)
-    except (OperatorError, TypeError) as error:  # TypeError: no tables, or one without a name
+        return as_operators(listed)
+    except OperatorError as error:
         raise PresetError(f"{path}, [[operators]]: {error}", path=path) from error
 
 

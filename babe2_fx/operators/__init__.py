@@ -14,8 +14,8 @@ from .base import (
 from .clip import Clip
 from .filters import BlindEQ, BlindEqualizer, FixedFilter, LowPass
 from .mask import Masked, TimeMask
-from .registry import OPERATORS, make_operator, operator_values
+from .registry import OPERATORS, as_operators, make_operator, operator_values
 
 __all__ = ["OPERATORS", "BlindEQ", "BlindEqualizer", "Chain", "Clip", "FixedFilter", "Fitter", "Identity",
            "InvertibleOperator", "LowPass", "Masked", "Measurement", "Operator", "OperatorError", "Place", "TimeMask",
-           "invertible", "make_operator", "operator_values"]
+           "as_operators", "invertible", "make_operator", "operator_values"]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
+from numbers import Real
 from typing import ClassVar, Literal, Protocol
 
 import numpy as np
@@ -67,18 +68,22 @@ class Measurement(ABC):
     def at(self, place: Place) -> "Operator":
         """The operator for the blocks at a place."""
 
-    def hidden(self, place: Place) -> Tensor | None:
-        """Which samples it leaves out altogether, bool (rows, samples); None: none. They say nothing of the medium."""
-        return None
+    def hidden(self, sample_rate: float) -> list[tuple[int, int]]:
+        """Stretches that it leaves out altogether: first sample, and first one after, at a rate in Hz.
+
+        What a recording holds there is of no consequence, and silence there says nothing about the music.
+        """
+        return []
 
 
 class Operator(Measurement):
-    """A measurement operator at its place. It knows nothing of diffusion; `apply` is all that one must have."""
+    """A measurement operator at its place. It knows nothing of diffusion; `apply` is all that one must have.
 
-    @property
-    def hides(self) -> bool:
-        """Whether it leaves out some times altogether, so that silence there says nothing of the music."""
-        return False
+    Attributes:
+        diagonal: whether it is diagonal in frequency, as a filter is.
+    """
+
+    diagonal: ClassVar[bool] = False
 
     @abstractmethod
     def apply(self, x: Tensor) -> Tensor:
@@ -136,10 +141,6 @@ class Chain(InvertibleOperator):
     def __init__(self, operators: Sequence[Operator]):
         self.operators = tuple(operators)
 
-    @property
-    def hides(self) -> bool:
-        return any(operator.hides for operator in self.operators)
-
     def apply(self, x: Tensor) -> Tensor:
         for operator in self.operators:
             x = operator.apply(x)
@@ -147,9 +148,12 @@ class Chain(InvertibleOperator):
 
     def fit(self, denoised: Tensor, observation: Tensor, sigma: float) -> None:
         for number, operator in enumerate(self.operators):
-            # What comes later is taken to commute with this one: exact for filters, near enough for masks.
-            operator.fit(Chain(self.operators[number + 1:]).apply(denoised), observation, sigma)
-            denoised = operator.apply(denoised)
+            later, alone = Chain(self.operators[number + 1:]), operator.apply(denoised)
+            if all(other.diagonal for other in later.operators):  # and so commute with this one, if that is too
+                operator.fit(later.apply(denoised), observation, sigma)
+            else:  # the estimate stands in for what later ones took away from what this one alone would have given
+                operator.fit(denoised, observation + alone - later.apply(alone), sigma)
+            denoised = alone
 
     def invert(self, residual: Tensor, variance: float) -> Tensor:
         for operator in reversed(self.operators):
@@ -174,7 +178,8 @@ def invertible(operator: Operator) -> InvertibleOperator:
 def check_number(measurement: Measurement, parameter: str, low: float, high: float) -> None:
     """Raises OperatorError unless the parameter is a number from `low` to `high`."""
     value = getattr(measurement, parameter)
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or not low <= value <= high:
+    number = isinstance(value, Real) and not isinstance(value, bool)
+    if not number or not low <= value <= high:
         raise OperatorError(f"{parameter} of the operator {measurement.name} must be a number from {low:g} to "
                             f"{high:g}, not {value!r}.", "bad-parameter", operator=measurement.name,
                             parameter=parameter)

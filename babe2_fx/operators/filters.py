@@ -18,6 +18,7 @@ class _Filter(InvertibleOperator):
     `response`: linear magnitude (2049,) at `filter_frequencies`. `noise`: as in `Place`.
     """
 
+    diagonal = True
     noise: Tensor | float
 
     @property

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -25,10 +26,6 @@ class Masked(InvertibleOperator):
 
     def __init__(self, mask: Tensor, inside: Operator | None, outside: Operator):
         self.mask, self.inside, self.outside = mask, inside, outside
-
-    @property
-    def hides(self) -> bool:
-        return self.outside.hides or self.inside is None and bool(self.mask.any())
 
     def _pieced(self, inside: Tensor, outside: Tensor) -> Tensor:
         return torch.where(self.mask.to(outside.device), inside, outside)
@@ -66,22 +63,21 @@ class TimeMask(Measurement):
 
     def __post_init__(self) -> None:
         pairs = [gap.split("-") for gap in self.gaps_s.split(",")] if isinstance(self.gaps_s, str) else self.gaps_s
-        try:
+        gaps: tuple[tuple[float, float], ...] = ()
+        with contextlib.suppress(TypeError, ValueError):
             gaps = tuple((float(begin), float(end)) for begin, end in pairs)
-        except (TypeError, ValueError):
-            gaps = ((0.0, 0.0),)
-        if not all(0 <= begin < end < float("inf") for begin, end in gaps):
+        if not gaps or not all(0 <= begin < end < float("inf") for begin, end in gaps):
             raise OperatorError("gaps_s of the operator time-mask must be a begin and a later end in seconds each, as "
                                 f"in 1.5-1.7, not {self.gaps_s!r}.", "bad-parameter", operator=self.name,
                                 parameter="gaps_s")
         object.__setattr__(self, "gaps_s", gaps)
 
-    def hidden(self, place: Place) -> Tensor:
-        time_s = (torch.tensor(place.starts)[:, None] + torch.arange(place.length)) / place.sample_rate
-        mask = torch.zeros_like(time_s, dtype=torch.bool)
-        for gap in self.gaps_s:  # pairs by now
-            mask |= (time_s >= float(gap[0])) & (time_s < float(gap[1]))
-        return mask
+    def hidden(self, sample_rate: float) -> list[tuple[int, int]]:
+        return [(round(float(gap[0]) * sample_rate), round(float(gap[1]) * sample_rate)) for gap in self.gaps_s]
 
     def at(self, place: Place) -> Masked:
-        return Masked(self.hidden(place), None, Identity())
+        mask = torch.zeros(len(place.starts), place.length, dtype=torch.bool)
+        for row, start in zip(mask, place.starts):
+            for begin, end in self.hidden(place.sample_rate):
+                row[max(begin - start, 0):max(end - start, 0)] = True
+        return Masked(mask, None, Identity())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from dataclasses import Field, fields
 from typing import Any
 
@@ -34,6 +35,32 @@ def make_operator(name: str, **parameters: Any) -> Measurement:
                 raise OperatorError(f"{parameter} of the operator {name} must be a number, not {value!r}.",
                                     "bad-parameter", operator=name, parameter=parameter) from None
     return OPERATORS[name](**parameters)
+
+
+def as_operators(operators: Iterable[Measurement | Mapping[str, Any]]) -> tuple[Measurement, ...]:
+    """Operators from a list of operators, or of their names with parameters, the first thing that was done first.
+
+    Raises OperatorError for an empty list, what is no operator, or the blind EQ more than once.
+    """
+    if isinstance(operators, (str, Mapping, Measurement)) or not isinstance(operators, Iterable):
+        raise OperatorError(f"Operators must be a list, not {operators!r}.", "no-list")
+    made = []
+    for one in operators:
+        if isinstance(one, Mapping):
+            parameters = dict(one)
+            name = parameters.pop("name", None)
+            if not isinstance(name, str):
+                raise OperatorError(f"An operator must have a name, one of {', '.join(OPERATORS)}; {dict(one)!r} has "
+                                    "none.", "unnamed-operator")
+            one = make_operator(name, **parameters)
+        if not isinstance(one, Measurement):
+            raise OperatorError(f"{one!r} is not an operator.", "no-operator")
+        made.append(one)
+    if not made:
+        raise OperatorError("The list of operators is empty; leave it out for the blind EQ.", "no-operators")
+    if sum(isinstance(one, BlindEQ) for one in made) > 1:
+        raise OperatorError("The operator blind-eq can be there only once: two unknown responses are one.", "two-blind")
+    return tuple(made)
 
 
 def operator_values(operator: Measurement) -> dict[str, Any]:

@@ -80,10 +80,6 @@ class OnAudio(InvertibleOperator):
     def __init__(self, inner: Operator, domain: Domain, rows: list[int]):
         self.inner, self._domain, self.offset = inner, domain, domain.offset[rows]
 
-    @property
-    def hides(self) -> bool:
-        return self.inner.hides
-
     def _out(self, x: Tensor) -> Tensor:
         emphasis = self._domain.prior.emphasis
         x = x / self._domain.gain

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -10,14 +11,23 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..audio.mapped import all_finite, allocate, release
+from ..audio.mapped import all_finite, allocate, allocate_like, chunks, release
 from ..beyond import BandFit, Completion, DirectGuidance, Medium, margin_db
 from ..equalizer import FilterFit
-from ..operators import BlindEQ, Fitter, FixedFilter, Measurement, Operator, OperatorError, Place
+from ..operators import (
+    OPERATORS,
+    BlindEQ,
+    Fitter,
+    FixedFilter,
+    Measurement,
+    Operator,
+    OperatorError,
+    as_operators,
+)
 from ..priors import Prior, PriorError
 from ..progress import Run
 from ..sampling import GradientGuidance, Guidance, draw_noise, solve
-from ..settings import Adam, Bands, Direct, Gradient, Initial, Known, Objective, Only, Settings, Unequalized
+from ..settings import Adam, Bands, Direct, Gradient, Known, Settings
 from ..spectra import FILTER_BINS, WINDOW_POWER, TargetProfile, filter_frequencies, ltas_fft_size, zero_phase
 from .blocks import Blocks, fade_ends
 from .channels import channels_to_restore
@@ -37,32 +47,21 @@ class Restorer:
         prior: from `load_prior`; one prior may serve many restorers and threads.
         settings: all hyper-parameters.
         target: the spectrum to use in the place of the prior's own as reference of the LTAS steps.
-        journal: where finished blocks are kept and looked for; None: nowhere.
-        operators: what was done to the recording, the first thing first. None: the blind EQ alone, which LTAS-EQ
-            helps. LTAS-EQ takes no part where the blind EQ is not among them, and only makes the initial signal where
-            another operator stands beside it, for the observation is then what that operator made.
+        journal: where finished blocks are kept and looked for; None: nowhere. Only runs whose operators are those of
+            the registry are kept, for of others it cannot be told whether they are the same.
+        operators: what was done to the recording, the first thing first; None: the blind EQ alone. See
+            `effective_settings` for what they make of the settings.
 
     Raises OperatorError where the operators and the settings do not go together.
     """
 
     def __init__(self, prior: Prior, settings: Settings = Settings(), target: TargetProfile | None = None,
                  journal: Journal | None = None, operators: Sequence[Measurement] | None = None):
-        self.prior, self.target, self.journal = prior, target, journal
-        self.operators = None if operators is None else tuple(operators)
-        self.settings = settings
-        self.spectrum = settings.spectrum
-        if self.operators is not None:
-            blind = any(isinstance(operator, BlindEQ) for operator in self.operators)
-            if not self.operators:
-                raise OperatorError("The list of operators is empty; leave it out for the blind EQ.", "no-operators")
-            if isinstance(self.spectrum, Only):
-                raise OperatorError("Operators mean nothing with ltas = only, which samples nothing.", "no-sampling")
-            if blind and isinstance(settings.fit, Known):
-                raise OperatorError("The operator blind-eq needs a fit of its EQ, but filter_fit = none.", "no-fit")
-            if not blind:
-                self.spectrum = Unequalized()
-            elif len(self.operators) > 1 and isinstance(self.spectrum, Objective):
-                self.spectrum = Initial(self.spectrum.ltas_floor_db, self.spectrum.ltas_margin)
+        self.prior, self.target = prior, target
+        self.operators = None if operators is None else as_operators(operators)
+        self.settings = effective_settings(settings, self.operators)
+        plain = all(type(operator) in OPERATORS.values() for operator in self.operators or ())
+        self.journal = journal if plain else None
 
     def run(self, audio: np.ndarray, sample_rate: float,
             passage: tuple[int, int] | None = None) -> Run[Progress, RestorationResult]:
@@ -112,6 +111,7 @@ class Restorer:
         prior, how = self.prior, self.settings.recording
         notes = self._rate_notes(sample_rate)
         signal, spread = channels_to_restore(torch.from_numpy(audio), how.channels, notes)
+        signal = self._without_hidden(signal, sample_rate)
         reference, domain = self._reference(), Domain(prior, sample_rate)
         flat = domain.enter(signal)
         if float(torch.linalg.vector_norm(flat, torch.inf)) < SILENCE:
@@ -126,7 +126,7 @@ class Restorer:
         release(flat)
         notes += _heard_notes(medium, prior.sample_rate)
         equalized = self._equalize(flat, medium)
-        if isinstance(self.spectrum, Only):
+        if self.settings.spectrum.ltas == "only":
             restored, response, equalizer = equalized.signal, equalized.removed, None
         else:
             begin = round(passage.start * prior.sample_rate / sample_rate)
@@ -177,31 +177,53 @@ class Restorer:
         return fingerprint(audio, self.settings, self.operators, self.target, self.prior.fingerprint,
                            str(self.prior.device), float(sample_rate), passage)
 
+    def _hidden(self, sample_rate: float) -> list[tuple[int, int]]:
+        """The stretches that operators leave out, in order: first sample, and first one after."""
+        return sorted(span for operator in self.operators or () for span in operator.hidden(sample_rate))
+
+    def _without_hidden(self, signal: Tensor, sample_rate: float) -> Tensor:
+        """A recording (channels, samples) with silence where operators say that it holds nothing of the music."""
+        spans = self._hidden(sample_rate)
+        if not spans:
+            return signal
+        silenced = allocate_like(signal)
+        for part in chunks(signal.shape[-1], signal, silenced):
+            silenced[:, part] = signal[:, part]
+        for first, last in spans:
+            silenced[:, first:last] = 0
+        return silenced
+
     def _observed(self, flat: Tensor) -> Tensor:
         """The recording (channels, samples) without what operators hide, which would pass for pauses without noise."""
-        place = Place((0,), flat.shape[-1], self.prior.sample_rate)
-        masks = [mask for operator in self.operators or () if (mask := operator.hidden(place)) is not None]
-        if not masks:
+        spans, samples, rate = self._hidden(self.prior.sample_rate), flat.shape[-1], self.prior.sample_rate
+        stretches, begin = [], 0
+        for first, last in [*spans, (samples, samples)]:
+            if begin < min(first, samples):
+                stretches.append(slice(begin, min(first, samples)))
+            begin = max(begin, last)
+        count = sum(part.stop - part.start for part in stretches)
+        if not spans or count < ltas_fft_size(rate):
             return flat
-        seen = ~torch.stack(masks).any(dim=0)[0]
-        edges = [0, *(seen.diff().nonzero()[:, 0] + 1).tolist(), len(seen)]
-        stretches = [flat[:, a:b].clone() for a, b in zip(edges, edges[1:]) if seen[a]]
-        for stretch in stretches:
-            fade_ends(stretch, self.prior.sample_rate)
-        return torch.cat(stretches, dim=-1) if stretches else flat
+        observed, done = allocate_like(flat, count), 0
+        for part in stretches:
+            length = part.stop - part.start
+            observed[:, done:done + length] = flat[:, part]
+            fade_ends(observed[:, done:done + length], rate)
+            done += length
+        return observed
 
     def _medium(self, flat: Tensor, reference: Tensor) -> Medium:
         """What the long-term spectrum of the recording tells of its medium."""
-        margin = 0.0 if self.target is not None else self.spectrum.ltas_margin  # who draws a target means it
+        margin = 0.0 if self.target is not None else self.settings.spectrum.ltas_margin  # who draws a target means it
         return Medium.of(flat, reference, self.prior.sample_rate, self.prior.lowest_hz,
                          self.settings.recording.recording_noise == "measured",
                          margin_db(margin, self.prior.ltas_spread_db))
 
     def _equalize(self, flat: Tensor, medium: Medium) -> "Equalized":
         """LTAS-EQ (Sec. 3.4, Eq. 10): the recording through the inverse of what its spectrum suggests."""
-        if isinstance(self.spectrum, Unequalized):
+        if self.settings.spectrum.ltas == "off":
             return Equalized(flat, *2 * [torch.ones_like(medium.response_db)])
-        response = 10 ** (medium.response_db.clamp(min=self.spectrum.ltas_floor_db) / 20)
+        response = 10 ** (medium.response_db.clamp(min=self.settings.spectrum.ltas_floor_db) / 20)
         signal = zero_phase(flat, -20 * response.log10())
         scale = flat.std() / signal.std().clamp(min=1e-12)
         return Equalized(signal.mul_(scale), response, scale / response)
@@ -209,7 +231,7 @@ class Restorer:
     def _task(self, flat: Tensor, equalized: "Equalized", medium: Medium, domain: Domain,
               begin: int) -> tuple[Task, Tensor]:
         """What is to be sampled, and the response (2049,) that its observation has lost already."""
-        guidance, objective = self.settings.guidance, isinstance(self.spectrum, Objective)
+        guidance, objective = self.settings.guidance, self.settings.spectrum.ltas == "objective"
         removed = equalized.removed if objective else torch.ones_like(equalized.removed)
         noise = medium.noise * equalized.lift ** 2 if objective else medium.noise
         assumed = guidance if isinstance(guidance, Direct) else Direct()
@@ -218,7 +240,7 @@ class Restorer:
         noise[~medium.heard] = UNHEARD
         fitter = self._fitter(medium, removed)
         flat_response = FixedFilter(torch.ones(FILTER_BINS, dtype=torch.float64), noise)
-        operators = self.operators or (BlindEQ() if fitter else flat_response,)
+        operators = copy.deepcopy(self.operators) or (BlindEQ() if fitter else flat_response,)  # they may be fitted
         observation = equalized.signal if objective else flat
         return Task(observation, equalized.signal, operators, noise, fitter, domain, begin), removed
 
@@ -237,11 +259,9 @@ class Restorer:
     def _fitter(self, medium: Medium, removed: Tensor) -> Fitter | None:
         """What fits the EQ. removed: the response that LTAS-EQ has undone already, linear (2049,)."""
         fit, rate = self.settings.fit, self.prior.sample_rate
-        if self.operators and not any(isinstance(operator, BlindEQ) for operator in self.operators):
-            return None
         if isinstance(fit, Bands):
             # No more of the lows is taken for missing than LTAS-EQ would give back, or has given back already.
-            least_db = 0.0 if isinstance(self.spectrum, Objective) else self.spectrum.ltas_floor_db
+            least_db = 0.0 if self.settings.spectrum.ltas == "objective" else self.settings.spectrum.ltas_floor_db
             return BandFit.expecting(medium, removed, rate, self.prior.lowest_hz, least_db)
         if isinstance(fit, Adam):  # or Sgd, which has the same settings
             return FilterFit(rate, fit.filter_learning_rate, fit.filter_iterations, fit.collapse_weight,
@@ -253,7 +273,7 @@ class Restorer:
         """One batch of blocks, (rows, samples), from the journal or from the sampler."""
         prior, solver = self.prior, self.settings.solver
         observed = batch.observation
-        if not batch.operator.hides and float(observed.std()) < SILENT_SHARE * prior.level:
+        if not batch.hides and float(observed.std()) < SILENT_SHARE * prior.level:
             return prior.band_limit(observed.to(prior.device)).cpu()
 
         def progress(step: int, sigma: float, denoised: Tensor | None = None) -> Progress:
@@ -287,6 +307,27 @@ class Restorer:
             block = cut.take(recording, index)
             cut.join(whole, block - self.prior.band_limit(block.to(self.prior.device)).cpu(), index)
         return whole[..., :recording.shape[-1]]
+
+
+def effective_settings(settings: Settings, operators: Sequence[Measurement] | None) -> Settings:
+    """The settings as they are with these operators.
+
+    Without the blind EQ among them no filter is fitted, and LTAS-EQ takes no part. Where another stands next to it,
+    LTAS-EQ only makes the initial signal: the observation is what that operator made.
+
+    Raises OperatorError where they do not go together.
+    """
+    if operators is None:
+        return settings
+    if settings.spectrum.ltas == "only":
+        raise OperatorError("Operators mean nothing with ltas = only, which samples nothing.", "no-sampling")
+    if not any(isinstance(operator, BlindEQ) for operator in operators):
+        return settings.replace(filter_fit="none", ltas="off")
+    if isinstance(settings.fit, Known):
+        raise OperatorError("The operator blind-eq needs a fit of its EQ, but filter_fit = none.", "no-fit")
+    if len(operators) > 1 and settings.spectrum.ltas == "objective":
+        return settings.replace(ltas="initial")
+    return settings
 
 
 @dataclass(frozen=True)

@@ -56,6 +56,12 @@ class Task:
                   for operator in self.operators]
         return placed[0] if len(placed) == 1 else Chain(placed)
 
+    def hides(self, blocks: Sequence[int], cut: Blocks) -> bool:
+        """Whether an operator leaves out some of these blocks altogether."""
+        spans = [span for operator in self.operators for span in operator.hidden(self.domain.prior.sample_rate)]
+        starts = [self.begin + block * cut.hop for block in blocks]
+        return any(first < start + cut.length and start < last for first, last in spans for start in starts)
+
     def with_filter(self, response: Tensor) -> "Task":
         """The same with a response (2049,) in the place of the blind EQ."""
         known = FixedFilter(response, self.noise)
@@ -66,7 +72,8 @@ class Task:
 class Batch:
     """Blocks that are sampled together: the number of each row's block, their observation and start, (rows, samples).
 
-    index: the batch's number, from 0 · of: how many there are.
+    index: the batch's number, from 0 · of: how many there are · hides: whether an operator leaves out some of it, so
+    that its silence is not the music's.
     """
 
     operator: Operator
@@ -75,6 +82,7 @@ class Batch:
     rows: list[int]
     index: int
     of: int
+    hides: bool
 
 
 Sample = Callable[[Batch], Generator[Progress, None, Tensor]]
@@ -82,8 +90,8 @@ Sample = Callable[[Batch], Generator[Progress, None, Tensor]]
 
 def sample_recording(task: Task, cut: Blocks, how, sample: Sample) -> Generator[Progress, None, Tensor]:
     """The whole recording (channels, samples), block by block. how: `Settings.blocks`; sample: restores a `Batch`."""
-    if isinstance(how, TimeInvariant) and task.fitter is not None and cut.count > 1:
-        return (yield from _time_invariant(task, task.fitter, cut, how.estimation_blocks, sample))
+    if isinstance(how, TimeInvariant) and cut.count > 1:
+        return (yield from _time_invariant(task, cut, how.estimation_blocks, sample))
     return (yield from _autoregressive(task, cut, sample))
 
 
@@ -100,27 +108,28 @@ def _autoregressive(task: Task, cut: Blocks, sample: Sample) -> Generator[Progre
             previous = cut.take(done, index)[..., :known]
             observed, start = (torch.cat([previous, x[..., known:]], dim=-1) for x in (observed, start))
             operator = Masked(torch.arange(cut.length) < known, Identity(), operator)
-        block = yield from sample(Batch(operator, observed, start, [index] * channels, index, cut.count))
+        block = yield from sample(Batch(operator, observed, start, [index] * channels, index, cut.count,
+                                        task.hides([index], cut)))
         cut.join(done, block, index)
     return done[..., :samples]
 
 
-def _time_invariant(task: Task, fitter: Fitter, cut: Blocks, count: int,
-                    sample: Sample) -> Generator[Progress, None, Tensor]:
-    """The filter from a batch of blocks in the middle, then every block with it, in batches."""
+def _time_invariant(task: Task, cut: Blocks, count: int, sample: Sample) -> Generator[Progress, None, Tensor]:
+    """The filter, if there is one to be found, from a batch of blocks in the middle; then all blocks, in batches."""
     channels, samples = task.observation.shape
-    count = min(count, cut.count)
-    rounds = 1 + -(-cut.count // BATCH)
+    count, estimates = min(count, cut.count), int(task.fitter is not None)
+    rounds = estimates + -(-cut.count // BATCH)
 
     def batch(task: Task, blocks: Sequence[int], index: int) -> Batch:
         observed, start = (torch.cat([cut.take(x, i) for i in blocks]) for x in (task.observation, task.initial))
         rows = [i for i in blocks for _ in range(channels)]
-        return Batch(task.operator(blocks, cut), observed, start, rows, index, rounds)
-    first = (cut.count - count) // 2
-    yield from sample(batch(task, range(first, first + count), 0))
-    learned = BlindEqualizer(fitter, task.domain.prior.sample_rate).response
-    task, done = task.with_filter(learned), cut.allocate(channels)
-    for number, begin in enumerate(range(0, cut.count, BATCH), 1):
+        return Batch(task.operator(blocks, cut), observed, start, rows, index, rounds, task.hides(blocks, cut))
+    if task.fitter is not None:
+        first = (cut.count - count) // 2
+        yield from sample(batch(task, range(first, first + count), 0))
+        task = task.with_filter(BlindEqualizer(task.fitter, task.domain.prior.sample_rate).response)
+    done = cut.allocate(channels)
+    for number, begin in enumerate(range(0, cut.count, BATCH), estimates):
         blocks = range(begin, min(begin + BATCH, cut.count))
         restored = yield from sample(batch(task, blocks, number))
         for index, block in zip(blocks, restored.split(channels)):

@@ -105,6 +105,14 @@ def test_what_does_nothing_is_said():
     one.quality = "paper"
     with pytest.raises(ValueError, match="observation_noise_db does nothing with guidance = gradient"):
         one.settings  # noqa: B018
+    assert (one.seed, one.channels, one.low_band) == (0, "auto", "keep")  # which have nothing to do with it
+
+
+def test_a_run_is_as_the_effect_was_when_it_began(make_notes):
+    audio, one = make_notes(RATE, 0.6), effect()
+    expected, run = one(audio, RATE), one.run(audio, RATE)
+    one.mix, one.seed, one.output_gain_db = 0.0, 7, 6.0
+    assert np.array_equal(run.finish(), expected)
 
 
 def test_operators_are_named_and_shown():

@@ -1,5 +1,6 @@
 """Settings as variants: what has an effect can be set, and what has none is an error that says where it belongs."""
 
+import numpy as np
 import pytest
 
 from babe2_fx.settings import (
@@ -9,7 +10,7 @@ from babe2_fx.settings import (
     Bands,
     Direct,
     Gradient,
-    Only,
+    LongTerm,
     SettingError,
     Settings,
     Sgd,
@@ -54,7 +55,7 @@ def test_the_variants_are_those_of_the_names():
     settings = Settings.of(guidance="direct", filter_fit="global")
     assert isinstance(settings.guidance, Direct) and isinstance(settings.fit, Bands)
     assert isinstance(settings.blocks, Autoregressive) and isinstance(Settings().fit, Adam)
-    assert isinstance(settings.replace(ltas="only").spectrum, Only)
+    assert settings.replace(ltas="only").spectrum == LongTerm(ltas="only")
 
 
 def test_flat_names_are_all_that_has_an_effect_and_make_the_same_settings():
@@ -71,3 +72,14 @@ def test_every_name_says_what_it_is_and_what_it_may_be():
     for name, known in NAMES.items():
         assert known.name == name and known.help and known.extent and known.checked(known.default) == known.default
     assert NAMES["xi"].variants == ("gradient",) and NAMES["guidance"].tag and not NAMES["steps"].variants
+
+
+@pytest.mark.parametrize("parts", [{"guidance": "direct"}, {"guidance": Adam()}, {"solver": None}])
+def test_parts_are_of_their_own_kind(parts):
+    with pytest.raises(SettingError, match="`Settings.of` takes settings by name"):
+        Settings(**parts)
+
+
+def test_numbers_of_numpy_are_numbers():
+    settings = Settings.of(steps=np.int64(3), xi=np.float32(0.5))
+    assert type(settings["steps"]) is int and settings["xi"] == 0.5

@@ -7,7 +7,7 @@ import pytest
 import soundfile
 
 from babe2_fx import GenerativeEQ
-from babe2_fx.operators import BlindEQ, Clip, LowPass, OperatorError, TimeMask
+from babe2_fx.operators import BlindEQ, Clip, LowPass, Operator, OperatorError, TimeMask
 from babe2_fx.priors import load_prior
 from babe2_fx.restoration import Restorer
 from babe2_fx.settings import Settings
@@ -106,6 +106,62 @@ def test_a_block_that_is_all_gap_is_not_taken_for_silence(make_notes):
                    for operators in (None, [TimeMask("1-3")]))
     inside = slice(35000, 55000)
     assert np.abs(gap[:, inside]).max() > 10 * np.abs(silent[:, inside]).max()
+
+
+def test_what_is_hidden_is_of_no_consequence(music):
+    """A burst in a gap, louder than all music, or silence: the same comes out, and nothing of the burst."""
+    gapped, inside = cut(music[1])
+    burst = gapped.copy()
+    burst[inside] = 0.9 * np.sign(np.sin(np.arange(inside.stop - inside.start)))
+    operators = [BlindEQ(), TimeMask([GAP])]
+    silent, loud = (GenerativeEQ(operators=operators, **DRAFT)(audio, RATE) for audio in (gapped, burst))
+    assert np.array_equal(silent, loud)
+
+
+@pytest.mark.parametrize("gaps", ["0-10", "0-1, 1.0001-10"])
+def test_a_recording_that_is_nearly_all_gap_gives_numbers(make_notes, gaps):
+    audio = make_notes(22050, 2.0)
+    settings = Settings.of(steps=2, order=1, guidance="direct", s_churn=0.0, recording_noise="measured")
+    result = Restorer(tiny_prior(), settings, operators=[BlindEQ(), TimeMask(gaps)]).restore(audio, 22050)
+    assert np.isfinite(result.audio).all() and result.audio.shape == audio.shape
+
+
+class Gain(Operator):
+    """An operator with something of its own to find, as anyone may write one."""
+
+    gain = 1.0
+
+    def apply(self, x):
+        return self.gain * x
+
+    def fit(self, denoised, observation, sigma):
+        self.gain = float(observation.norm() / denoised.norm())
+
+
+def test_a_fitted_operator_of_a_users_own_begins_afresh_and_is_not_kept(make_notes):
+    audio, kept = make_notes(22050, 3.2), {}
+
+    class Journal:
+        def read(self, name):
+            return kept.get(name)
+
+        def write(self, name, tensors):
+            kept[name] = tensors
+    settings = Settings.of(steps=2, order=1, s_churn=0.0)
+    restorer = Restorer(tiny_prior(), settings, journal=Journal(), operators=[Gain()])
+    first, again = (restorer.restore(audio, 22050).audio for _ in range(2))
+    assert np.array_equal(first, again) and not kept
+
+
+def test_the_settings_are_those_that_have_an_effect_with_the_operators():
+    masked = GenerativeEQ(operators=[TimeMask([GAP])], quality="draft")
+    assert masked.settings["filter_fit"] == "none" and masked.settings["ltas"] == "off"
+    both = GenerativeEQ(operators=[BlindEQ(), TimeMask([GAP])], quality="draft")
+    assert both.settings["filter_fit"] == "global" and both.settings["ltas"] == "initial"
+    for changes in ({"ltas": "initial"}, {"filter_fit": "adam"}, {"ltas_margin": 1.0}):
+        with pytest.raises(ValueError, match="does nothing with these operators"):
+            GenerativeEQ(operators=[TimeMask([GAP])], quality="draft", **changes).settings  # noqa: B018
+    assert GenerativeEQ(operators=[TimeMask([GAP])], filter_fit="adam").seed == 0
 
 
 @pytest.mark.parametrize("operators, changes, sentence", [
