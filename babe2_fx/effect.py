@@ -7,6 +7,7 @@ import copy
 import os
 import threading
 from collections.abc import Callable, Generator, Sequence
+from typing import Any
 
 import numpy as np
 import torch
@@ -27,7 +28,7 @@ _priors: dict[tuple[str, str], tuple[object, Prior]] = {}  # by path and device:
 _priors_lock = threading.Lock()
 
 
-def shared_prior(path: str | os.PathLike, device: str = "auto") -> Prior:
+def shared_prior(path: str | os.PathLike[str], device: str = "auto") -> Prior:
     """The prior in a file, loaded once for all effects and threads that ask for it on this device.
 
     A file that was replaced since is loaded anew.
@@ -45,7 +46,7 @@ def shared_prior(path: str | os.PathLike, device: str = "auto") -> Prior:
 
 
 def _choice(name: str, choices: tuple[str, ...], help: str) -> property:
-    def set(self, value: str):
+    def set(self: GenerativeEQ, value: str) -> None:
         if value not in choices:
             raise ValueError(f"{name} must be one of {', '.join(choices)}, not {value!r}.")
         self._values[name] = value
@@ -53,7 +54,7 @@ def _choice(name: str, choices: tuple[str, ...], help: str) -> property:
 
 
 def _number(name: str, low: float, high: float, help: str) -> property:
-    def set(self, value: float):
+    def set(self: GenerativeEQ, value: float) -> None:
         if isinstance(value, (str, bool)) or not low <= float(value) <= high:
             raise ValueError(f"{name} must lie from {low:g} to {high:g}, not {value!r}.")
         self._values[name] = float(value)
@@ -62,7 +63,7 @@ def _number(name: str, low: float, high: float, help: str) -> property:
 
 def _setting(name: str) -> property:
     """A parameter that is one of the settings: the preset's value until it is set."""
-    def set(self, value):
+    def set(self: GenerativeEQ, value: Any) -> None:
         self._settings[name] = NAMES[name].checked(value)
     return property(lambda self: getattr(self.settings.recording, name), set, doc=NAMES[name].help + ".")
 
@@ -110,10 +111,12 @@ class GenerativeEQ:
     is_instrument = False
 
     def __init__(self, preset: str = "piano", quality: str = "standard", channels: str | None = None, mix: float = 1.0,
-                 output_gain_db: float = 0.0, low_band: str | None = None, target=None, target_match: float = 0.0,
+                 output_gain_db: float = 0.0, low_band: str | None = None,
+                 target: TargetProfile | str | os.PathLike[str] | None = None, target_match: float = 0.0,
                  device: str = "auto", seed: int | None = None, progress: Callable[[Progress], None] | None = None,
-                 prior: Prior | None = None, operators: Sequence[Measurement | dict] | None = None, **settings):
-        self._values: dict = {}
+                 prior: Prior | None = None, operators: Sequence[Measurement | dict[str, Any]] | None = None,
+                 **settings: Any):
+        self._values: dict[str, Any] = {}
         self._layout = Layout()
         self.result: RestorationResult | None = None
         self.ltas_distance_db: tuple[float, float] | None = None
@@ -127,17 +130,17 @@ class GenerativeEQ:
         self._settings = {name: values[name] for name in settings}
 
     @classmethod
-    def from_preset(cls, name: str, **overrides) -> "GenerativeEQ":
+    def from_preset(cls, name: str, **overrides: Any) -> "GenerativeEQ":
         """An effect with a preset's values; `overrides` are any arguments of the class."""
         return cls(preset=name, **overrides)
 
     @property
     def preset(self) -> str:
         """What kind of music it is. Its file is read when it is set."""
-        return self._values["preset"]
+        return str(self._values["preset"])
 
     @preset.setter
-    def preset(self, name: str):
+    def preset(self, name: str) -> None:
         self._preset = load_preset(name)
         self._values["preset"] = name
 
@@ -147,7 +150,7 @@ class GenerativeEQ:
         return self._operators
 
     @operators.setter
-    def operators(self, operators: Sequence[Measurement | dict] | None):
+    def operators(self, operators: Sequence[Measurement | dict[str, Any]] | None) -> None:
         self._operators = None if operators is None else tuple(
             make_operator(**operator) if isinstance(operator, dict) else operator for operator in operators)
 
@@ -157,7 +160,7 @@ class GenerativeEQ:
         return self._target
 
     @target.setter
-    def target(self, target):
+    def target(self, target: TargetProfile | str | os.PathLike[str] | None) -> None:
         self._target_file = None
         if isinstance(target, (str, os.PathLike)):
             self._target_file, target = os.fspath(target), TargetProfile.from_file(target)
@@ -171,7 +174,7 @@ class GenerativeEQ:
         return self._prior or shared_prior(self._preset.prior_path, self.device)
 
     @prior.setter
-    def prior(self, prior: Prior | None):
+    def prior(self, prior: Prior | None) -> None:
         self._prior = prior
 
     @property
@@ -216,7 +219,7 @@ class GenerativeEQ:
         sample_rate = float(sample_rate)
         if not sample_rate >= 1000 or not np.isfinite(sample_rate):
             raise ValueError(f"The sample rate must be a number of Hz from 1000 on, not {sample_rate!r}.")
-        if self.target is not None and "ltas_margin" in self._settings:
+        if self.target is not None and self._settings.get("ltas_margin"):
             raise SettingError("ltas_margin does nothing when a target is given, which is taken as it is.",
                                "idle-setting", name="ltas_margin")
         return Run(self._run(audio, layout, sample_rate, journal, passage))
@@ -238,7 +241,8 @@ class GenerativeEQ:
             highest_hz = min(sample_rate, prior.sample_rate) / 2
             if match:
                 restored = match_target(torch.from_numpy(restored), sample_rate, wanted, match, highest_hz).numpy()
-            distances = tuple(_distance_db(x, sample_rate, wanted, highest_hz) for x in (audio, restored))
+            before, after = (_distance_db(x, sample_rate, wanted, highest_hz) for x in (audio, restored))
+            distances = before, after
         output = allocate(*audio.shape)
         for part in chunks(audio.shape[1], audio, restored, output):
             mixed = mix * restored[:, part] + (1 - mix) * audio[:, part] if mix < 1 else restored[:, part]
@@ -253,7 +257,7 @@ class GenerativeEQ:
 
     def __repr__(self) -> str:
         defaults = {"quality": "standard", "mix": 1.0, "output_gain_db": 0.0, "target_match": 0.0, "device": "auto"}
-        shown = {"preset": self.preset}
+        shown: dict[str, Any] = {"preset": self.preset}
         shown |= {name: getattr(self, name) for name, default in defaults.items() if getattr(self, name) != default}
         if self.target is not None:
             shown["target"] = self._target_file or self.target
@@ -262,7 +266,7 @@ class GenerativeEQ:
         shown |= self._settings
         return f"GenerativeEQ({', '.join(f'{name}={value!r}' for name, value in shown.items())})"
 
-    def __getstate__(self) -> dict:
+    def __getstate__(self) -> dict[str, Any]:
         # Weights are large and lie in a file; callbacks belong to the program that set them.
         return self.__dict__ | {"_prior": None, "progress": None, "result": None, "ltas_distance_db": None}
 
@@ -272,7 +276,7 @@ class GenerativeEQ:
                                           "_layout": copy.copy(self._layout)}
         return other
 
-    def __deepcopy__(self, memo) -> "GenerativeEQ":
+    def __deepcopy__(self, memo: dict[int, Any]) -> "GenerativeEQ":
         return copy.copy(self)  # what is shared (prior, target, result) is never changed in place
 
 

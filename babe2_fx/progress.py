@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterator
-from typing import Any, Generic, TypeVar
+from collections.abc import Callable, Generator
+from typing import Any, TypeVar
 
 P = TypeVar("P")
 V = TypeVar("V")
 
 
-class Run(Iterator[P], Generic[P, V]):
+class Run(Generator[P, Any, V]):
     """Work in progress, an iterator of what it says of its progress.
 
         for now in run:
             print(f"{now.share_done:.0%}")
         result = run.value
 
-    As with a generator, `yield from run` relays the progress and has the value, and `close` cancels the work: it stops
-    where it is and frees what it holds.
+    It is a generator that keeps its value: `yield from run` relays the progress and has the value, and `close` cancels
+    the work, which stops where it is and frees what it holds.
 
     Args:
         steps: a generator that yields progress and returns the value.
@@ -28,13 +28,18 @@ class Run(Iterator[P], Generic[P, V]):
         self._value: list[V] = []
         self._cancelled = False
 
-    def __next__(self) -> P:
+    def send(self, value: Any) -> P:
+        """The next progress; `value` is of no effect."""
         try:
             return next(self._steps)
         except StopIteration as end:
             if not self._value and not self._cancelled:
                 self._value = [end.value]
             raise
+
+    def throw(self, *error: Any) -> P:
+        """Raises an error where the work is, as a generator's `throw`."""
+        return self._steps.throw(*error)
 
     @property
     def value(self) -> V:
@@ -49,9 +54,9 @@ class Run(Iterator[P], Generic[P, V]):
             pass
         return self.value
 
-    def map(self, change: Callable[[P], P]) -> "Run[P, V]":
+    def map(self, change: Callable[[P], P]) -> Run[P, V]:
         """The same run, each item of its progress passed through `change`."""
-        def changed():
+        def changed() -> Generator[P, Any, V]:
             with self:
                 for now in self:
                     yield change(now)
@@ -63,8 +68,8 @@ class Run(Iterator[P], Generic[P, V]):
         self._cancelled = True
         self._steps.close()
 
-    def __enter__(self) -> "Run[P, V]":
+    def __enter__(self) -> Run[P, V]:
         return self
 
-    def __exit__(self, *_) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()

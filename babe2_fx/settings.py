@@ -20,8 +20,8 @@ class SettingError(UserError, ValueError):
     """A setting that does not exist, has a bad value, or does nothing where it is; the message says which and why."""
 
 
-def _setting(default, help: str, low: float | None = None, high: float | None = None,
-             choices: tuple[str, ...] | None = None):
+def _setting(default: Any, help: str, low: float = -math.inf, high: float = math.inf,
+             choices: tuple[str, ...] | None = None) -> Any:
     return field(default=default, metadata={"help": help, "low": low, "high": high, "choices": choices})
 
 
@@ -31,7 +31,7 @@ class _Values:
 
     tag: ClassVar[str] = ""
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         for item in fields(self):
             object.__setattr__(self, item.name, NAMES[item.name].checked(getattr(self, item.name)))
 
@@ -47,7 +47,7 @@ class Solver(_Values):
     s_churn: float = _setting(10.0, "stochasticity of the sampler", 0.0, 1000.0)
     order: int = _setting(2, "1: Euler, 2: Heun with correction", 1, 2)
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         super().__post_init__()
         if self.sigma_min >= self.sigma_start:
             raise SettingError(f"sigma_min ({self.sigma_min:g}) must be below sigma_start ({self.sigma_start:g}).",
@@ -191,8 +191,8 @@ class Name:
     part: str
     default: Any
     help: str
-    low: float | None = None
-    high: float | None = None
+    low: float = -math.inf
+    high: float = math.inf
     choices: tuple[str, ...] | None = None
     tag: bool = False
     variants: tuple[str, ...] = ()
@@ -202,7 +202,7 @@ class Name:
         """What it may be, in words."""
         return ", ".join(self.choices) if self.choices else f"{self.low:g} to {self.high:g}"
 
-    def checked(self, value):
+    def checked(self, value: Any) -> Any:
         """The value in its own type. Raises SettingError."""
         def wrong(expected: str) -> SettingError:
             return SettingError(f"{self.name} must {expected}, not {value!r}.", name=self.name, value=value)
@@ -276,7 +276,7 @@ class Settings:
     recording: RecordingSettings = RecordingSettings()
 
     @classmethod
-    def of(cls, **values) -> "Settings":
+    def of(cls, **values: Any) -> "Settings":
         """The paper's settings with some changed, by their flat names. Raises as `replace`."""
         return cls().replace(**values)
 
@@ -290,18 +290,18 @@ class Settings:
             values |= {item.name: getattr(chosen, item.name) for item in fields(chosen)}
         return {name: values[name] for name in NAMES if name in values and not self.idle(name)}
 
-    def __getitem__(self, name: str):
+    def __getitem__(self, name: str) -> Any:
         """A value by its flat name. Raises KeyError for one that has no effect."""
         return self.flat()[name]
 
-    def replace(self, **changes) -> "Settings":
+    def replace(self, **changes: Any) -> "Settings":
         """A copy with some values changed, by their flat names. A change of variant keeps the values that both have.
 
         Raises:
             SettingError: an unknown name, a bad value, or a name that does nothing in the variants chosen.
         """
         check_values(changes)
-        parts = {}
+        parts: dict[str, Any] = {}
         for part, (tag, _, variants) in _PARTS.items():
             before = getattr(self, part)
             wanted = changes.get(tag, before.tag)

@@ -11,7 +11,7 @@ class Layout:
     The smaller dimension holds the channels; of a square array it is what it was in the last one that was not square.
     """
 
-    def __init__(self):
+    def __init__(self) -> None:
         self._last: str | None = None
 
     def forget(self) -> None:

@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 
 from ..operators import Operator, invertible
+from ..priors import Prior
 from ..sampling import Guided
 from .completion import Completion
 
@@ -31,9 +32,9 @@ class DirectGuidance:
     Raises OperatorError if the operator has no inverse.
     """
 
-    def __init__(self, prior, operator: Operator, y: Tensor, completion: Completion | None = None):
+    def __init__(self, prior: Prior, operator: Operator, y: Tensor, completion: Completion | None = None):
         self.prior, self.operator, self.y, self.completion = prior, invertible(operator), y, completion
-        self.heard = completion.heard(y) if completion else None
+        self.heard = completion.heard(y) if completion else []
 
     @torch.no_grad()
     def __call__(self, x: Tensor, sigma: float) -> Guided:

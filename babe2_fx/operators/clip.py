@@ -23,7 +23,7 @@ class Clip(InvertibleOperator):
     domain = "audio"
     threshold_db: float = -6.0
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         check_number(self, "threshold_db", -80.0, 0.0)
 
     def apply(self, x: Tensor) -> Tensor:

@@ -91,7 +91,7 @@ class LowPass(Measurement):
     cutoff_hz: float = 3000.0
     order: int = 8
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         check_number(self, "cutoff_hz", 20.0, 96000.0)
         check_number(self, "order", 1, 100)
 

@@ -49,7 +49,8 @@ class Masked(InvertibleOperator):
 
     def fit(self, denoised: Tensor, observation: Tensor, sigma: float) -> None:
         # What is restored already, or was never observed, says nothing of the operator outside.
-        self.outside.fit(*(self._pieced(x.new_zeros(()), x) for x in (denoised, observation)), sigma)
+        silence = denoised.new_zeros(())
+        self.outside.fit(self._pieced(silence, denoised), self._pieced(silence, observation), sigma)
 
 
 @dataclass(frozen=True)
@@ -63,7 +64,7 @@ class TimeMask(Measurement):
     domain = "audio"
     gaps_s: str | Sequence[tuple[float, float]] = ()
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         pairs = [gap.split("-") for gap in self.gaps_s.split(",")] if isinstance(self.gaps_s, str) else self.gaps_s
         try:
             gaps = tuple((float(begin), float(end)) for begin, end in pairs)
@@ -78,8 +79,8 @@ class TimeMask(Measurement):
     def hidden(self, place: Place) -> Tensor:
         time_s = (torch.tensor(place.starts)[:, None] + torch.arange(place.length)) / place.sample_rate
         mask = torch.zeros_like(time_s, dtype=torch.bool)
-        for begin, end in self.gaps_s:
-            mask |= (time_s >= begin) & (time_s < end)
+        for gap in self.gaps_s:  # pairs by now
+            mask |= (time_s >= float(gap[0])) & (time_s < float(gap[1]))
         return mask
 
     def at(self, place: Place) -> Masked:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import fields
+from dataclasses import Field, fields
+from typing import Any
 
 from .base import Measurement, OperatorError
 from .clip import Clip
@@ -12,7 +13,7 @@ from .mask import TimeMask
 OPERATORS: dict[str, type[Measurement]] = {kind.name: kind for kind in (BlindEQ, LowPass, TimeMask, Clip)}
 
 
-def make_operator(name: str, **parameters) -> Measurement:
+def make_operator(name: str, **parameters: Any) -> Measurement:
     """The operator of this name. Texts are taken for numbers where those are wanted.
 
     Raises OperatorError naming what does not exist, or the parameter at fault and what it may be.
@@ -20,7 +21,7 @@ def make_operator(name: str, **parameters) -> Measurement:
     if name not in OPERATORS:
         raise OperatorError(f"There is no operator called {name!r}; there are {', '.join(OPERATORS)}.",
                             "unknown-operator", operator=name)
-    known = {item.name: item for item in fields(OPERATORS[name])}
+    known = {item.name: item for item in _fields(OPERATORS[name])}
     for parameter, value in parameters.items():
         if parameter not in known:
             has = f"it has {', '.join(known)}" if known else "it has none"
@@ -35,6 +36,11 @@ def make_operator(name: str, **parameters) -> Measurement:
     return OPERATORS[name](**parameters)
 
 
-def operator_values(operator: Measurement) -> dict:
+def operator_values(operator: Measurement) -> dict[str, Any]:
     """A named operator as plain values: its name and parameters, as `make_operator` takes them."""
-    return {"name": operator.name, **{item.name: getattr(operator, item.name) for item in fields(operator)}}
+    return {"name": operator.name, **{item.name: getattr(operator, item.name) for item in _fields(operator)}}
+
+
+def _fields(operator: Measurement | type[Measurement]) -> tuple[Field[Any], ...]:
+    """The parameters of an operator of the registry, which are all frozen dataclasses."""
+    return fields(operator)  # type: ignore[arg-type]

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor
@@ -21,14 +22,14 @@ SILENT_SHARE = 1e-4  # a block 80 dB under the loudest is a pause, and nothing i
 class Domain:
     """One recording's way into the prior's domain and back.
 
-    gain: what its level is multiplied by there, None until `set_level` · offset: what was taken off each channel,
+    gain: what its level is multiplied by there, 1 until `set_level` · offset: what was taken off each channel,
     (channels, 1) · ends: what fading its ends took away, with the places.
     """
 
     prior: Prior
     sample_rate: float
-    gain: Tensor | None = None
-    offset: Tensor | None = None
+    gain: Tensor = field(default_factory=lambda: torch.tensor(1.0))
+    offset: Tensor = field(default_factory=lambda: torch.zeros(1, 1))
     ends: tuple[tuple[slice, Tensor], ...] = ()
 
     def enter(self, signal: Tensor) -> Tensor:
@@ -42,8 +43,7 @@ class Domain:
         self.offset, working = resampled.mean(dim=-1, keepdim=True), allocate_like(resampled)
         torch.sub(resampled, self.offset, out=working)
         self.ends = tuple(fade_ends(working, prior.sample_rate))
-        flat = prior.emphasis.apply(working) if prior.emphasis else working
-        return flat if self.gain is None else flat.mul_(self.gain)
+        return (prior.emphasis.apply(working) if prior.emphasis else working).mul_(self.gain)
 
     def set_level(self, flat: Tensor) -> Tensor:
         """Brings what `enter` gave, in place, to the prior's level: the median of its blocks, silent ones left out."""
@@ -78,23 +78,23 @@ class OnAudio(InvertibleOperator):
     """
 
     def __init__(self, inner: Operator, domain: Domain, rows: list[int]):
-        self.inner, self.domain, self.offset = inner, domain, domain.offset[rows]
+        self.inner, self._domain, self.offset = inner, domain, domain.offset[rows]
 
     @property
     def hides(self) -> bool:
         return self.inner.hides
 
     def _out(self, x: Tensor) -> Tensor:
-        emphasis = self.domain.prior.emphasis
-        x = x / self.domain.gain
+        emphasis = self._domain.prior.emphasis
+        x = x / self._domain.gain
         return (emphasis.undo(x) if emphasis else x) + self.offset.to(x)
 
     def _in(self, x: Tensor) -> Tensor:
-        emphasis = self.domain.prior.emphasis
+        emphasis = self._domain.prior.emphasis
         x = x - self.offset.to(x)
-        return (emphasis.apply(x) if emphasis else x) * self.domain.gain
+        return (emphasis.apply(x) if emphasis else x) * self._domain.gain
 
-    def _change(self, x: Tensor, through) -> Tensor:
+    def _change(self, x: Tensor, through: Callable[[Tensor], Tensor]) -> Tensor:
         """A difference of signals, which has no offset, through a function on audio."""
         return self._in(through(self._out(x) - self.offset.to(x)) + self.offset.to(x))
 

@@ -59,7 +59,7 @@ def solve(guidance: Guidance, initial: Tensor, solver: Solver,
     """
     levels = noise_levels(solver.sigma_start, solver.sigma_min, solver.rho, solver.steps).tolist()
     gamma = churn(solver.s_churn, solver.steps)
-    x = initial + levels[0] * draw(initial)
+    x: Tensor = initial + levels[0] * draw(initial)
     for i, (sigma, following) in enumerate(zip(levels, levels[1:])):
         raised = sigma * (1 + gamma)
         if gamma:

@@ -19,22 +19,20 @@ def main(argv: list[str] | None = None) -> int:
         print(f"The desktop app needs more packages ({error}). Install them with: pip install 'babe2-fx[gui]'",
               file=sys.stderr)
         return 1
-    from . import theme
-    from .icons import icon
+    from .views import theme
+    from .views.icons import icon
     app = QApplication(sys.argv[:1])
     app.setApplicationName("babe2-gui")
     app.setApplicationDisplayName("BABE-2")
     theme.apply(app)
     app.setWindowIcon(icon("wave"))
-    # PyTorch takes seconds to import, and would hold up the window; so that comes first, and says so.
+    # The window's module imports PyTorch, which takes seconds.
     splash = QLabel("BABE-2 is starting…")
     splash.setWindowFlags(Qt.WindowType.SplashScreen | Qt.WindowType.FramelessWindowHint)
     splash.setAlignment(Qt.AlignmentFlag.AlignCenter)
     splash.setFixedSize(320, 110)
     splash.show()
     app.processEvents()
-    import babe2_fx.effect  # noqa: F401
-
     from .main_window import MainWindow
     window = MainWindow()
     window.show()

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import platform
 import sys
-from collections.abc import Callable, Generator
-from contextlib import closing
+from collections.abc import Callable
 from importlib import metadata
 
 from babe2_fx.errors import UserError
+from babe2_fx.progress import Run
 from babe2_fx.settings import NAMES
 
 OK, FAILED, MISTAKE, INTERRUPTED = 0, 1, 2, 130
@@ -19,7 +19,7 @@ class UsageError(UserError):
 
 
 def speaker(quiet: bool) -> Callable[[str], None]:
-    """What says a line to the user, on stderr; nothing if `quiet`."""
+    """What prints a line for the user, on stderr; nothing if `quiet`."""
     return (lambda line: None) if quiet else (lambda line: print(line, file=sys.stderr))
 
 
@@ -30,7 +30,7 @@ def fail(sentence: str, code: int) -> int:
 
 
 def sentence(error: BaseException) -> str | None:
-    """What to tell the user of an error; None for those that are faults of this program."""
+    """What to say to the user of an error; None for those that are faults of this program."""
     if isinstance(error, UserError):
         return str(error)
     if isinstance(error, OSError):
@@ -44,23 +44,20 @@ def sentence(error: BaseException) -> str | None:
     return None
 
 
-def watch(run: Generator, quiet: bool):
-    """Runs a generator of `Progress` to its end under a progress bar on stderr; returns its value."""
+def watch(run: Run, quiet: bool):
+    """Goes through a run of `Progress` under a progress bar on stderr; returns its value."""
     from tqdm import tqdm
     # In a log each update is a line of its own, so there they are few.
     interval_s = 0.2 if sys.stderr.isatty() else 10.0
     form = "{percentage:3.0f}%|{bar:24}| {desc}{elapsed} elapsed, {remaining} left"
-    with closing(run), tqdm(total=1.0, disable=quiet, file=sys.stderr, mininterval=interval_s, miniters=0,
-                            smoothing=0.1, bar_format=form) as bar:
-        while True:
-            try:
-                now = next(run)
-            except StopIteration as end:
-                bar.update(1 - bar.n)
-                return end.value
+    with run, tqdm(total=1.0, disable=quiet, file=sys.stderr, mininterval=interval_s, miniters=0, smoothing=0.1,
+                   bar_format=form) as bar:
+        for now in run:
             bar.set_description_str(f"block {now.block}/{now.blocks}, step {now.step}/{now.steps}, "
                                     f"sigma {now.sigma:.2g}, ", refresh=False)
             bar.update(now.share_done - bar.n)
+        bar.update(1 - bar.n)
+    return run.value
 
 
 # ---------------------------------------------------------------------------------------------------- options
@@ -114,7 +111,7 @@ def choose_device(name: str) -> str:
 # ---------------------------------------------------------------------------------------------------- records
 
 def version(distribution: str) -> str:
-    """The installed version of a distribution, or a sentence's worth of why there is none."""
+    """The installed version of a distribution, or why there is none."""
     try:
         return metadata.version(distribution)
     except metadata.PackageNotFoundError:

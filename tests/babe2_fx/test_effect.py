@@ -12,6 +12,7 @@ import pytest
 import torch
 
 from babe2_fx import GenerativeEQ, TargetProfile
+from babe2_fx.catalogue.presets import PresetError
 from babe2_fx.spectra import third_octave_levels_db
 from standin import tiny_prior
 
@@ -117,7 +118,7 @@ def test_operators_are_named_and_shown():
 def test_unknown_names_are_refused():
     with pytest.raises(ValueError, match="stepz"):
         GenerativeEQ(stepz=3)
-    with pytest.raises(ValueError, match="kazoo"):
+    with pytest.raises(PresetError, match="kazoo"):
         GenerativeEQ("kazoo")
 
 

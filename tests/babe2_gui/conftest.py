@@ -105,7 +105,7 @@ def app():
     pytest.importorskip("pyqtgraph", reason="the desktop app needs pyqtgraph", exc_type=ImportError)
     from PySide6.QtWidgets import QApplication
 
-    from babe2_gui import theme
+    from babe2_gui.views import theme
     made = QApplication.instance() or QApplication([])
     theme.apply(made)
     return made

@@ -1,4 +1,4 @@
-"""The one place that calls the engine: what the command line does, the app does through the same effect."""
+"""What the app asks of the engine: the same effect, targets and spectra as the command line's."""
 
 from __future__ import annotations
 
@@ -12,17 +12,23 @@ from babe2_fx.errors import UserError
 from babe2_fx.settings import BASELINES
 
 from .curve import TargetCurve, aligned
-from .options import RenderOptions
+from .options import RenderOptions, with_effect
 
 LONG_S, PARTS = 300, 60  # of a longer recording, so many parts stand for all of it
 
 
 def effect_for(options: RenderOptions, target: TargetCurve | None, prior=None, **settings):
-    """The `GenerativeEQ` that renders so. `prior` stands in for the preset's; `settings` go over all others."""
+    """The `GenerativeEQ` that renders so.
+
+    `prior` stands in for the preset's; `settings` override all others, and those that then have no effect are left out.
+    """
     from babe2_fx import GenerativeEQ
+    own = load_preset(options.preset).settings(options.quality)
+    values, _ = with_effect(own, options.expert | {"seed": options.seed} | settings)
+    if target:  # which has no deviation that could be left alone
+        values.pop("ltas_margin", None)
     return GenerativeEQ(options.preset, options.quality, target=target.profile() if target else None,
-                        target_match=options.target_match, device=options.device, prior=prior,
-                        **(options.expert | {"seed": options.seed} | settings))
+                        target_match=options.target_match, device=options.device, prior=prior, **values)
 
 
 def equalized(audio: np.ndarray, sample_rate: float, options: RenderOptions, target: TargetCurve | None,
@@ -74,7 +80,7 @@ def devices() -> list[tuple[str, str]]:
 
 
 def sentence(error: Exception) -> str:
-    """An error as a sentence for the user, with a way out where it does not have one itself."""
+    """An error as a sentence for the user, with a way out if it has none itself."""
     if isinstance(error, (UserError, ValueError)) and str(error):
         return str(error)
     if isinstance(error, MemoryError) or "out of memory" in str(error) or "can't allocate memory" in str(error):

@@ -5,9 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 
 from babe2_fx.catalogue.presets import QUALITIES, load_preset
-from babe2_fx.settings import NAMES, Settings, check_values
+from babe2_fx.settings import NAMES, SettingError, Settings, check_values
 
+TARGET_TAKEN = "a target, which is taken as it is"
 DEVICES = ("auto", "cpu", "cuda")
+BOARD_NAMES = ("preset", "quality", "device", "seed", "target_match")
 
 
 @dataclass(frozen=True)
@@ -33,32 +35,50 @@ class RenderOptions:
 
     @property
     def settings(self) -> Settings:
-        """All hyper-parameters in effect. Raises PresetError, or ValueError for values that do not go together."""
+        """All hyper-parameters in effect.
+
+        Raises PresetError, or SettingError for values that do not go together or have no effect.
+        """
         return load_preset(self.preset).settings(self.quality, **(self.expert | {"seed": self.seed}))
 
-    def with_expert(self, name: str, value) -> "RenderOptions":
-        """One expert setting changed; a value that is the preset's own is not kept."""
-        own = load_preset(self.preset).settings(self.quality).flat().get(name)
-        expert = {key: old for key, old in self.expert.items() if key != name}
-        if value != own:
-            expert[name] = value
-        return replace(self, expert=expert)
+    def changed(self, **changes) -> tuple["RenderOptions", dict[str, str]]:
+        """The options with some changed, without the expert settings that then have no effect; and why not, by name.
 
-    def without_expert(self, name: str) -> "RenderOptions":
-        """One expert setting as the preset has it."""
-        return replace(self, expert={key: value for key, value in self.expert.items() if key != name})
+        Raises as `settings`, but not for settings without effect.
+        """
+        options = replace(self, **changes)
+        expert, idle = with_effect(load_preset(options.preset).settings(options.quality), options.expert)
+        return replace(options, expert=expert), idle
+
+    def with_expert(self, name: str, value) -> dict:
+        """The expert settings with one changed; a value that is the preset's own is not kept."""
+        others = self.without_expert(name)
+        own = self.changed(expert=others)[0].settings.flat().get(name)
+        return others if value == own else others | {name: value}
+
+    def without_expert(self, name: str) -> dict:
+        """The expert settings with one as the preset has it."""
+        return {key: value for key, value in self.expert.items() if key != name}
+
+    def idle(self, has_target: bool) -> dict[str, str]:
+        """The settings without an effect, each with the reason as the end of a sentence. Raises as `settings`."""
+        settings = self.settings
+        found = {name: why for name in NAMES if (why := settings.idle(name))}
+        return {"ltas_margin": TARGET_TAKEN} | found if has_target else found
 
     def board_values(self) -> dict:
         """As the parameters of `GenerativeEQ` in a board file."""
-        return {"preset": self.preset, "quality": self.quality, "device": self.device, "seed": self.seed,
-                "target_match": self.target_match, **self.expert}
+        return {name: getattr(self, name) for name in BOARD_NAMES} | self.expert
 
     def with_board(self, values: dict) -> tuple["RenderOptions", str | None]:
-        """The options that a board file's `GenerativeEQ` has, and its target file. Raises ValueError."""
+        """The options that a board file's `GenerativeEQ` has, and its target file.
+
+        Raises SettingError or ValueError.
+        """
         if not values:
             return self, None
-        own = {name: values[name] for name in ("preset", "quality", "device", "seed", "target_match") if name in values}
         expert = {name: value for name, value in values.items() if name in NAMES and name != "seed"}
+        own = {name: values[name] for name in BOARD_NAMES if name in values}
         return RenderOptions(**own, expert=expert), values.get("target")
 
     def summary(self) -> str:
@@ -66,3 +86,20 @@ class RenderOptions:
         more = f", {len(self.expert)} expert" if self.expert else ""
         match = f", match {self.target_match:.0%}" if self.target_match else ""
         return f"{self.preset}, {self.quality}, seed {self.seed}{match}{more}"
+
+
+def with_effect(settings: Settings, changes: dict) -> tuple[dict, dict[str, str]]:
+    """Those of the changes to settings that have an effect in the variants they choose; and why others do not, by name.
+
+    Raises SettingError for values that cannot be or do not go together.
+    """
+    kept = dict(changes)
+    while True:
+        try:
+            result = settings.replace(**kept)
+        except SettingError as error:
+            if error.code != "idle-setting":
+                raise
+            del kept[error.fields["name"]]
+        else:
+            return kept, {name: result.idle(name) for name in changes if name not in kept}

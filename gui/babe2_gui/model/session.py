@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from babe2_fx.catalogue.presets import load_preset
+from babe2_fx.errors import UserError
 from babe2_fx.files import write_whole
 from babe2_host.audio.destinations import check_destination
 from babe2_host.audio.recording import Recording, read_recording
@@ -47,7 +48,7 @@ class View:
 class Session:
     """The document and everything around it. Views listen to its events and call its methods.
 
-    changed: the document, the recording or what is known of them · progressed: a render is further (`RenderState`) ·
+    changed: the document, the recording or what is known of them · progressed: how far a render is (`RenderState`) ·
     reported: a sentence for the user, and whether it is an error · prior: stands in for the presets' priors ·
     folder: where finished blocks of a render are kept, or None.
     """
@@ -131,7 +132,7 @@ class Session:
             return
         try:
             self.set_target(change(curve), label, key)
-        except ValueError as error:
+        except (UserError, ValueError) as error:
             self.report(error)
 
     def load_target(self, path: str) -> None:
@@ -140,15 +141,26 @@ class Session:
                        lambda curve: self.set_target(curve, "Load target", selected=set()), self.report)
 
     def set_options(self, label: str, key: object = None, **changes) -> None:
-        """Changes how to render. What cannot be is reported and nothing changes."""
+        """Changes how to render. Expert settings that no longer have an effect become the preset's again; a change that
+        cannot be made is reported, and nothing changes."""
+        self._use(lambda: self.document.options.changed(**changes), label, key)
+
+    def use_settings(self, take: Take) -> None:
+        """Takes over a take's target and settings."""
+        self.selected = set()
+        self._use(take.options.changed, "Use a take's settings", target=take.target)
+
+    def _use(self, make, label: str, key: object = None, **changes) -> None:
         try:
-            options = replace(self.document.options, **changes)
-            options.settings  # noqa: B018  (raises where values do not go together)
-        except ValueError as error:
+            options, idle = make()
+        except (UserError, ValueError) as error:
             self.report(error)
             self.changed()  # views show what is
             return
-        self.edit(label, key, options=options)
+        self.edit(label, key, options=options, **changes)
+        if idle:
+            self.report(" ".join(f"{name} is as the preset has it again: it does nothing with {why}."
+                                 for name, why in idle.items()))
 
     def install_model(self, progress, ended) -> None:
         """Downloads the published model of the preset. progress: called with bytes done and all (None: not known),
@@ -161,7 +173,7 @@ class Session:
         self.tasks.run(lambda: pull(name, False, progress), installed, ended)
 
     def _find_preset_target(self) -> None:
-        """Loads the prior's spectrum when the preset is another."""
+        """Loads the prior's spectrum when the preset has changed."""
         options = self.document.options
         if self._preset_of == options.preset:
             return
@@ -294,7 +306,7 @@ class Session:
         return 0, samples
 
     def render(self, passage_only: bool = False) -> bool:
-        """Starts a render in its own thread; whether it could."""
+        """Starts a render in its own thread; returns whether it could."""
         if self.recording is None:
             self.report("Open a recording first: File > Open, or drop one on the window.")
             return False
@@ -306,16 +318,15 @@ class Session:
             return False
         try:
             self.document.options.settings  # noqa: B018  (raises what is wrong with them)
-        except ValueError as error:
+        except (UserError, ValueError) as error:
             self.report(error)
             return False
         number = 1 + max((int(take.name.split()[1]) for take in self.document.takes
                           if take.name.startswith(("Take ", "Preview ")) and take.name.split()[1].isdigit()), default=0)
         name = f"{'Preview' if passage_only and self.view.selection_s else 'Take'} {number}"
         document = self.document
-        job = RenderJob(self.recording.audio, self.recording.sample_rate, (begin, end), document.options,
-                        document.target, document.before, name, self.prior,
-                        FolderJournal(self.folder / "render") if self.folder else None)
+        job = RenderJob(self.recording, (begin, end), document.options, document.target, document.before, name,
+                        self.prior, FolderJournal(self.folder / "render") if self.folder else None)
         self.job = job
 
         def heard(function):  # of this job alone, on the session's thread

@@ -1,4 +1,4 @@
-"""The manifest of a batch: what was made of what, and how, in a JSON file beside the results."""
+"""The manifest of a batch: what was made of what, and how, in a JSON file next to the results."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from babe2_fx.errors import UserError
 from babe2_fx.files import FileError, write_whole
 
 from ..rendering.recipe import facts_key, sha256
+from ..states import JobState
 
 NAME = "manifest.json"
 JOURNAL = ".babe2-batch.journal"
 FORMAT = "babe2-batch-1"
-DONE, FAILED, UNFINISHED = "done", "failed", "unfinished"
 LEAST_FOLD = 1 << 16  # bytes of a journal
 
 
@@ -30,9 +30,9 @@ class ManifestError(UserError):
 class Manifest:
     """What is known of the files of a batch.
 
-    Changes are kept until `save`, which appends them to a journal beside the manifest; once that is as long as the
+    Changes are kept until `save`, which appends them to a journal next to the manifest; once that is as long as the
     manifest, it is folded into it. So a million files cost a few times what is said of them, not its square, and what
-    a crash leaves is read back. A journal counts only beside the manifest that it was begun for.
+    a crash leaves is read back. A journal counts only with the manifest that it was begun for.
 
     As a context it is whole in the one file at the end.
 
@@ -40,7 +40,7 @@ class Manifest:
         folder: the output folder, which need not exist before `start`.
 
     Raises:
-        ManifestError: there is a file of its name that is no manifest.
+        ManifestError: there is a file of its name that is not a manifest.
     """
 
     def __init__(self, folder: Path):
@@ -52,7 +52,7 @@ class Manifest:
             if self.path.exists():
                 self.content = json.loads(self.path.read_text(encoding="utf-8"))
         except (OSError, ValueError, RecursionError) as error:
-            raise ManifestError(f"{self.path} cannot be read ({error}); move it away to begin anew.") from error
+            raise ManifestError(f"{self.path} cannot be read ({error}); move it away to start over.") from error
         if not _is_manifest(self.content):
             raise ManifestError(f"{self.path} is not the manifest of a batch that this version can read; choose "
                                 "another output folder, or move it away.")
@@ -73,7 +73,7 @@ class Manifest:
         return self
 
     def __exit__(self, kind, error, trace) -> None:
-        with contextlib.suppress(*(() if kind is None else (ManifestError,))):  # the first error tells more
+        with contextlib.suppress(*(() if kind is None else (ManifestError,))):  # the first error says more
             if self._sizes[1] or self._changes:
                 self._fold()
 
@@ -91,15 +91,16 @@ class Manifest:
         key = facts_key(facts)
         if self.content["recipes"].get(key) != facts:
             self._change("recipes", key, facts)
-        self._set(name, UNFINISHED, input=given, recipe=key, run=len(self.content["runs"]) - 1)
+        self._set(name, JobState.UNFINISHED, input=given, recipe=key, run=len(self.content["runs"]) - 1)
 
     def finish(self, name: str, made: dict, **record) -> None:
-        """Notes that `name` is there, as `described`, with what there is to tell of it."""
-        self._set(name, DONE, **_of(self.entry(name), "input", "recipe", "run", "started"), output=made, **record)
+        """Notes that `name` is there, as `described`, with its record."""
+        begun = _of(self.entry(name), "input", "recipe", "run", "started")
+        self._set(name, JobState.DONE, **begun, output=made, **record)
 
     def fail(self, name: str, source: Path, reason: str) -> None:
         """Notes why `name` was not made. What stood in its place still does."""
-        self._set(name, FAILED, input={"path": str(source)}, reason=reason)
+        self._set(name, JobState.FAILED, input={"path": str(source)}, reason=reason)
 
     def save(self) -> None:
         """Puts all changes on the disk. Nothing may be rendered before its `begin` is there.
@@ -112,7 +113,7 @@ class Manifest:
         head = "" if self._sizes[1] else json.dumps(self.content["runs"][-1]) + "\n"
         data = (head + "".join(self._changes)).encode()
         try:
-            with open(self._journal, "ab") as file:  # anew each time: not into a folder that was moved away
+            with open(self._journal, "ab") as file:  # opened each time: not into a folder that was moved away
                 if head:
                     file.truncate(0)
                 file.write(data)
@@ -130,8 +131,8 @@ class Manifest:
         self.content[part][name] = value
         self._changes.append(json.dumps([part, name, value]) + "\n")
 
-    def _set(self, name: str, state: str, **values) -> None:
-        when = {"started": now()} if state == UNFINISHED else {"finished": now()}
+    def _set(self, name: str, state: JobState, **values) -> None:
+        when = {"started": now()} if state == JobState.UNFINISHED else {"finished": now()}
         self._change("files", name, {"state": state, **_of(self.entry(name), "output"), **when, **values})
 
     def _fold(self) -> None:
@@ -151,18 +152,18 @@ class Manifest:
     @staticmethod
     def _stopped(why: str) -> ManifestError:
         return ManifestError(f"{why} The batch cannot go on without it. What is finished is kept: make room, or bring "
-                             "the folder back, and give the same command again.")
+                             "the folder back, and start the batch again.")
 
 
 def is_made(entry: dict, output: Path, input_sha256: str, key: str) -> bool:
     """Whether a file is what this input and the recipe with this key gave, by the manifest's entry of it."""
-    return (entry.get("state") == DONE and entry.get("recipe") == key
+    return (entry.get("state") == JobState.DONE and entry.get("recipe") == key
             and entry["input"].get("sha256") == input_sha256 and _is_as_written(entry, output))
 
 
 def may_replace(entry: dict, output: Path) -> bool:
     """Whether the place of a file is free, or holds what a batch has made and nobody has changed since."""
-    return not output.exists() or entry.get("state") == UNFINISHED or _is_as_written(entry, output)
+    return not output.exists() or entry.get("state") == JobState.UNFINISHED or _is_as_written(entry, output)
 
 
 def described(path: Path) -> dict:

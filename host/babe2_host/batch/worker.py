@@ -18,19 +18,18 @@ from pathlib import Path
 import numpy as np
 import soundfile
 
-from babe2_fx.running import finish
+from babe2_fx.progress import Run
 
 from ..audio.recording import Recording, read_recording
 from ..boards.board import Board
 from ..console import sentence, version
 from ..rendering.journal import ENDING, FolderJournal
 from ..rendering.recipe import Recipe, facts_key
-from ..rendering.render import Rendered, check_render, render
+from ..rendering.render import Rendered, check_render, render_file
+from ..states import JobState
 from .job_list import BatchError, Job
 from .manifest import described, is_made, may_replace
 
-BEGUN, RENDERING, DONE, AS_BEFORE, FAILED = "begun", "rendering", "done", "as before", "failed"
-ENDS = (DONE, AS_BEFORE, FAILED)
 LARGEST_AHEAD = 1 << 26  # samples of a recording that is read while another is rendered: 256 MB
 
 logger = logging.getLogger(__name__)
@@ -57,15 +56,15 @@ class Task:
 
 @dataclass(frozen=True)
 class Event:
-    """What a worker has to tell of a task: BEGUN (the recording and the recipe's facts; to be on the record before
-    it goes on), RENDERING (with `Progress`), DONE (with what was made, `described`, the record of it, and the
+    """What a worker reports of a task: UNFINISHED (it begins: the recording and the recipe's facts, to be on the record
+    before it goes on), RUNNING (with `Progress`), DONE (with what was made, `described`, the record of it, and the
     `Rendered`), AS_BEFORE or FAILED.
 
     files: what is to be put into the output folder for a worker that does not see it, by name.
     """
 
     number: int
-    state: str
+    state: JobState
     now: object = None
     given: dict | None = None
     facts: dict | None = None
@@ -73,25 +72,30 @@ class Event:
     record: dict = field(default_factory=dict)
     rendered: Rendered | None = None
     reason: str = ""
+    code: str = ""  # of a failure that was a UserError
     files: dict[str, bytes] = field(default_factory=dict, repr=False)
 
 
 def render_job(job: Job, folder: str | os.PathLike, board: Board | None = None,
-               recording: Recording | None = None) -> Generator:
+               recording: Recording | None = None) -> Run:
     """Renders one file, going on after the blocks that an earlier run finished. The one piece of work of a batch.
 
     board, recording: what the recipe makes and what is in the file, of a caller who has them.
 
-    Yields `Progress`; its value is the `Rendered`. Raises as `read_recording`, `Recipe.make` and `render`.
+    A run of `Progress`, whose value is the `Rendered`. It raises as `read_recording`, `Recipe.make` and `render_file`.
     """
+    return Run(_render_job(job, folder, board, recording))
+
+
+def _render_job(job: Job, folder: str | os.PathLike, board: Board | None, recording: Recording | None) -> Generator:
     output = Path(folder) / job.name
     recording = recording or read_recording(job.source)
     board = board or job.recipe.make()
     output.parent.mkdir(parents=True, exist_ok=True)
     check_render(recording, output, board, depth=job.recipe.depth)
     effects = board.effects("GenerativeEQ")
-    return (yield from render(recording, output, board, depth=job.recipe.depth, resume=True,
-                              seed=effects[0].seed if effects else 0))
+    return (yield from render_file(recording, output, board, depth=job.recipe.depth, resume=True,
+                                   seed=effects[0].seed if effects else 0))
 
 
 def look(task: Task, folder: Path, key: str) -> dict | None:
@@ -103,8 +107,8 @@ def look(task: Task, folder: Path, key: str) -> dict | None:
     if is_made(task.entry, output, given["sha256"], key):
         return None
     if not task.overwrite and not may_replace(task.entry, output):
-        raise BatchError(f"{output} is there and was not made by this batch, or was changed since. Move it away, or "
-                         "give --overwrite.")
+        raise BatchError(f"{output} is there and was not made by this batch, or was changed since.",
+                         "not-replaced", path=output)
     return given
 
 
@@ -112,52 +116,52 @@ class Worker:
     """Renders what it is given, in order. Meanwhile it reads the next recording and, on a GPU, writes the last.
 
     On the CPU rendering takes all cores, so there a result is finished before the next is begun; reading takes one
-    thread. It does nothing between calls of `step` but that, so what it tells can be put on record before it goes on.
+    thread. It does nothing between calls of `step` but that, so what it reports can be put on record before it goes on.
 
     Args:
         folder: the output folder.
-        behind: whether results are written while the next is rendered; None: on a GPU.
-        remote: whether what it tells goes to another process: it is kept small, and told every `interval_s`.
+        overlaps: whether results are written while the next is rendered; None: on a GPU.
+        remote: whether its events go to another process: they are kept small, and reported every `interval_s`.
         prior_of: gives the prior to use in the place of a preset's own; None: that itself.
     """
 
-    def __init__(self, folder: str | os.PathLike, behind: bool | None = None, remote: bool = False,
+    def __init__(self, folder: str | os.PathLike, overlaps: bool | None = None, remote: bool = False,
                  prior_of: Callable | None = None):
-        self.folder, self.behind, self.remote, self._prior_of = Path(folder), behind, remote, prior_of
+        self.folder, self.overlaps, self.remote, self._prior_of = Path(folder), overlaps, remote, prior_of
         self._make = functools.lru_cache(4)(self._board)  # the same for many files; a target may be many recordings
         self._facts = functools.lru_cache(1024)(lambda recipe: recipe.facts(self._make(recipe)))
         self._threads = ThreadPoolExecutor(1, "ahead"), ThreadPoolExecutor(1, "behind")
         self._waiting: deque[tuple[Task, Future]] = deque()
-        self._written: Future | None = None  # the event that tells of the last result
+        self._written: Future | None = None  # the event of the last result
         self._run = self._events()
         self._own = None
 
     def about(self, lock: str, stamp: tuple, source: str, source_stamp: tuple) -> dict:
-        """Who it is, and whether it sees the files that are told by their stamps (`stamp`)."""
+        """Who it is, and whether it sees the files that have these stamps (`stamp_of`)."""
         return {"host": platform.node(), "pid": os.getpid(), "version": version("babe2-fx"),
                 "shares": stamp_of(lock) == stamp and stamp_of(source)[1:] == source_stamp[1:]}
 
     def step(self, tasks: list[Task] = (), interval_s: float = 0.0) -> list[Event]:
         """Takes tasks more and works on, until something has to be on record or `interval_s` are over.
 
-        Returns what there is to tell; with nothing left to do, nothing.
+        Returns its events; with nothing left to do, none.
         """
         for task in tasks:
             self._waiting.append((task, self._begin_look(task)))
-        told, until = [], time.monotonic() + interval_s
+        events, until = [], time.monotonic() + interval_s
         while True:
             event = next(self._run)
             if event is None:
-                return told
-            if self.remote and told and told[-1].state == event.state == RENDERING and (
-                    told[-1].number == event.number):  # the last says it all
-                event = replace(event, files=told.pop().files | event.files)
-            told.append(event)
-            if event.state != RENDERING or time.monotonic() >= until:
-                return [_small(event) for event in told] if self.remote else told
+                return events
+            if self.remote and events and events[-1].state == event.state == JobState.RUNNING and (
+                    events[-1].number == event.number):  # the last says it all
+                event = replace(event, files=events.pop().files | event.files)
+            events.append(event)
+            if event.state != JobState.RUNNING or time.monotonic() >= until:
+                return [_small(event) for event in events] if self.remote else events
 
     def close(self) -> list[Event]:
-        """Cancels what is at work; its finished blocks are kept. Returns what was still to be told."""
+        """Cancels what is at work; its finished blocks are kept. Returns the events that were left."""
         self._run.close()
         for thread in self._threads:
             thread.shutdown(cancel_futures=thread is self._threads[0])
@@ -214,47 +218,45 @@ class Worker:
             yield self._failed(task, error)
             return
         if given is None:
-            yield Event(task.number, AS_BEFORE)
+            yield Event(task.number, JobState.AS_BEFORE)
             return
-        yield Event(task.number, BEGUN, given=given, facts=facts)
+        yield Event(task.number, JobState.UNFINISHED, given=given, facts=facts)
         board = self._make(task.job.recipe)
         folder = self.folder if task.content is None else self._folder_of(task)
         run = render_job(task.job, folder, board, recording)
         del recording
         sent = set(task.blocks)
         try:
-            while True:
-                now = next(run)
-                if now.share_done >= 1 and self._writes_behind(board):
-                    break
-                yield Event(task.number, RENDERING, now, files=self._new_blocks(task, sent))
+            for now in run:
+                if now.share_done >= 1 and self._writes_overlapping(board):
+                    if self._written:  # one at a time
+                        yield self._take_written()
+                    self._written = self._threads[1].submit(self._finish, task, folder, run)
+                    return
+                yield Event(task.number, JobState.RUNNING, now, files=self._new_blocks(task, sent))
                 if self._written and self._written.done():
                     yield self._take_written()
-        except StopIteration as end:
-            last = self._ended(task, folder, end.value)
+            last = self._ended(task, folder, run.value)
         except Exception as error:
             last = self._failed(task, error)
         except BaseException:
             run.close()
             raise
-        else:
-            if self._written:  # one at a time
-                yield self._take_written()
-            self._written = self._threads[1].submit(self._finish, task, folder, run)
-            return
         if self._written:
             yield self._take_written()
         yield last
 
-    def _writes_behind(self, board: Board) -> bool:
+    def _writes_overlapping(self, board: Board) -> bool:
         effects = board.effects("GenerativeEQ")
         if len(effects) > 1:  # the results in them are of one file at a time
             return False
-        return self.behind if self.behind is not None else any(effect.prior.device.type == "cuda" for effect in effects)
+        if self.overlaps is None:
+            return any(effect.prior.device.type == "cuda" for effect in effects)
+        return self.overlaps
 
-    def _finish(self, task: Task, folder: Path, run: Generator) -> Event:
+    def _finish(self, task: Task, folder: Path, run: Run) -> Event:
         try:
-            return self._ended(task, folder, finish(run))
+            return self._ended(task, folder, run.finish())
         except Exception as error:
             return self._failed(task, error)
 
@@ -273,7 +275,7 @@ class Worker:
             record = {"duration_s": round(rendered.audio.shape[1] / rendered.sample_rate, 3),
                       "time_taken_s": round(rendered.taken_s, 3), "resumed_blocks": rendered.resumed_blocks,
                       "level_lowered_db": round(rendered.lowered_db, 3), "notes": list(rendered.notes)}
-            return Event(task.number, DONE, made=made, record=record, rendered=rendered, files=files)
+            return Event(task.number, JobState.DONE, made=made, record=record, rendered=rendered, files=files)
         except Exception as error:
             return self._failed(task, error)
 
@@ -283,7 +285,7 @@ class Worker:
         if task.content is not None:
             reason = self._named(task, reason)
             shutil.rmtree(self._folder_of(task), ignore_errors=True)
-        return Event(task.number, FAILED, reason=reason)
+        return Event(task.number, JobState.FAILED, reason=reason, code=getattr(error, "code", ""))
 
     # ----------------------------------------------------------------------------- files that have to be shipped
 
@@ -327,7 +329,7 @@ def blocks_of(output: Path) -> list[Path]:
 
 
 def stamp_of(path: str | os.PathLike) -> tuple:
-    """Tells whether two computers see one file; () if this one sees none."""
+    """What is equal where two computers see one file; () if this one sees none."""
     try:
         stat = os.stat(path)
     except OSError:
@@ -348,5 +350,5 @@ def _small(event: Event) -> Event:
     large = {item.name: None for item in fields(event.now) if item.name in ("denoised", "removed")} if event.now else {}
     rendered = event.rendered
     if rendered:
-        rendered = replace(rendered, audio=np.empty((len(rendered.audio), 0), np.float32))
+        rendered = replace(rendered, audio=np.empty((len(rendered.audio), 0), np.float32), results=())
     return replace(event, now=replace(event.now, **large) if event.now else None, rendered=rendered)

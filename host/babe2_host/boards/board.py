@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import os
 import threading
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, MutableSequence
@@ -14,7 +15,7 @@ import pedalboard
 from pedalboard import Chain, Pedalboard, Plugin
 
 from babe2_fx.audio.reading import HIGHEST_RATE, LOWEST_RATE
-from babe2_fx.running import finish, relay
+from babe2_fx.progress import Run
 
 from ..audio.writing import DEPTHS
 from .plugins import expression
@@ -22,12 +23,13 @@ from .plugins import expression
 
 @runtime_checkable
 class OfflineEffect(Protocol):
-    """An effect that a Board takes beside Pedalboard's own: one that needs the whole signal at once.
+    """An effect that a Board takes besides Pedalboard's own: one that needs the whole signal at once.
 
     `process` is given float32 in the shape that the board was given, and returns float32 of the same shape.
     It refuses `reset=False` with a ValueError if it cannot go on from one call to the next. To be kept in
-    board files it needs a `repr` like Name(parameter=value, ...) with plain values, as a dataclass has. To tell its
-    progress it has a generator `run(input_array, sample_rate, buffer_size, reset, journal)`, as GenerativeEQ.
+    board files it needs a `repr` like Name(parameter=value, ...) with plain values, as a dataclass has. To report
+    its progress it has `run(input_array, sample_rate, buffer_size, reset, journal)`, a `Run` or generator, as
+    GenerativeEQ.
     """
 
     is_effect: bool
@@ -43,7 +45,7 @@ class Board(MutableSequence):
 
     Takes Pedalboard's plugins (VST3 and Audio Units too), Pedalboards, Chains, Mixes, Boards and offline
     effects in any order. It is a list of them: what a list can do with its items it can, a slice is a Board,
-    and items are told apart by identity. Neighbouring plugins of Pedalboard run as one Pedalboard; without
+    and items are compared by identity. Neighbouring plugins of Pedalboard run as one Pedalboard; without
     offline effects the output is Pedalboard's to the last bit, also when streaming with `reset=False`.
 
     Threads may call one board at the same time, as they may a Pedalboard: a call resets what it passes
@@ -93,10 +95,10 @@ class Board(MutableSequence):
 
         Args:
             input_array: (samples,), (channels, samples) or (samples, channels), float32 or float64; which are
-                the channels, Pedalboard's rule tells.
+                the channels is decided by Pedalboard's rule.
             sample_rate: Hz.
             buffer_size: samples that native plugins are given at a time.
-            reset: whether to begin anew, rather than go on from the last call.
+            reset: whether to start afresh, rather than continue from the last call.
 
         Returns:
             float32 of the same shape; with `reset=False` it may be shorter, as Pedalboard's.
@@ -106,23 +108,28 @@ class Board(MutableSequence):
             RuntimeError, TypeError: as Pedalboard; or an offline effect returns what is not audio of its
                 input's shape.
         """
-        return finish(self.run(input_array, sample_rate, buffer_size, reset))
+        return self.run(input_array, sample_rate, buffer_size, reset).finish()
 
     __call__ = process
 
     def run(self, input_array: np.ndarray, sample_rate: float, buffer_size: int = 8192, reset: bool = True,
-            journal=None) -> Generator:
-        """As `process`, step by step: a generator of `Progress`, of all offline effects that tell theirs.
+            journal=None, passage: tuple[int, int] | None = None) -> Run:
+        """As `process`, step by step: a run of `Progress`, of all offline effects that report theirs.
 
-        Its value is the output. Closing it cancels. `journal` is given to those effects.
+        Its value is the output. Closing it cancels.
+
+        Args:
+            journal: for those effects, to keep finished blocks in.
+            passage: first and last sample (not included) of what is to come back, in an array whose channels come
+                first. A restoration still goes by the whole recording, and restores the passage alone.
         """
         if buffer_size == 0:  # Pedalboard would never return
             raise ValueError("buffer_size must be at least 1, not 0.")
-        stages = self._arrange()
-        return self._run(stages, input_array, sample_rate, buffer_size, reset, journal)
+        return Run(self._run(self._arrange(), input_array, sample_rate, buffer_size, reset, journal, passage))
 
     @staticmethod
-    def _run(stages: list, audio: np.ndarray, sample_rate: float, buffer_size: int, reset: bool, journal) -> Generator:
+    def _run(stages: list, audio: np.ndarray, sample_rate: float, buffer_size: int, reset: bool, journal,
+             passage: tuple[int, int] | None) -> Generator:
         telling, done = sum(hasattr(stage, "run") for stage in stages), 0
         for stage in stages:
             if stage is stages[0] and not len(stage[0]) and len(stages) > 1 and _planar(audio):
@@ -132,12 +139,16 @@ class Board(MutableSequence):
             elif hasattr(stage, "run"):
                 def of_all(now, before=done):
                     return replace(now, share_done=(before + now.share_done) / telling)
-                run = relay(stage.run(audio, sample_rate, buffer_size, reset, journal), of_all)
-                audio = _same_shape(stage, audio, (yield from run))
+                options = {}
+                if passage and "passage" in inspect.signature(stage.run).parameters:
+                    options, passage = {"passage": passage}, None
+                run = Run(stage.run(audio, sample_rate, buffer_size, reset, journal, **options))
+                given = audio[..., slice(*options["passage"])] if options else audio
+                audio = _same_shape(stage, given, (yield from run.map(of_all)))
                 done += 1
             else:
                 audio = _same_shape(stage, audio, stage.process(audio, sample_rate, buffer_size, reset))
-        return audio
+        return audio[..., slice(*passage)] if passage else audio
 
     def reset(self) -> None:
         """Clears what plugins remember of the audio (tails, delay lines) and of its layout."""
@@ -145,7 +156,7 @@ class Board(MutableSequence):
             stage.reset()
 
     def _arrange(self) -> list:
-        """What to run one after another: Pedalboards of neighbouring native plugins, and offline effects."""
+        """What to run, in order: Pedalboards of neighbouring native plugins, and offline effects."""
         flat = list(self._flat())
         # In a list, for Python's objects of what is in a Mix live, with their ids, only while they are held.
         natives = [part for plugin in flat if isinstance(plugin, Plugin) for part in _parts(plugin)]
@@ -256,7 +267,7 @@ class Board(MutableSequence):
 
         Args:
             path: the file, or the name of a board that ships or is the user's own, as `list_boards` has it.
-            effects: offline effects beside those of this package that the file may name, classes by their names.
+            effects: offline effects besides those of this package that the file may name, classes by their names.
             allow_external: whether it may name VST3 plugins and Audio Units. They are programs: this is for
                 files from people to be trusted.
 
@@ -274,7 +285,8 @@ class Board(MutableSequence):
         plugin displays them.
 
         Raises:
-            BoardError: the file cannot be written, or a plugin cannot be kept in one; the message says which.
+            FileError: the file cannot be written.
+            BoardError: a plugin cannot be kept in a file; the message says which.
         """
         from .board_files import write_board
         write_board(self, path)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from babe2_fx.catalogue.weights import config_folder
 
-from .board_files import Reader
+from .board_files import read_title
 from .plugins import BoardError, unknown
 
 
@@ -44,7 +44,7 @@ def describe_boards() -> list[str]:
     lines = []
     for name in list_boards():
         try:
-            lines.append(f"{name:16} {Reader(find_board(name), {}, False).title()}")
+            lines.append(f"{name:16} {read_title(find_board(name))}")
         except BoardError as error:
             lines.append(f"{name:16} cannot be used: {error}")
     return lines

@@ -49,7 +49,7 @@ def load_external(path: str | os.PathLike, parameters: Mapping | None = None, pl
                   kind: str = "VST3Plugin") -> Plugin:
     """A VST3 plugin or Audio Unit that can be kept in a board file.
 
-    One from `pedalboard.load_plugin` cannot, for Pedalboard does not tell which file it came from.
+    One from `pedalboard.load_plugin` cannot, because Pedalboard does not say which file it came from.
 
     Args:
         path: the plugin's file or bundle.
@@ -180,13 +180,13 @@ def unknown(what: str, name: str, there: Iterable[str]) -> str:
 
 
 def plain(name: str, value):
-    """A value as TOML can hold it: a text, a finite number, true or false, or a list or a table of such."""
+    """A value as TOML can hold it: text, a finite number, true or false, or a list or a table of these."""
     if isinstance(value, (list, tuple)):
         return [plain(name, item) for item in value]
     if isinstance(value, dict) and all(isinstance(key, str) for key in value):
         return {key: plain(name, item) for key, item in value.items()}
     if not isinstance(value, (str, int, float)):
-        raise ValueError(f"{name} must be a text, a number, true or false, or a list of these, not "
+        raise ValueError(f"{name} must be text, a number, true or false, or a list or a table of these, not "
                          f"{shown(value)}.")
     if isinstance(value, float) and not math.isfinite(value):
         raise ValueError(f"{name} must be a finite number, not {value!r}.")

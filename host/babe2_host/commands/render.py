@@ -132,12 +132,12 @@ def run_render(args: argparse.Namespace) -> int:
 
 
 def _run(args: argparse.Namespace, make_board, record: dict, chosen: str, sources: list) -> int:
-    """What both commands do: checks, the render, and what is written beside it."""
+    """What both commands do: checks, the render, and what is written besides it."""
     from babe2_fx.files import write_whole
 
     from ..audio.destinations import check_destination
     from ..audio.recording import read_recording
-    from ..rendering.render import check_render, render
+    from ..rendering.render import check_render, render_file
 
     sources = [args.input, *sources]  # never written to, whatever the outputs are called
     outputs = {"--output": args.output, "--eq-out": args.eq_out, "--report": args.report}
@@ -161,7 +161,8 @@ def _run(args: argparse.Namespace, make_board, record: dict, chosen: str, source
     say(f"{args.input}: {recording.duration_s:.1f} s, {recording.sample_rate} Hz, {_channels(recording.channels)}; "
         f"{chosen}, on {device}")
     try:
-        done = watch(render(recording, args.output, board, depth=args.depth, resume=args.resume, seed=seed), args.quiet)
+        done = watch(render_file(recording, args.output, board, depth=args.depth, resume=args.resume, seed=seed),
+                     args.quiet)
     except BaseException:
         from ..rendering.journal import FolderJournal
         kept = FolderJournal(args.output)
@@ -172,12 +173,12 @@ def _run(args: argparse.Namespace, make_board, record: dict, chosen: str, source
     if args.resume:
         say(f"{done.resumed_blocks} finished block{'s' * (done.resumed_blocks != 1)} of the earlier run "
             f"{'was' if done.resumed_blocks == 1 else 'were'} taken over." if done.resumed_blocks else
-            "There was no unfinished run of the same input and options; this one began anew.")
+            "There was no unfinished run of the same input and options; this one started over.")
     for note in done.notes:
         say(note)
     say(f"Wrote {args.output} ({done.taken_s:.0f} s).")
     if args.eq_out:
-        text = effects[0].result.eq_json() + "\n"
+        text = done.results[0].eq_json() + "\n"
         write_whole(args.eq_out, lambda part: part.write_text(text))
         say(f"Wrote {args.eq_out}.")
     if args.report:
@@ -185,7 +186,7 @@ def _run(args: argparse.Namespace, make_board, record: dict, chosen: str, source
         record |= {"seed": seed, "output": args.output, "time_taken_s": round(done.taken_s, 3),
                    "level_lowered_db": round(done.lowered_db, 3), "notes": list(done.notes),
                    "ltas_distance_db": effects[0].ltas_distance_db, "versions": versions()}
-        result = replace(effects[0].result, audio=done.audio)  # the board's, not the effect's alone
+        result = replace(done.results[0], audio=done.audio)  # the board's, not the effect's alone
         write_report(args.report, recording, result, effects[0].prior, record)
         say(f"Wrote {args.report}: equalizer.png, spectrograms.png, report.json.")
     return OK

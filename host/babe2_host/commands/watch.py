@@ -29,7 +29,8 @@ def add(commands) -> None:
 def run(args: argparse.Namespace) -> int:
     """`babe2 watch`, until Ctrl-C."""
     from ..service.requests import check_recipe
-    from ..service.watching import FAILED, LOOK_S, FolderWatch
+    from ..service.watching import LOOK_S, FolderWatch
+    from ..states import JobState
     if not 0 <= args.settled < float("inf"):
         raise UsageError(f"--settled must be a number of seconds, not {args.settled:g}.")
     recipe = recipe_of(args)
@@ -42,7 +43,7 @@ def run(args: argparse.Namespace) -> int:
         while True:
             for seen in watch.look():
                 line = f"{seen.state:12}  {seen.job.name}  {seen.message}".rstrip()
-                (complain if seen.state == FAILED else say)(line)
+                (complain if seen.state == JobState.FAILED else say)(line)
             time.sleep(LOOK_S)
     except KeyboardInterrupt:
         for seen in watch.cancel():

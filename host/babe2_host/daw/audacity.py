@@ -15,6 +15,7 @@ from pathlib import Path
 
 from babe2_fx.errors import UserError
 
+from ..states import JobState
 from .audacity_pipe import LONG_S, Audacity, AudacityError, quoted
 from .audacity_project import Passage, write_project
 from .audacity_selection import read_selection
@@ -22,7 +23,6 @@ from .audacity_setup import install
 
 __all__ = ["install", "restore_selection"]
 
-ENDED = ("done", "failed", "cancelled")
 
 
 def restore_selection(recipe: dict, client=None, progress: Callable[[float, str], object] | None = None,
@@ -85,8 +85,9 @@ def _wait(client, jobs: list[dict], progress: Callable[[float, str], object], po
     """The records of the jobs once all have ended."""
     while True:
         records = [client.job(job["id"]) for job in jobs]
-        open_jobs = [record for record in records if record["state"] not in ENDED]
-        share = sum(1.0 if record["state"] in ENDED else record["share_done"] for record in records) / len(records)
+        open_jobs = [record for record in records if not JobState(record["state"]).ended]
+        share = sum(1.0 if JobState(record["state"]).ended else record["share_done"]
+                    for record in records) / len(records)
         if not open_jobs:
             progress(share, "done")
             return records

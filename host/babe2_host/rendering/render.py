@@ -1,4 +1,13 @@
-"""The one path from an audio file through a board to an audio file, for every command and program."""
+"""The one renderer, of command, batch, service and app: a recording through a board, to audio or into a file.
+
+    run = render(recording, board, journal=journal, passage=(0, 441000))
+    for now in run:                         # a `Progress` after each step; leaving the loop early is allowed
+        print(f"{now.share_done:.0%}")
+    rendered = run.value                    # a `Rendered`
+
+`run.close()` cancels; blocks that are finished stay in the journal, and the same render goes on after them. A pause is
+a loop that waits before it asks for the next step.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +19,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from babe2_fx.audio.mapped import all_finite
+from babe2_fx.audio.reading import AudioFile
 from babe2_fx.errors import UserError
+from babe2_fx.progress import Run
 
 from ..audio.recording import Recording
 from ..audio.writing import check_audio_output, not_carried, write_audio
@@ -24,18 +35,117 @@ class RenderError(UserError):
 
 @dataclass(frozen=True)
 class Rendered:
-    """A finished render: audio (channels, samples) as it was written but for its level, which was lowered by
-    `lowered_db`; blocks that were taken from an unfinished render; seconds taken; and what there is to say."""
+    """A finished render.
+
+    Attributes:
+        audio: (channels, samples) float32, before any change of level for a file.
+        sample_rate: Hz.
+        results: the `RestorationResult` of each restoration in the board, in order.
+        resumed_blocks: how many blocks were taken from the journal.
+        taken_s: seconds from the start to the end, pauses included.
+        notes: what the user should know of it, as sentences.
+        lowered_db: by how much the level was lowered so that the peaks fit into the file; 0 where there is none.
+    """
 
     audio: np.ndarray
     sample_rate: int
-    lowered_db: float
+    results: tuple
     resumed_blocks: int
     taken_s: float
     notes: tuple[str, ...]
+    lowered_db: float = 0.0
 
 
-def output_rate(recording: Recording, board: Board) -> int:
+def render(recording: AudioFile, board: Board, *, journal: FolderJournal | None = None,
+           passage: tuple[int, int] | None = None) -> Run:
+    """Renders a recording through a board to audio.
+
+    Args:
+        recording: audio (channels, samples) and its sample rate; it is not changed.
+        board: made of plugins, of values (`boards.values.make_plugins`), of a recipe (`Recipe.make`), or of a file. Its
+            `sample_rate` is that of the result, else the recording's.
+        journal: keeps finished blocks, and gives those of the same render that was stopped. It is not cleared.
+        passage: first and last sample (not included) of the recording, of what is rendered; None: all. What comes
+            before a restoration in the board hears the whole, and the restoration goes by the whole.
+
+    Returns:
+        A `Run` of `Progress`, whose value is a `Rendered`.
+
+    Raises while it runs:
+        RenderError: the board gives what is not audio.
+        Whatever the plugins raise.
+    """
+    return Run(_render(recording, board, journal, passage))
+
+
+def _render(recording: AudioFile, board: Board, journal: FolderJournal | None,
+            passage: tuple[int, int] | None) -> Generator:
+    started = time.monotonic()
+    rate = output_rate(recording, board)
+    audio = _resampled(recording.audio, recording.sample_rate, rate)
+    first, last = passage or (0, recording.audio.shape[1])
+    first, last = (round(at * rate / recording.sample_rate) for at in (first, last))
+    last = min(last, audio.shape[1]) if passage else audio.shape[1]
+    if audio.shape[1] <= len(audio):  # it would be unclear which dimension holds the channels
+        audio = np.pad(audio, ((0, 0), (0, len(audio) + 1 - audio.shape[1])))
+    audio = yield from board.run(audio, rate, journal=journal, passage=passage and (first, last))
+    audio = audio[:, :last - first]
+    if not all_finite(audio):
+        raise RenderError("The board gave samples that are not finite numbers; one of its plugins is at fault. Nothing "
+                          "was written.")
+    results, notes = [], []
+    for effect in board.effects("GenerativeEQ"):
+        if effect.result:
+            results.append(effect.result)
+            notes.extend(effect.result.notes)
+            before, after = effect.ltas_distance_db
+            if np.isfinite([before, after]).all():
+                notes.append(f"Long-term spectrum: {before:.1f} dB from the target before, {after:.1f} dB after "
+                             "(Eq. 14 of the paper).")
+    if journal and journal.problem:
+        notes.append(f"Finished blocks could not be kept in {journal.folder} ({journal.problem}); had the render been "
+                     "stopped, it could not have gone on.")
+    return Rendered(audio, rate, tuple(results), journal.found if journal else 0, time.monotonic() - started,
+                    tuple(notes))
+
+
+def render_file(recording: Recording, output: str | os.PathLike, board: Board, *, depth: str | None = None,
+                resume: bool = False, seed: int = 0) -> Run:
+    """As `render`, into a file that appears whole or not at all, with the recording's tags and chunks.
+
+    Finished blocks are kept next to the output until it is written (see `FolderJournal`).
+
+    Args:
+        recording: as `read_recording` gives it.
+        output: its extension chooses the format.
+        depth: "16", "24" or "float"; None: the board's, else the recording's.
+        resume: whether to take the blocks that an earlier render of the same finished, rather than start over.
+        seed: of the dither.
+
+    Raises while it runs, besides what `render` does:
+        FileError: the output cannot be written.
+    """
+    return Run(_render_file(recording, output, board, depth, resume, seed))
+
+
+def _render_file(recording: Recording, output: str | os.PathLike, board: Board, depth: str | None, resume: bool,
+                 seed: int) -> Generator:
+    started = time.monotonic()
+    journal = FolderJournal(output)
+    if not resume:
+        journal.clear()
+    done = yield from render(recording, board, journal=journal)
+    lowered_db = write_audio(output, done.audio, done.sample_rate, recording, depth=depth or board.depth, seed=seed)
+    notes = list(done.notes)
+    if lowered_db:
+        notes.append(f"The rendered peaks did not fit the file's integer samples; the level of the whole recording was "
+                     f"lowered by {lowered_db:.2f} dB.")
+    notes.extend(not_carried(output, done.audio, done.sample_rate, recording))
+    journal.clear()
+    return replace(done, lowered_db=lowered_db, taken_s=time.monotonic() - started, notes=tuple(notes))
+
+
+def output_rate(recording: AudioFile, board: Board) -> int:
     """Hz of what comes out: the board's, else the recording's."""
     return board.sample_rate or recording.sample_rate
 
@@ -45,59 +155,6 @@ def check_render(recording: Recording, output: str | os.PathLike, board: Board, 
     """Finds out before a long render whether its result can be written. Raises FileError."""
     trial = replace(recording, sample_rate=output_rate(recording, board))
     check_audio_output(output, trial, *sources, depth=depth or board.depth)
-
-
-def render(recording: Recording, output: str | os.PathLike, board: Board, *, depth: str | None = None,
-           resume: bool = False, seed: int = 0) -> Generator:
-    """Renders a recording through a board into a file, which appears whole or not at all.
-
-    Finished blocks are kept beside the output until it is written (see `FolderJournal`).
-
-    Args:
-        recording: as `read_recording` gives it.
-        output: its extension chooses the format.
-        depth: "16", "24" or "float"; None: the board's, else the recording's.
-        resume: whether to take the blocks that an earlier render of the same finished, rather than begin anew.
-        seed: of the dither.
-
-    Yields `Progress`; its value is a `Rendered`. Closing it cancels and keeps the finished blocks.
-
-    Raises:
-        FileError: the output cannot be written.
-        RenderError: the board gives what is no audio.
-        Whatever the plugins raise.
-    """
-    started = time.monotonic()
-    journal = FolderJournal(output)
-    if not resume:
-        journal.clear()
-    rate = output_rate(recording, board)
-    audio = _resampled(recording.audio, recording.sample_rate, rate)
-    length = audio.shape[1]
-    if length <= len(audio):  # which dimension holds the channels could not be told
-        audio = np.pad(audio, ((0, 0), (0, len(audio) + 1 - length)))
-    audio = (yield from board.run(audio, rate, journal=journal))[:, :length]
-    if not all_finite(audio):
-        raise RenderError("The board gave samples that are not finite numbers; one of its plugins is at fault. Nothing "
-                          "was written.")
-    notes = []
-    for effect in board.effects("GenerativeEQ"):
-        if effect.result:
-            notes.extend(effect.result.notes)
-            before, after = effect.ltas_distance_db
-            if np.isfinite([before, after]).all():
-                notes.append(f"Long-term spectrum: {before:.1f} dB from the target before, {after:.1f} dB after "
-                             "(Eq. 14 of the paper).")
-    lowered_db = write_audio(output, audio, rate, recording, depth=depth or board.depth, seed=seed)
-    if lowered_db:
-        notes.append(f"The rendered peaks did not fit the file's integer samples; the level of the whole recording was "
-                     f"lowered by {lowered_db:.2f} dB.")
-    notes.extend(not_carried(output, audio, rate, recording))
-    if journal.problem:
-        notes.append(f"Finished blocks could not be kept in {journal.folder} ({journal.problem}); had the render been "
-                     "stopped, it could not have gone on.")
-    journal.clear()
-    return Rendered(audio, rate, lowered_db, journal.found, time.monotonic() - started, tuple(notes))
 
 
 def _resampled(audio: np.ndarray, source_hz: int, target_hz: int) -> np.ndarray:

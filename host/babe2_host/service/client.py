@@ -18,7 +18,7 @@ from babe2_fx.errors import UserError
 
 from ..console import version
 from .places import ENDPOINT, LOCK, LOG, jobs_folder, service_folder
-from .records import ENDED, read_record, read_records
+from .records import read_record, read_records
 
 START_S = 30.0  # for a service to start; for one of another version to end
 ANSWER_S = 30.0
@@ -66,14 +66,14 @@ class Client:
     def job(self, job_id: str) -> dict:
         """The record of a job. Raises JobError if there is none."""
         record = read_record(self.folder, job_id)
-        if record.state not in ENDED and not self.is_running():
+        if not record.state.ended and not self.is_running():
             self._endpoint()  # a service was ended from outside; another goes on
         return asdict(record)
 
     def jobs(self) -> list[dict]:
         """The records of all jobs, the oldest first."""
         records = read_records(self.folder)
-        if any(record.state not in ENDED for record in records) and not self.is_running():
+        if any(not record.state.ended for record in records) and not self.is_running():
             self._endpoint()
         return [asdict(record) for record in records]
 
@@ -123,7 +123,7 @@ class Client:
         return ServiceError(f"The job service does not answer ({error}). {service_folder() / LOG} may say why.")
 
     def _endpoint(self) -> dict:
-        """How to reach the service, which is started if need be, and anew if it is of another version."""
+        """How to reach the service, which is started if need be, and restarted if it is of another version."""
         if self.is_running() and (endpoint := _read_endpoint()) and endpoint["version"] == version("babe2-fx"):
             return endpoint
         try:

@@ -15,9 +15,8 @@ from babe2_fx.errors import UserError
 from babe2_fx.files import whole_file
 
 from ..rendering.recipe import Recipe
+from ..states import JobState
 
-WAITING, RUNNING, DONE, FAILED, CANCELLED = "waiting", "running", "done", "failed", "cancelled"
-ENDED = (DONE, FAILED, CANCELLED)
 ID = re.compile("[0-9a-f]{16}")
 
 class JobError(UserError):
@@ -36,7 +35,7 @@ class JobRecord:
     id: str
     input: str
     output: str
-    state: str = WAITING
+    state: JobState = JobState.WAITING
     share_done: float = 0.0
     message: str = ""
     left_s: float | None = None
@@ -80,20 +79,21 @@ def read_record(folder: Path, job_id: str) -> JobRecord:
     try:
         values = json.loads(path.read_text(encoding="utf-8", errors="surrogateescape"))
         known = {item.name for item in fields(JobRecord)}
-        record = JobRecord(**{name: value for name, value in values.items() if name in known})
+        record = JobRecord(**{name: value for name, value in values.items() if name in known}
+                           | {"state": JobState(values["state"])})
         _check(record, job_id)
         return record
     except FileNotFoundError as error:
         raise JobError(f"There is no job {job_id}; `babe2 jobs list` shows those there are.") from error
-    except (OSError, ValueError, TypeError, AttributeError, RecursionError) as error:
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise JobError(f"{path} is not a job's record that can be read: {error}.") from error
 
 
 def _check(record: JobRecord, job_id: str) -> None:
     kinds = get_type_hints(JobRecord)
     wrong = [name for name, kind in kinds.items() if not _fits(getattr(record, name), kind)]
-    if wrong or record.id != job_id or record.state not in (WAITING, RUNNING, *ENDED):
-        raise ValueError(f"{wrong[0] if wrong else 'id or state'} is not what it can be")
+    if wrong or record.id != job_id:
+        raise ValueError(f"{wrong[0] if wrong else 'id'} is not what it can be")
 
 
 def _fits(value: object, kind) -> bool:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import logging
 import os
 import threading
@@ -10,22 +9,10 @@ import time
 from dataclasses import replace
 from pathlib import Path
 
+from ..states import JobState
 from .places import allowed_folders, lies_in
-from .records import (
-    CANCELLED,
-    DONE,
-    ENDED,
-    FAILED,
-    RUNNING,
-    WAITING,
-    JobError,
-    JobRecord,
-    delete_record,
-    now,
-    read_records,
-    save_record,
-)
-from .requests import files_behind
+from .records import JobError, JobRecord, delete_record, now, read_records, save_record
+from .requests import target_files
 
 ATTEMPTS = 3  # services that a job may end; it may be what ends them
 REPORTS_S = 0.25  # between two records of how far a job is
@@ -45,8 +32,8 @@ class Runner:
         self._changed = threading.Condition()
         self._records = {record.id: record for record in read_records(folder)}
         for record in self._records.values():
-            if record.state == RUNNING:
-                self._set(record, state=WAITING)
+            if record.state == JobState.RUNNING:
+                self._set(record, state=JobState.WAITING)
         self._cancelled: set[str] = set()
         self._stopping = False
         self._thread = threading.Thread(target=self._work, name="jobs", daemon=True)
@@ -57,7 +44,7 @@ class Runner:
     @property
     def busy(self) -> bool:
         with self._changed:
-            return any(record.state not in ENDED for record in self._records.values())
+            return any(not record.state.ended for record in self._records.values())
 
     def submit(self, record: JobRecord) -> JobRecord:
         """Takes a checked job. A recording that lies in the jobs' own folder becomes part of the job.
@@ -65,9 +52,9 @@ class Runner:
         Raises JobError: there are too many, or another is to make the same file. OSError: its folder cannot be made.
         """
         with self._changed:
-            if sum(other.state not in ENDED for other in self._records.values()) >= MOST_JOBS:
+            if sum(not other.state.ended for other in self._records.values()) >= MOST_JOBS:
                 raise JobError(f"There are {MOST_JOBS} unfinished jobs already; wait for some, or cancel them.")
-            if any(other.output == record.output and other.state not in ENDED for other in self._records.values()):
+            if any(other.output == record.output and not other.state.ended for other in self._records.values()):
                 raise JobError(f"Another job is to make {record.output}; give this one another output.")
             (self._folder / record.id).mkdir(mode=0o700)
             source = Path(record.input)
@@ -83,10 +70,10 @@ class Runner:
         """Cancels a job; one that has ended stays as it is. Raises JobError if there is none."""
         with self._changed:
             record = self._get(job_id)
-            if record.state == WAITING:
-                record = self._end(record, CANCELLED, "")
+            if record.state == JobState.WAITING:
+                record = self._end(record, JobState.CANCELLED, "")
                 _forget_blocks(record)
-            elif record.state == RUNNING:
+            elif record.state == JobState.RUNNING:
                 self._cancelled.add(job_id)
         return record
 
@@ -94,7 +81,7 @@ class Runner:
         """Forgets an ended job and deletes its folder. Raises JobError."""
         with self._changed:
             record = self._get(job_id)
-            if record.state not in ENDED:
+            if not record.state.ended:
                 raise JobError(f"Job {job_id} is {record.state}; cancel it first.")
             delete_record(self._folder, record)
             del self._records[job_id]
@@ -118,16 +105,16 @@ class Runner:
                 logger.info("Job %s failed.", record.id, exc_info=error)
                 from ..batch.worker import reason_of
                 _forget_blocks(record)
-                self._end(self._records[record.id], FAILED, reason_of(error))
+                self._end(self._records[record.id], JobState.FAILED, reason_of(error))
 
     def _next(self) -> JobRecord | None:
         """The oldest job that waits, once there is one; None when the service stops."""
         with self._changed:
             while not self._stopping:
-                waiting = [record for record in self._records.values() if record.state == WAITING]
+                waiting = [record for record in self._records.values() if record.state == JobState.WAITING]
                 if waiting:
                     record = min(waiting, key=lambda record: record.created)
-                    return self._set(record, state=RUNNING, attempts=record.attempts + 1, message="begins")
+                    return self._set(record, state=JobState.RUNNING, attempts=record.attempts + 1, message="begins")
                 self._changed.wait()
         return None
 
@@ -141,24 +128,22 @@ class Runner:
         from ..batch.worker import render_job
         run = render_job(Job(record.output, Path(record.input), record.recipe()), "")
         clock = _Clock()
-        with contextlib.closing(run):
-            while True:
-                try:
-                    step = next(run)
-                except StopIteration as end:
-                    self._end(record, DONE, " ".join(end.value.notes), share_done=1.0)
-                    return
+        with run:
+            for step in run:
                 if self._stopping or record.id in self._cancelled:
                     break
                 if clock.due():
                     message = f"block {step.block} of {step.blocks}, step {step.step} of {step.steps}"
                     record = self._set(record, share_done=round(step.share_done, 4), message=message,
                                        left_s=clock.left_s(step.share_done))
+            else:
+                self._end(record, JobState.DONE, " ".join(run.value.notes), share_done=1.0)
+                return
         if record.id in self._cancelled:
             _forget_blocks(record)
-            self._end(record, CANCELLED, "")
+            self._end(record, JobState.CANCELLED, "")
         else:
-            self._set(record, state=WAITING, attempts=record.attempts - 1, left_s=None)
+            self._set(record, state=JobState.WAITING, attempts=record.attempts - 1, left_s=None)
 
     def _check_places(self, record: JobRecord) -> None:
         """Again, right before they are used: links may have been changed, and folders denied, since the request."""
@@ -167,7 +152,7 @@ class Runner:
         for path in (record.input, record.output, record.target, weights):
             if path and (os.path.realpath(path) != path or not lies_in(path, allowed)):
                 raise JobError(f"{path} leads elsewhere now, or to a folder that jobs may no longer use.")
-        for path in files_behind(vars(record)):
+        for path in target_files(vars(record)):
             if not lies_in(path, allowed):
                 raise JobError(f"{path} leads elsewhere, to a folder that jobs may not use.")
         if os.path.lexists(record.output) and record.attempts == 1:
@@ -180,7 +165,7 @@ class Runner:
             raise JobError("There is no such job; `babe2 jobs list` shows those there are.")
         return self._records[job_id]
 
-    def _end(self, record: JobRecord, state: str, message: str, **changes) -> JobRecord:
+    def _end(self, record: JobRecord, state: JobState, message: str, **changes) -> JobRecord:
         with self._changed:
             self._cancelled.discard(record.id)
             return self._set(record, state=state, message=message, left_s=None, ended=now(), **changes)

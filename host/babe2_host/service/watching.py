@@ -1,4 +1,4 @@
-"""Watches a folder: every recording that comes into it is restored into another one, once it is whole."""
+"""Watches a folder: every recording that arrives in it is restored into another one, once it is whole."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..batch.job_list import BatchError, Job, jobs_of_folder
+from ..states import JobState
 from . import Client, ServiceError
 from .places import allow
-from .records import CANCELLED, DONE, ENDED, FAILED, JobError
+from .records import JobError
 
 SETTLED_S = 3.0  # without a change, after which a file counts as whole
 LOOK_S = 1.0
-PASSED_OVER = "passed over"
 
 
 @dataclass(frozen=True)
@@ -24,7 +24,7 @@ class Watched:
     """What happened to a recording: the job's state, or PASSED_OVER, and why."""
 
     job: Job
-    state: str
+    state: JobState
     message: str = ""
 
 
@@ -60,28 +60,28 @@ class FolderWatch:
         self._recipe, self._ending, self._settled_s = recipe, ending, settled_s
         self._client = Client()
         self._seen: dict[Path, tuple[tuple, float]] = {}  # a stamp, and when it was first seen
-        self._behind: dict[Path, tuple] = {}  # the stamp with which it was taken or passed over
+        self._handled: dict[Path, tuple] = {}  # the stamp with which it was taken or passed over
         self._label = f"watch {self.source}"
         self.at_work: dict[str, tuple[Job, dict]] = {}  # by the service's id, with the last record
         for record in self._client.jobs():  # of a watch that was killed
             output = Path(record["output"])
-            if record["label"] == self._label and record["state"] not in ENDED and output.is_relative_to(self.folder):
+            if record["label"] == self._label and not record["state"].ended and output.is_relative_to(self.folder):
                 job = Job(output.relative_to(self.folder).as_posix(), Path(record["input"]), None)
                 self.at_work[record["id"]] = job, record
 
     def look(self) -> Iterator[Watched]:
-        """Looks once: takes what is whole, and tells of what has ended."""
+        """Looks once: takes what is whole, and reports what has ended."""
         for job in self._whole():
             yield from self._take(job)
         for job_id, (job, _) in list(self.at_work.items()):
             try:
                 record = self._client.job(job_id)
             except JobError as error:  # somebody has removed it
-                record = {"state": FAILED, "message": str(error)}
+                record = {"state": JobState.FAILED, "message": str(error)}
             self.at_work[job_id] = job, record
-            if record["state"] in ENDED:
+            if record["state"].ended:
                 del self.at_work[job_id]
-                if record["state"] != FAILED:  # why one failed stays in its record
+                if record["state"] != JobState.FAILED:  # why one failed stays in its record
                     with contextlib.suppress(ServiceError):
                         self._client.remove(job_id)
                 yield Watched(job, record["state"], record["message"])
@@ -92,12 +92,12 @@ class FolderWatch:
         for job_id, (job, _) in self.at_work.items():
             with contextlib.suppress(ServiceError):
                 self._client.cancel(job_id)
-                cancelled.append(Watched(job, CANCELLED))
+                cancelled.append(Watched(job, JobState.CANCELLED))
         self.at_work.clear()
         return cancelled
 
     def _whole(self) -> list[Job]:
-        """Recordings that have not changed for a while and are not behind yet."""
+        """Recordings that have not changed for a while and have not been handled yet."""
         try:
             jobs, _ = jobs_of_folder(self.source, self.folder, None, self._ending)
         except BatchError:  # there are none
@@ -112,29 +112,28 @@ class FolderWatch:
             known, since = self._seen.get(job.source, (None, at))
             if known != stamp:
                 self._seen[job.source] = stamp, at
-            elif stat.st_size and at - since >= self._settled_s and self._behind.get(job.source) != stamp:
+            elif stat.st_size and at - since >= self._settled_s and self._handled.get(job.source) != stamp:
                 whole.append(job)
         here = {job.source for job in jobs}
         self._seen = {source: seen for source, seen in self._seen.items() if source in here}
         return whole
 
     def _take(self, job: Job) -> Iterator[Watched]:
-        self._behind[job.source] = self._seen[job.source][0]
+        self._handled[job.source] = self._seen[job.source][0]
         output = self.folder / job.name
         making = [other for other, _ in self.at_work.values() if other.name == job.name]
         if making:
             if making[0].source != job.source:
-                yield Watched(job, PASSED_OVER, f"{output} is being made of {making[0].source}.")
+                yield Watched(job, JobState.PASSED_OVER, f"{output} is being made of {making[0].source}.")
         elif os.path.lexists(output):
-            yield Watched(job, PASSED_OVER, f"{output} is there already.")
+            yield Watched(job, JobState.PASSED_OVER, f"{output} is there already.")
         else:
             try:
                 output.parent.mkdir(parents=True, exist_ok=True)
                 record = self._client.submit(job.source, output, label=self._label, **self._recipe)
             except (ServiceError, OSError) as error:
-                yield Watched(job, FAILED, str(error))
+                yield Watched(job, JobState.FAILED, str(error))
             else:
                 self.at_work[record["id"]] = job, record
 
 
-__all__ = ["CANCELLED", "DONE", "FAILED", "PASSED_OVER", "FolderWatch", "Watched"]

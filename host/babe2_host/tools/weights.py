@@ -1,46 +1,33 @@
 """Fetches, keeps and checks the weights of published models, and those that users bring themselves.
 
-Installed weights are prior files, `weights/NAME.safetensors` in the cache folder, each with a record beside it,
+Installed weights are prior files, `weights/NAME.safetensors` in the cache folder, each with a record next to it,
 `NAME.json`: its checksum, and the file that it was made from. What was downloaded is deleted once it is installed.
 """
 
 from __future__ import annotations
 
-import hashlib
-import http
-import json
 import os
 import re
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from babe2_fx.catalogue.weights import KNOWN, NAME, KnownModel, cache_folder, weights_folder, weights_path
-from babe2_fx.errors import UserError
-from babe2_fx.files import write_whole
+from babe2_fx.catalogue.weights import KNOWN, NAME, KnownModel, weights_folder, weights_path
 
-TIMEOUT_S = (10, 30)  # to connect; between two pieces of the file
-ATTEMPTS, PAUSE_S = 4, 2.0  # a connection that breaks off is taken up again, this often without progress
-LARGEST_BYTES = 4 << 30  # the published files, with the state of their optimizer, are below a fifth of this
-CHUNK_BYTES = 1 << 16  # what is lost where a connection breaks off
-
-Report = Callable[[int, "int | None"], None]  # called with the bytes that are here, and those there are if known
-
-
-class WeightsError(UserError):
-    """What was asked for cannot be done; the message is a sentence for the user."""
-
-
-class DownloadError(WeightsError):
-    """A download that failed; the message says why, and how to install the file without it."""
-
-    exit_code = 1  # no mistake of the user's
-
-
-class _BrokenOff(Exception):
-    """The connection ended before the file did."""
+from ..rendering.recipe import sha256 as sha256_of
+from .download import (
+    DownloadError,
+    Report,
+    WeightsError,
+    discard,
+    download,
+    downloads_folder,
+    failed,
+    part_path,
+    read_json,
+    write_json,
+)
 
 
 @dataclass(frozen=True)
@@ -70,7 +57,7 @@ def _record_path(name: str) -> Path:
 
 def _record(name: str) -> dict:
     """What is on record of weights; empty where there is no record that can be read."""
-    return _read_json(_record_path(name))
+    return read_json(_record_path(name))
 
 
 # ---------------------------------------------------------------------------------------- installing, removing
@@ -81,7 +68,7 @@ def pull(name: str, force: bool = False, report: Report | None = None) -> bool:
     Args:
         name: one of `KNOWN`.
         force: also where it is installed already, or where the file has another checksum than the first time.
-        report: is told of progress.
+        report: is called with the progress.
 
     Raises:
         WeightsError: there is no published model of this name.
@@ -94,25 +81,24 @@ def pull(name: str, force: bool = False, report: Report | None = None) -> bool:
     with _alone(name):
         if is_installed(name) and not force:
             return False
-        part = _part_path(model)
-        _download(model, part, report or (lambda done, total: None))
-        sha256, known = _sha256(part), _record(name).get("pulled_sha256")
+        part = part_path(model)
+        download(model, part, report or (lambda done, total: None))
+        sha256, known = sha256_of(part), _record(name).get("pulled_sha256")
         if known and sha256 != known and not force:
-            _discard(part)
+            discard(part)
             raise DownloadError(f"{model.address} is not the file that was downloaded the first time: its SHA-256 is "
                                 f"{sha256}, then it was {known}. If its authors have replaced it, accept that with "
                                 f"`babe2 weights pull {name} --force`.")
         # A mirror may serve a prior file under the published name; `load_prior` goes by the suffix.
-        whole = (_downloads() / model.file).with_suffix(".safetensors" if _is_prior_file(part) else ".pt")
+        whole = (downloads_folder() / model.file).with_suffix(".safetensors" if _is_prior_file(part) else ".pt")
         os.replace(part, whole)
         from babe2_fx.priors import PriorError
         try:
             _install(whole, name, sha256, model.address)
         except PriorError as error:
-            why = f"what the server sent cannot be read as a model ({str(error).rstrip('.')})"
-            raise _failed(model, why) from error
+            raise failed(model, "what the server sent cannot be read as a model") from error
         finally:
-            _discard(part)
+            discard(part)
             whole.unlink(missing_ok=True)
     return True
 
@@ -142,7 +128,7 @@ def import_file(path: str | os.PathLike, name: str | None = None, force: bool = 
         raise WeightsError(f"{path.name} is the file of {published}, not of {name}; --force installs it as {name} "
                            "nevertheless.")
     with _alone(name):
-        sha256 = _sha256(path)
+        sha256 = sha256_of(path)
         if is_installed(name) and not force:
             origin = _record(name).get("origin") or {}
             if sha256 not in (origin.get("sha256"), _record(name).get("sha256")):
@@ -161,7 +147,7 @@ def verify(name: str) -> str | None:
     record, again = _record(name), _again(name)
     if not isinstance(record.get("sha256"), str):
         return f"{weights_path(name)} has no record of its checksum; {again}."
-    sha256 = _sha256(weights_path(name))
+    sha256 = sha256_of(weights_path(name))
     if sha256 != record["sha256"]:
         return (f"{weights_path(name)} is damaged or was changed: its SHA-256 is {sha256}, and was {record['sha256']} "
                 f"when it was installed; {again}.")
@@ -174,17 +160,17 @@ def remove(name: str) -> None:
     The checksum of a download stays on record, so that the next one is checked against it.
     Raises WeightsError if there is nothing of that name.
     """
-    begun = name in KNOWN and _part_path(KNOWN[name]).exists()
+    begun = name in KNOWN and part_path(KNOWN[name]).exists()
     if not begun:
         _check_installed(name)
     with _alone(name):
         if begun:
-            _discard(_part_path(KNOWN[name]))
+            discard(part_path(KNOWN[name]))
         weights_path(name).unlink(missing_ok=True)
         pulled = _record(name).get("pulled_sha256")
         _record_path(name).unlink(missing_ok=True)
         if pulled:
-            _write_json(_record_path(name), {"pulled_sha256": pulled})
+            write_json(_record_path(name), {"pulled_sha256": pulled})
 
 
 def _check_installed(name: str) -> None:
@@ -218,8 +204,8 @@ def _install(path: Path, name: str, sha256: str, address: str | None) -> None:
     except SafetensorError as error:  # that is how it reports a full disk
         raise WeightsError(f"{weights_path(name)} could not be written: {error}.") from error
     pulled = sha256 if address else _record(name).get("pulled_sha256")
-    _write_json(_record_path(name), {
-        "sha256": _sha256(weights_path(name)), "bytes": weights_path(name).stat().st_size, "origin": origin,
+    write_json(_record_path(name), {
+        "sha256": sha256_of(weights_path(name)), "bytes": weights_path(name).stat().st_size, "origin": origin,
         "pulled_sha256": pulled})
 
 
@@ -239,163 +225,8 @@ def _alone(name: str) -> Iterator[None]:
         lock.release()
 
 
-# ------------------------------------------------------------------------------------------------- downloading
-
-def _downloads() -> Path:
-    return cache_folder() / "downloads"
-
-
-def _part_path(model: KnownModel) -> Path:
-    return _downloads() / f"{model.file}.part"
-
-
-def _notes_path(part: Path) -> Path:
-    return part.with_name(f"{part.name}.json")
-
-
-def _discard(part: Path) -> None:
-    part.unlink(missing_ok=True)
-    _notes_path(part).unlink(missing_ok=True)
-
-
-def _download(model: KnownModel, part: Path, report: Report) -> None:
-    """Fetches a model's file whole into `part`, going on from what an earlier attempt left there."""
-    # requests, and not pooch, which cannot go on with a download that broke off: from a university's server
-    # hundreds of megabytes can take an hour. requests brings proxies, certificates, time limits and redirects.
-    import requests
-
-    part.parent.mkdir(parents=True, exist_ok=True)
-    if not re.match("https?://", model.address):
-        raise WeightsError(f"BABE2_WEIGHTS_URL must begin with http:// or https://, not {model.address!r}.")
-    reasons = (  # the more special first
-        (requests.TooManyRedirects, "the server redirects without end"),
-        (requests.exceptions.InvalidSchema, "the server redirects to an address that is neither http nor https"),
-        (requests.exceptions.SSLError, "a secure connection could not be made"),
-        (requests.Timeout, "the server does not answer"),
-        (requests.ConnectionError, "there is no connection to the server"),
-        (ValueError, "its address, or what the server redirects to, is no address"),
-        (requests.RequestException, "the request failed"))
-    with requests.Session() as session:
-        session.max_redirects = 5
-        session.headers["User-Agent"] = "babe2-fx"
-        tries, furthest = ATTEMPTS, _size(part)
-        while tries:
-            try:
-                return _fetch(session, model, part, report)
-            except _BrokenOff:
-                tries = ATTEMPTS if _size(part) > furthest else tries - 1
-                furthest = max(furthest, _size(part))
-                time.sleep(PAUSE_S if tries else 0)
-            except WeightsError:
-                raise
-            except (requests.RequestException, ValueError) as error:
-                why = next(why for kind, why in reasons if isinstance(error, kind))
-                raise _failed(model, why + _goes_on(part)) from error
-    raise _failed(model, "the connection broke off" + _goes_on(part))
-
-
-def _goes_on(part: Path) -> str:
-    return f" (the same command goes on after the {_size(part) / 1e6:.1f} MB that are here)" if _size(part) else ""
-
-
-def _fetch(session, model: KnownModel, part: Path, report: Report) -> None:
-    """One request. Raises _BrokenOff if `part` is not whole after it, what requests raises, and DownloadError."""
-    import requests
-
-    notes = _read_json(_notes_path(part))
-    length = notes.get("length")
-    start = _size(part) if length and notes.get("address") == model.address else 0
-    if start and start == length:  # stopped between the last piece and what comes after it
-        return
-    headers = {"Accept-Encoding": "identity"}  # lengths are those of the file
-    if start:
-        headers["Range"] = f"bytes={start}-"
-        if notes.get("version"):
-            headers["If-Range"] = notes["version"]  # a file that has changed meanwhile comes whole
-    with session.get(model.address, headers=headers, stream=True, timeout=TIMEOUT_S) as response:
-        if start and (response.status_code == 416 or response.status_code == 206
-                      and response.headers.get("Content-Range") != f"bytes {start}-{length - 1}/{length}"):
-            _discard(part)  # what is here is not the beginning of what is there
-            raise _BrokenOff
-        if response.status_code != (206 if start else 200) and response.status_code != 200:
-            raise _failed(model, f"the server answers {_status(response.status_code)}")
-        if response.headers.get("Content-Type", "").startswith("text/html"):
-            raise _failed(model, "the server sends a web page in place of the file")
-        if response.status_code == 200:
-            start, length = 0, _number(response.headers.get("Content-Length"))
-        if (length or 0) > LARGEST_BYTES:
-            raise _failed(model, f"the server announces {length / 1e9:.1f} GB, which is more than any model has")
-        try:
-            with open(part, "ab" if start else "wb") as file:
-                if not start:
-                    _write_json(_notes_path(part), {"address": model.address, "length": length,
-                                                    "version": _version(response.headers)})
-                report(start, length)
-                for chunk in response.iter_content(CHUNK_BYTES):
-                    start += len(chunk)
-                    if start > LARGEST_BYTES:
-                        break
-                    file.write(chunk)
-                    report(start, length)
-        except (requests.exceptions.ChunkedEncodingError, requests.ConnectionError) as error:
-            raise _BrokenOff from error
-        except OSError as error:
-            raise WeightsError(f"{part} could not be written: {error.strerror}.") from error
-    if start > LARGEST_BYTES:
-        _discard(part)
-        raise _failed(model, f"the server sends more than {LARGEST_BYTES / 1e9:.1f} GB, which is more than any model "
-                             "has")
-    if length is not None and start != length:
-        raise _BrokenOff
-
-
-def _failed(model: KnownModel, why: str) -> DownloadError:
-    """The error for a download, with what to do instead, in one sentence."""
-    return DownloadError(f"{model.name} could not be downloaded: {why}; download {model.address} in another way "
-                         f"and run `babe2 weights import {model.file}`.")
-
-
-def _status(code: int) -> str:
-    """The code and its meaning; the server's own words are not for a terminal."""
-    try:
-        return f"{code} {http.HTTPStatus(code).phrase}"
-    except ValueError:
-        return str(code)
-
-
-def _version(headers) -> str | None:
-    """What tells one version of a file at the server from another, as far as a continued download may trust it."""
-    tag = headers.get("ETag", "")
-    return tag if tag.startswith('"') else headers.get("Last-Modified")
-
-
-def _number(text: str | None) -> int | None:
-    return int(text) if text and text.isascii() and text.isdigit() else None
-
-
-# ------------------------------------------------------------------------------------------------------ pieces
-
-def _size(path: Path) -> int:
-    return path.stat().st_size if path.exists() else 0
-
-
 def _is_prior_file(path: Path) -> bool:
     with open(path, "rb") as file:
         return file.read(9)[8:] == b"{"  # the length of the header, then the header
 
 
-def _sha256(path: Path) -> str:
-    with open(path, "rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def _read_json(path: Path) -> dict:
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return {}
-    return content if isinstance(content, dict) else {}
-
-
-def _write_json(path: Path, content: dict) -> None:
-    write_whole(path, lambda part: part.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8"))

@@ -76,7 +76,7 @@ def test_train_then_finetune_then_sample(folder, capsys):
 def test_a_file_that_is_left_out_is_said_once(folder, capsys):
     (folder / "data" / "broken.flac").write_text("no music")
     assert train() == 0
-    assert capsys.readouterr().err.count("broken.flac is damaged or is not audio that can be read") == 1
+    assert capsys.readouterr().err.count("broken.flac is not an audio file that can be read") == 1
 
 
 def test_ctrl_c_saves_and_the_same_command_goes_on(folder, capsys, monkeypatch):

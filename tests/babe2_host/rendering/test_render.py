@@ -11,15 +11,14 @@ import numpy as np
 import pedalboard
 import pytest
 import soundfile
-from pedalboard import Compressor, HighpassFilter, Pedalboard
+from pedalboard import Compressor, Gain, HighpassFilter, Pedalboard
 
 from babe2_fx import GenerativeEQ
 from babe2_fx.priors import save_prior
-from babe2_fx.running import finish
 from babe2_host import Board, cli
 from babe2_host.audio.recording import read_recording
 from babe2_host.rendering.journal import FolderJournal
-from babe2_host.rendering.render import render
+from babe2_host.rendering.render import render, render_file
 from standin import TINY, tiny_prior
 
 RATE = 22050
@@ -48,7 +47,7 @@ def test_a_run_that_is_stopped_anywhere_goes_on_to_the_same_result(folder, make_
             pass
         run.close()
         kept, journal.found = journal.blocks(), 0
-        assert np.array_equal(finish(effect.run(audio, RATE, journal=journal)), whole)
+        assert np.array_equal(effect.run(audio, RATE, journal=journal).finish(), whole)
         taken_over.append((kept, journal.found))
         assert journal.problem is None
         journal.clear()
@@ -56,34 +55,34 @@ def test_a_run_that_is_stopped_anywhere_goes_on_to_the_same_result(folder, make_
     assert names(folder) == []
 
 
-@pytest.mark.parametrize("change", [{"seed": 5}, {"steps": 4}, {"xi": 0.5}], ids=str)
+@pytest.mark.parametrize("change", [{"seed": 5}, {"steps": 4}, {"s_churn": 0.5}], ids=str)
 def test_blocks_of_other_settings_are_not_taken(folder, make_notes, change):
     journal, audio = FolderJournal("out.wav"), make_notes(RATE, 3.0)
-    finish(GenerativeEQ(**QUICK).run(audio, RATE, journal=journal))
-    finish(GenerativeEQ(**(QUICK | change)).run(audio, RATE, journal=journal))
+    GenerativeEQ(**QUICK).run(audio, RATE, journal=journal).finish()
+    GenerativeEQ(**(QUICK | change)).run(audio, RATE, journal=journal).finish()
     assert journal.found == 0
 
 
 def test_blocks_of_another_recording_are_not_taken(folder, make_notes):
     journal = FolderJournal("out.wav")
     for seed in (0, 1):
-        finish(GenerativeEQ(**QUICK).run(make_notes(RATE, 3.0, seed=seed), RATE, journal=journal))
+        GenerativeEQ(**QUICK).run(make_notes(RATE, 3.0, seed=seed), RATE, journal=journal).finish()
     assert journal.found == 0
 
 
 @pytest.mark.parametrize("damage", [b"", b"not tensors", b"\xff" * 200, None], ids=["empty", "text", "noise", "cut"])
 def test_a_damaged_block_is_made_again(folder, make_notes, damage):
     journal, audio, effect = FolderJournal("out.wav"), make_notes(RATE, 3.0), GenerativeEQ(**QUICK)
-    whole = finish(effect.run(audio, RATE, journal=journal))
+    whole = effect.run(audio, RATE, journal=journal).finish()
     first = min(journal.folder.iterdir())
     first.write_bytes(first.read_bytes()[:-100] if damage is None else damage)
-    assert np.array_equal(finish(effect.run(audio, RATE, journal=journal)), whole)
+    assert np.array_equal(effect.run(audio, RATE, journal=journal).finish(), whole)
     assert journal.found == journal.blocks() - 1 > 0
 
 
 def test_a_journal_deletes_nothing_that_is_not_its_own(folder, make_notes):
     journal = FolderJournal("out.wav")
-    finish(GenerativeEQ(**QUICK).run(make_notes(RATE, 1.0), RATE, journal=journal))
+    GenerativeEQ(**QUICK).run(make_notes(RATE, 1.0), RATE, journal=journal).finish()
     (journal.folder / "notes.txt").write_text("mine")
     journal.clear()
     assert names(journal.folder) == ["notes.txt"]
@@ -92,7 +91,7 @@ def test_a_journal_deletes_nothing_that_is_not_its_own(folder, make_notes):
 def test_a_render_goes_on_where_blocks_cannot_be_kept_and_says_so(folder, make_notes):
     soundfile.write("in.wav", make_notes(RATE, 1.0).T, RATE)
     (folder / "out.wav.unfinished").write_text("a file in the place of the folder")
-    done = finish(render(read_recording("in.wav"), "out.wav", Board([GenerativeEQ(**QUICK)])))
+    done = render_file(read_recording("in.wav"), "out.wav", Board([GenerativeEQ(**QUICK)])).finish()
     assert any("could not be kept" in note for note in done.notes)
     assert names(folder) == ["in.wav", "out.wav", "out.wav.unfinished"]
 
@@ -158,11 +157,11 @@ def test_without_resume_a_render_begins_anew(tmp_path, process, make_notes):
 def test_the_embedded_prior_resumes_to_the_same_samples(tmp_path, make_notes):
     audio, journal = make_notes(RATE, 9.0), FolderJournal(tmp_path / "out.wav")
     effect = GenerativeEQ(quality="draft", steps=2)
-    whole = finish(effect.run(audio, RATE, journal=journal))
+    whole = effect.run(audio, RATE, journal=journal).finish()
     blocks = sorted(journal.folder.iterdir())
     assert len(blocks) == 2
     blocks[1].unlink()
-    assert np.array_equal(finish(effect.run(audio, RATE, journal=journal)), whole) and journal.found == 1
+    assert np.array_equal(effect.run(audio, RATE, journal=journal).finish(), whole) and journal.found == 1
 
 
 # ------------------------------------------------------------------------------------------- babe2 render
@@ -267,7 +266,7 @@ def test_a_plugin_that_gives_what_is_no_audio_is_named_and_nothing_is_written(fo
             pass
     soundfile.write("in.wav", make_notes(RATE, 0.5).T, RATE)
     with pytest.raises(ValueError, match="not finite numbers"):
-        finish(render(read_recording("in.wav"), "out.wav", Board([Broken()])))
+        render_file(read_recording("in.wav"), "out.wav", Board([Broken()])).finish()
     assert names(folder) == ["in.wav"]
 
 
@@ -300,3 +299,26 @@ def test_the_polish_has_the_published_stages():
     tone = np.sin(2 * np.pi * 12649 * np.arange(44100) / 44100).astype(np.float32)[None]  # the middle of the air
     raised = air(tone, 44100)[0, 20000:40000].std() / tone.std()
     assert 1.05 < raised < 1.16
+
+
+def test_a_passage_is_rendered_by_what_the_whole_recording_tells_and_after_what_comes_before(folder, make_notes):
+    audio = make_notes(RATE, 3.0)
+    soundfile.write("in.wav", audio.T, RATE, subtype="FLOAT")
+    recording, effect, passage = read_recording("in.wav"), GenerativeEQ(**QUICK), (10_000, 30_000)
+    board = Board([Gain(-6), effect, Gain(3)])
+    rendered = render(recording, board, passage=passage).finish()
+    expected = effect.run(Gain(-6)(audio, RATE), RATE, passage=passage).finish()
+    assert np.array_equal(rendered.audio, Gain(3)(expected, RATE)) and rendered.audio.shape == (1, 20_000)
+    assert len(rendered.results) == 1
+    plain = render(recording, Board([Gain(-6)]), passage=passage).finish()
+    assert np.array_equal(plain.audio, Gain(-6)(audio, RATE)[:, slice(*passage)]) and plain.results == ()
+
+
+def test_a_render_that_was_closed_goes_on_after_the_blocks_in_its_journal(folder, make_notes):
+    soundfile.write("in.wav", make_notes(RATE, 3.0).T, RATE, subtype="FLOAT")
+    recording, board = read_recording("in.wav"), Board([GenerativeEQ(**QUICK)])
+    whole = render(recording, board).finish()
+    with render(recording, board, journal=FolderJournal("out.wav")) as run:
+        next(now for now in run if now.block == 2)
+    again = render(recording, board, journal=FolderJournal("out.wav")).finish()
+    assert np.array_equal(again.audio, whole.audio) and again.resumed_blocks == 1

@@ -1,11 +1,15 @@
 """A job service of its own for each module of tests, in a process of its own as users have it."""
 
+import json
+import shutil
+import socket
 import time
 
 import pytest
 import soundfile
 
-from babe2_host.service import Client
+from babe2_host.service import Client, ServiceError
+from babe2_host.service.places import allow, deny, service_folder
 
 
 @pytest.fixture(scope="module")
@@ -40,3 +44,74 @@ def wait():
             time.sleep(0.05)
         raise AssertionError(f"after {seconds:g} s: {job}")
     return wait
+
+
+# ------------------------------------------------------------------------------ requests of clients of other kinds
+
+@pytest.fixture
+def endpoint(client):
+    """Where the service listens, and its token."""
+    with pytest.raises(ServiceError, match="no such job"):
+        client.cancel("0" * 16)  # starts it
+    return json.loads((service_folder() / "endpoint.json").read_text())
+
+
+@pytest.fixture
+def hear(endpoint):
+    """hear(data): what the service answers to these bytes; b"" where it hangs up."""
+    def hear(data: bytes) -> bytes:
+        with socket.create_connection(("127.0.0.1", endpoint["port"]), timeout=20) as connection:
+            heard = b""
+            try:
+                connection.sendall(data)
+                while more := connection.recv(1 << 16):
+                    heard += more
+            except ConnectionError:  # it hung up with something unread
+                pass
+            return heard
+    return hear
+
+
+@pytest.fixture
+def ask(hear, endpoint):
+    """ask(**request): the answer to a request that knows the token."""
+    def ask(**request) -> dict:
+        return json.loads(hear(json.dumps({"token": endpoint["token"], **request}).encode() + b"\n"))
+    return ask
+
+
+@pytest.fixture
+def granted(tmp_path, client, recording):
+    """A folder that jobs may use, with the recording in.wav; `outside`, beside it, they may not."""
+    folder = tmp_path / "granted"
+    folder.mkdir()
+    (tmp_path / "outside").mkdir()
+    allow(folder)
+    shutil.copy(recording, folder / "in.wav")
+    yield folder
+    deny(folder)
+
+
+@pytest.fixture(autouse=True)
+def goes_on(client):
+    """After every test: the service answers, and neither a request nor its thread has failed."""
+    log = service_folder() / "log.txt"
+    before = log.stat().st_size if log.exists() else 0
+    yield
+    with pytest.raises(ServiceError, match="no such job"):
+        client.cancel("0" * 16)
+    written = log.read_bytes()[before:].decode(errors="replace")
+    if "could not be answered" in written or "Exception in thread" in written:
+        client.stop()  # the next test has another one
+        pytest.fail(written)
+
+
+@pytest.fixture
+def end_of(client, wait):
+    """end_of(answer): how a job ended; or "refused", with the sentence."""
+    def end_of(answer: dict) -> tuple[str, str]:
+        if "error" in answer:
+            return "refused", answer["error"]
+        job = wait(client, answer["job"]["id"], seconds=30)
+        return job["state"], job["message"]
+    return end_of

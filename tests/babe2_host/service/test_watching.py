@@ -11,7 +11,8 @@ import soundfile
 
 from babe2_host.cli import main
 from babe2_host.service import Client
-from babe2_host.service.watching import DONE, FAILED, PASSED_OVER, FolderWatch
+from babe2_host.service.watching import FolderWatch
+from babe2_host.states import JobState
 
 QUICK = {"preset": "piano", "quality": "draft", "settings": {"ltas": "only"}}
 SLOW = {"preset": "piano", "settings": {"steps": 400}}
@@ -53,7 +54,7 @@ def test_a_recording_is_taken_once_it_is_whole(source, tmp_path):
             file.flush()
             assert not list(watch.look()) and not watch.at_work
             time.sleep(0.1)
-    assert [seen.state for seen in look_until(watch, 1)] == [DONE]
+    assert [seen.state for seen in look_until(watch, 1)] == [JobState.DONE]
     assert soundfile.info(tmp_path / "out" / "disc" / "side_a.wav").frames == soundfile.info(path).frames
     assert path.read_bytes() == content
     time.sleep(0.5)
@@ -71,19 +72,19 @@ def test_what_cannot_be_restored_is_told_and_the_rest_is_done(source, tmp_path):
     (tmp_path / "out" / "made.wav").write_bytes(b"of somebody")
     watch = FolderWatch(source, tmp_path / "out", QUICK, settled_s=0.0)
     seen = {one.job.name: one for one in look_until(watch, 3)}
-    assert {name: one.state for name, one in seen.items()} == {"bad.wav": FAILED, "good.wav": DONE,
-                                                               "made.wav": PASSED_OVER}
+    assert {name: one.state for name, one in seen.items()} == {"bad.wav": JobState.FAILED, "good.wav": JobState.DONE,
+                                                               "made.wav": JobState.PASSED_OVER}
     assert "bad.wav" in seen["bad.wav"].message
     assert (tmp_path / "out" / "made.wav").read_bytes() == b"of somebody"
     (source / "bad.wav").write_bytes(content)  # one that is changed is tried again
-    assert [(one.job.name, one.state) for one in look_until(watch, 1)] == [("bad.wav", DONE)]
+    assert [(one.job.name, one.state) for one in look_until(watch, 1)] == [("bad.wav", JobState.DONE)]
 
 
 def test_two_recordings_that_would_become_one_file(source, tmp_path, make_notes):
     soundfile.write(source / "take.flac", make_notes()[0], 22050)
     (source / "take.wav").write_bytes((tmp_path / "take.wav").read_bytes())
     seen = look_until(FolderWatch(source, tmp_path / "out", QUICK, ".wav", settled_s=0.0), 2)
-    assert sorted(one.state for one in seen) == [DONE, PASSED_OVER]
+    assert sorted(one.state for one in seen) == [JobState.DONE, JobState.PASSED_OVER]
 
 
 def test_a_watch_that_was_killed_goes_on_with_its_jobs(source, tmp_path):

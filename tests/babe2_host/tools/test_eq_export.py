@@ -1,4 +1,4 @@
-"""A learned equalizer in other programs' forms, measured in those programs where they are at hand."""
+"""A learned equalizer in other programs' formats does there what it does here."""
 
 import csv
 import doctest
@@ -12,66 +12,11 @@ import pytest
 import scipy.signal
 import soundfile
 
-from babe2_fx.files import FileError
 from babe2_host.tools import eq_export
-from babe2_host.tools.eq_export import (
-    Band,
-    EqExportError,
-    bands_db,
-    coefficients,
-    convolution_gain_db,
-    export_eq,
-    fit_bands,
-    graphic_points,
-    impulse_response,
-    read_correction,
-)
-
-
-def breakpoints(hz, *points):
-    """A response in dB: straight lines over log frequency through (Hz, dB), and 80 dB per octave beyond."""
-    octaves, at, db = np.log2(hz), *np.array(points, float).T
-    steep = 80 * np.maximum(np.log2(at[0]) - octaves, octaves - np.log2(at[-1])).clip(0)
-    return np.maximum(np.interp(octaves, np.log2(at), db) - steep, -120)
-
-
-def horn(hz):
-    """A smooth response with resonances, falling at 12 dB per octave below 150 Hz and 24 above 4.5 kHz."""
-    bumps = sum(gain * np.exp(-(np.log2(hz / at) / width) ** 2)
-                for gain, at, width in ((6, 700, 0.2), (9, 1600, 0.25), (-5, 3000, 0.3)))
-    return bumps - 10 * np.log10(1 + (150 / hz) ** 4) - 10 * np.log10(1 + (hz / 4500) ** 8)
-
-
-RESPONSES = {
-    # As in babe2's own exports: 400 points up to the prior's Nyquist frequency.
-    "78": (np.geomspace(20, 11025, 400), lambda hz: breakpoints(hz, (150, -14), (420, -3), (1000, 0), (1800, 4),
-                                                                 (3600, -10))),
-    "horn": (np.geomspace(20, 22050, 400), horn),
-    "tape": (np.geomspace(20, 22050, 400), lambda hz: breakpoints(hz, (30, -6), (100, 2), (1000, 0), (9000, -12))),
-    "dull": (np.geomspace(20, 11025, 400), lambda hz: -3 * np.log2(hz / 1000).clip(0)),  # no edge within its range
-    "notched": (np.geomspace(20, 22050, 400),
-                lambda hz: breakpoints(hz, (80, -3), (1000, 0), (5000, -5))
-                - 30 * np.exp(-(np.log2(hz / 2000) / 0.2) ** 2)),
-    "flat": (np.array([20.0, 20000.0]), np.zeros_like),
-}
-
-
-def write_eq(folder, name="78", **changes):
-    hz, response = RESPONSES[name]
-    values = {"freqs_hz": [round(float(f), 3) for f in hz], "response_db": [round(float(v), 3) for v in response(hz)],
-              "breakpoints_hz": None, "slopes_db_per_octave": None, "reference_hz": 1000.0, **changes}
-    path = folder / "EQ.json"
-    path.write_text(json.dumps(values))
-    return path
-
-
-@pytest.fixture
-def eq(tmp_path):
-    return write_eq(tmp_path)
-
-
-def names(folder):
-    return sorted(path.name for path in folder.iterdir())
+from babe2_host.tools.correction import read_correction
+from babe2_host.tools.eq_export import convolution_gain_db, export_eq, impulse_response
+from babe2_host.tools.parametric import Band, bands_db, coefficients, fit_bands
+from responses import RESPONSES, write_eq
 
 
 def spectrum_db(impulse, hz, rate):
@@ -85,8 +30,6 @@ def through(board, rate, seconds=2.0):
     audio[0, 0] = 1
     return board(audio, rate, buffer_size=8192)[0].astype(float)
 
-
-# --------------------------------------------------------------------------------------------- the correction
 
 @pytest.mark.parametrize("name", RESPONSES)
 def test_within_the_band_the_correction_is_the_inverse_and_never_above_the_limit(tmp_path, name):
@@ -123,8 +66,6 @@ def test_a_response_that_is_unknown_above_a_frequency_is_not_corrected_there(tmp
     assert correction.at([22050])[0] == 0
 
 
-# ------------------------------------------------------------------------------------------------------ table
-
 def test_the_table_has_frequency_response_and_correction(eq):
     done = export_eq(eq, "csv")
     assert done.path == eq.with_suffix(".csv")
@@ -136,8 +77,6 @@ def test_the_table_has_frequency_response_and_correction(eq):
     np.testing.assert_array_equal(table[:, 1], values["response_db"])
     np.testing.assert_allclose(table[:, 2], read_correction(eq).at(table[:, 0]), atol=6e-4)
 
-
-# ------------------------------------------------------------------------------------------ impulse responses
 
 @pytest.mark.parametrize("phase", ["minimum", "linear"])
 @pytest.mark.parametrize("rate", [22050, 44100, 48000, 96000])
@@ -223,8 +162,6 @@ def test_too_few_samples_are_said_to_be_too_few(eq, tmp_path):
     assert done.figures["error_db"] > 0.5 and done.notes[-1].startswith("256 samples are too few")
 
 
-# ------------------------------------------------------------------------------------------------- graphic EQ
-
 def graphic_eq_of(text):
     """Equalizer APO's reading: pairs of Hz and dB, straight lines over log frequency, the ends held."""
     line, = [line for line in text.splitlines() if line.startswith("GraphicEQ: ")]
@@ -254,8 +191,6 @@ def test_the_graphic_equalizer_follows_the_correction_with_few_points(tmp_path, 
     if name == "flat":
         assert points == 2 and preamp_of(text) == 0
 
-
-# ------------------------------------------------------------------------------------------- parametric bands
 
 LINE = re.compile(r"^Filter (\d+): ON (PK|LSC|HSC) Fc ([\d.]+) Hz Gain (-?[\d.]+) dB Q ([\d.]+)$", re.M)
 PLUGINS = {"PK": pedalboard.PeakFilter, "LSC": pedalboard.LowShelfFilter, "HSC": pedalboard.HighShelfFilter}
@@ -320,130 +255,3 @@ def test_bands_are_the_biquads_that_others_compute(kind, gain_db, rate):
     np.testing.assert_allclose(bands_db([band], hz, rate), by_scipy, atol=1e-6)
     measured = spectrum_db(through(PLUGINS[kind](700, gain_db, 0.8), rate), hz, rate)
     np.testing.assert_allclose(bands_db([band], hz, rate), measured, atol=0.02)
-
-
-# -------------------------------------------------------------------------------------------- what goes wrong
-
-NAN = float("nan")
-BAD_CONTENT = [
-    (b"", "is not JSON"), (b"{", "is not JSON"), (b"\xff\xfe\x00", "is not JSON"), (b"[" * 100000, "is not JSON"),
-    (b"9" * 5000, "is not JSON"),
-    (b"[1, 2]", "is not an equalizer: it holds no keys"), (b'"freqs_hz"', "is not an equalizer"),
-    (b"{}", "has no freqs_hz"), (b'{"freqs_hz": [20, 40]}', "has no response_db"),
-]
-BAD_VALUES = [
-    ({"freqs_hz": None}, "freqs_hz must be a list of numbers"),
-    ({"response_db": "loud"}, "response_db must be a list of numbers"),
-    ({"freqs_hz": {"0": 20}}, "freqs_hz must be a list"),
-    ({"freqs_hz": []}, "has 0 values in freqs_hz and 400 in response_db"),
-    ({"freqs_hz": [], "response_db": []}, "has fewer than two values in freqs_hz"),
-    ({"freqs_hz": [20], "response_db": [0]}, "has fewer than two"),
-    ({"freqs_hz": [20, 40], "response_db": [0, 1, 2]}, "has 2 values in freqs_hz and 3 in response_db"),
-    ({"freqs_hz": [20, 40, 40], "response_db": [0, 1, 2]}, "must be above 0 and rise, but number 3 is 40 Hz after 40"),
-    ({"freqs_hz": [20, 40, 30], "response_db": [0, 1, 2]}, "but number 3 is 30 Hz after 40 Hz"),
-    ({"freqs_hz": [0, 40], "response_db": [0, 1]}, "but number 1 is 0 Hz."),
-    ({"freqs_hz": [-20, 40], "response_db": [0, 1]}, "but number 1 is -20 Hz"),
-    ({"freqs_hz": [20, NAN], "response_db": [0, 1]}, "number 2 in freqs_hz is 'nan', not a finite number"),
-    ({"freqs_hz": [20, 40], "response_db": [0, NAN]}, "number 2 in response_db is 'nan', not a finite number"),
-    ({"freqs_hz": [20, 40], "response_db": [float("-inf"), 1]}, "number 1 in response_db is '-inf'"),
-    ({"freqs_hz": [20, 40], "response_db": [0, 10 ** 400]}, "number 2 in response_db is '1000"),
-    ({"freqs_hz": [20, 40], "response_db": [0, 1e5]}, "response_db holds 100000 dB"),
-    ({"freqs_hz": [20, "40"], "response_db": [0, 1]}, "number 2 in freqs_hz is '40'"),
-    ({"freqs_hz": [20, True], "response_db": [0, 1]}, "number 2 in freqs_hz is 'True'"),
-    ({"freqs_hz": [20, None], "response_db": [0, 1]}, "number 2 in freqs_hz is 'None'"),
-    ({"freqs_hz": [20, 20000], "response_db": [-30, -40]}, "lies below -20 dB everywhere"),
-    ({"freqs_hz": [1, 2], "response_db": [0, 0]}, "from 1 to 2 Hz alone, where nothing is heard"),
-    ({"freqs_hz": [40000, 90000], "response_db": [0, 0]}, "where nothing is heard"),
-]
-
-
-@pytest.mark.parametrize("kind", eq_export.ENDINGS)
-@pytest.mark.parametrize("content, sentence", BAD_CONTENT, ids=[str(i) for i in range(len(BAD_CONTENT))])
-def test_what_is_no_equalizer_is_refused_by_a_sentence_with_its_name(tmp_path, content, sentence, kind):
-    (tmp_path / "EQ.json").write_bytes(content)
-    refused(tmp_path, kind, sentence)
-
-
-@pytest.mark.parametrize("kind", eq_export.ENDINGS)
-@pytest.mark.parametrize("changes, sentence", BAD_VALUES, ids=[str(i) for i in range(len(BAD_VALUES))])
-def test_values_that_make_no_equalizer_are_named(tmp_path, changes, sentence, kind):
-    write_eq(tmp_path, **changes)
-    refused(tmp_path, kind, sentence)
-
-
-def refused(folder, kind, sentence):
-    before = (folder / "EQ.json").read_bytes()
-    with pytest.raises(EqExportError) as error:
-        export_eq(folder / "EQ.json", kind)
-    said = str(error.value)
-    assert str(folder / "EQ.json") in said and sentence in said and said.endswith(".") and "\n" not in said
-    assert names(folder) == ["EQ.json"] and (folder / "EQ.json").read_bytes() == before
-
-
-def test_missing_files_and_folders_are_named(tmp_path):
-    with pytest.raises(EqExportError, match="There is no file .*nowhere.json"):
-        export_eq(tmp_path / "nowhere.json", "csv")
-    for folder in (tmp_path, ""):
-        with pytest.raises(EqExportError, match="is a folder, not an equalizer"):
-            export_eq(folder, "csv")
-
-
-@pytest.mark.parametrize("arguments, sentence", [
-    ({"kind": "vinyl"}, "exported as one of csv, fir, graphic-eq, parametric, not 'vinyl'"),
-    ({"limit_db": 0}, "limit_db must be a number from 1 to 60 dB, not 0"),
-    ({"limit_db": NAN}, "limit_db must be"), ({"limit_db": "loud"}, "limit_db must be"),
-    ({"limit_db": True}, "limit_db must be"),
-    ({"sample_rate": 100}, "sample_rate must be a whole number from 8000 to 192000 Hz, not 100"),
-    ({"sample_rate": 44100.5}, "sample_rate must be a whole number"),
-    ({"length": 10}, "length must be a whole number from 64 to 1048576 samples, not 10"),
-    ({"length": 1 << 40}, "length must be"), ({"phase": "zero"}, "phase must be one of minimum, linear, not 'zero'"),
-    ({"bands": 0}, "bands must be a whole number from 1 to 20, not 0"), ({"bands": 2.5}, "bands must be"),
-    ({"output": "fir.mp3"}, "an impulse response is a WAV file; end its name in .wav")])
-def test_arguments_are_checked(eq, tmp_path, monkeypatch, arguments, sentence):
-    monkeypatch.chdir(tmp_path)
-    with pytest.raises(EqExportError, match=sentence):
-        export_eq(eq, **{"kind": "fir", **arguments})
-    assert names(tmp_path) == ["EQ.json"]
-
-
-@pytest.mark.parametrize("kind", eq_export.ENDINGS)
-def test_the_source_is_never_written_over(tmp_path, kind):
-    source = write_eq(tmp_path).rename(tmp_path / f"EQ{eq_export.ENDINGS[kind]}")
-    before = source.read_bytes()
-    with pytest.raises(FileError, match="is an input and is not written over"):
-        export_eq(source, kind, source)
-    assert source.read_bytes() == before and names(tmp_path) == [source.name]
-
-
-@pytest.mark.parametrize("kind", eq_export.ENDINGS)
-def test_outputs_appear_whole_or_not_at_all(eq, tmp_path, kind, monkeypatch):
-    with pytest.raises(FileError, match="there is no folder"):
-        export_eq(eq, kind, tmp_path / "nowhere" / f"out{eq_export.ENDINGS[kind]}")
-    out = tmp_path / f"out{eq_export.ENDINGS[kind]}"
-    out.write_text("an earlier result")
-
-    def full(*args):
-        raise OSError(28, "No space left on device")
-    monkeypatch.setattr("os.fsync", full)
-    with pytest.raises(FileError, match="no space left"):
-        export_eq(eq, kind, out)
-    assert out.read_text() == "an earlier result" and names(tmp_path) == ["EQ.json", out.name]
-    monkeypatch.undo()
-    export_eq(eq, kind, out)
-    assert out.read_bytes() != b"an earlier result" and names(tmp_path) == ["EQ.json", out.name]
-    first = out.read_bytes()
-    export_eq(eq, kind, out)
-    assert out.read_bytes() == first
-
-
-def test_what_babe2_exports_is_taken(tmp_path):
-    """Without the lists that only a breakpoint EQ has, and with those."""
-    for changes in ({}, {"breakpoints_hz": [50, 500, 1000, 1500, 2000], "slopes_db_per_octave": [0, 0, 0, 0]}):
-        for kind in eq_export.ENDINGS:
-            assert export_eq(write_eq(tmp_path, **changes), kind).path.is_file()
-
-
-def test_graphic_points_are_written_as_they_are_judged(eq):
-    hz, db = graphic_points(read_correction(eq))
-    assert all(round(f, 1) == f for f in hz) and all(round(v, 2) == v for v in db)
-    assert hz[0] == 20 and hz[-1] == 20000
