@@ -85,7 +85,7 @@ def project(parameters: np.ndarray, nyquist_hz: float, lowpass_only: bool = Fals
     below it the response is flat.
     """
     f = parameters[FREQUENCIES]
-    # The ends leave room for those behind, so that the order is strict even where all are pushed to one end.
+    # The ends leave room for the others, so that the order is strict even if all are pushed to one end.
     room = MIN_SPACING_HZ * np.arange(5)
     f[2] = min(max(f[2], LOWEST_HZ + room[2]), nyquist_hz - room[2])
     for i in (3, 4):
@@ -118,6 +118,11 @@ class BreakpointEQ:
 
     breakpoints_hz: five, rising; the middle one is the reference f_0 · slopes_db_per_octave: the four inner ones,
     A_-2, A_-1, A_1, A_2 (positive rises with frequency) · sample_rate: Hz, of the domain it was fitted in.
+
+    Examples:
+        >>> eq = BreakpointEQ((60, 300, 1000, 2500, 6000), (10, 3, -6, -20), 22050)
+        >>> eq.response_db([500, 1000, 2000]).round(3).tolist()
+        [-3.0, 0.0, -6.0]
     """
 
     breakpoints_hz: tuple[float, ...]

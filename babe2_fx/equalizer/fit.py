@@ -17,6 +17,7 @@ from .breakpoints import (
 from .statistics import FilterStatistics
 
 DB = np.log(10) / 20
+TOLERANCE = 0.1  # Hz, or dB per octave: a step ends when no parameter moves further
 
 
 class FilterCost:
@@ -51,8 +52,7 @@ class FilterFit:
 
     Args:
         sample_rate: Hz.
-        learning_rate, iterations: of each `step`; it ends early when no parameter moves by more than `tolerance`
-            (Hz, or dB per octave).
+        learning_rate, iterations: of each `step`.
         collapse_weight, collapse_decay: of Eq. 7 in Eq. 8.
         optimizer: "adam" or "sgd".
         lowpass_only: BABE's strictly decaying lowpass.
@@ -62,10 +62,10 @@ class FilterFit:
 
     def __init__(self, sample_rate: float, learning_rate: float = 10.0, iterations: int = 100,
                  collapse_weight: float = 10.0, collapse_decay: float = 0.1, optimizer: str = "adam",
-                 lowpass_only: bool = False, tolerance: float = 0.1):
+                 lowpass_only: bool = False):
         self.sample_rate, self.learning_rate, self.iterations = sample_rate, learning_rate, iterations
         self.collapse_weight, self.collapse_decay = collapse_weight, collapse_decay
-        self.optimizer, self.lowpass_only, self.tolerance = optimizer, lowpass_only, tolerance
+        self.optimizer, self.lowpass_only = optimizer, lowpass_only
         self.parameters = INITIAL.copy()
         project(self.parameters, sample_rate / 2, lowpass_only)
         self.momentum, self.power, self.count = np.zeros(9), np.zeros(9), 0
@@ -76,12 +76,12 @@ class FilterFit:
         return BreakpointEQ.from_parameters(self.parameters, self.sample_rate)
 
     def state(self) -> dict[str, np.ndarray]:
-        """All that carries on from one step to the next."""
+        """Everything carried from one step to the next."""
         return {"parameters": self.parameters, "momentum": self.momentum, "power": self.power,
                 "rest": np.array([self.count, self.outer_db], dtype=float)}
 
     def restore(self, state: dict[str, np.ndarray]) -> None:
-        """Goes on from what `state` gave."""
+        """Continues from what `state` returned."""
         self.parameters, self.momentum, self.power = (state[key].copy() for key in ("parameters", "momentum", "power"))
         self.count, self.outer_db = int(state["rest"][0]), float(state["rest"][1])
 
@@ -89,12 +89,13 @@ class FilterFit:
         if self.optimizer == "sgd":
             # Our choice: a gradient per Hz is smaller than one per dB by about this much, and with one step size
             # for both the breakpoints would not move.
-            return self.learning_rate * gradient * np.repeat([100.0, 1.0], [5, 4])
+            step: np.ndarray = self.learning_rate * gradient * np.repeat([100.0, 1.0], [5, 4])
+            return step
         self.count += 1
         self.momentum += 0.1 * (gradient - self.momentum)
         self.power += 0.001 * (gradient ** 2 - self.power)
-        step: np.ndarray = (self.learning_rate * (self.momentum / (1 - 0.9 ** self.count))
-                            / (np.sqrt(self.power / (1 - 0.999 ** self.count)) + 1e-8))
+        step = (self.learning_rate * (self.momentum / (1 - 0.9 ** self.count))
+                / (np.sqrt(self.power / (1 - 0.999 ** self.count)) + 1e-8))
         return step
 
     def step(self, statistics: FilterStatistics, noise_level: float = 0.0) -> None:
@@ -113,5 +114,5 @@ class FilterFit:
             self.parameters -= self._update(gradient[:9])
             project(self.parameters, nyquist, self.lowpass_only)
             self.outer_db = OUTER_SLOPE_DB
-            if np.abs(self.parameters - before).max() < self.tolerance:
+            if np.abs(self.parameters - before).max() < TOLERANCE:
                 break

@@ -1,7 +1,7 @@
-"""All that the filter's cost needs to know of two signals.
+"""All that the filter's cost needs to know about two signals.
 
-The magnitudes do not change while the filter is fitted and the filter depends on frequency alone, so that Eq. 13
-is a sum over bins of three numbers each, whatever the length of the signals, their number, or that of iterations.
+The magnitudes do not change while the filter is fitted, and the filter depends on frequency alone, so that Eq. 13
+is a sum over bins of three numbers each, whatever the length and number of the signals, or the number of iterations.
 """
 
 from __future__ import annotations

@@ -19,7 +19,7 @@ KINDS = ("breakpoints", "horn")
 POINTS_PER_OCTAVE = 40
 LOWEST_HZ, HIGHEST_HZ = 20.0, 22050.0
 DEEPEST_DB = -140.0
-PADDING_S = 1.0  # the filter rings on both sides; nothing may come round from the other end
+PADDING_S = 1.0  # the filter rings on both sides; nothing may wrap around from the other end
 
 
 class DegradationError(UserError):
@@ -49,7 +49,7 @@ class Response:
 
 
 def random_response(seed: int, kind: str = "breakpoints") -> Response:
-    """A response as an old medium may have it: a breakpoint EQ, or a horn's smooth curve, which none matches exactly.
+    """A response as of an old medium: a breakpoint EQ, or a horn's smooth curve, which no such EQ matches exactly.
 
     The same seed gives the same response.
     """
@@ -112,7 +112,7 @@ def add_noise(audio: np.ndarray, noise: np.ndarray | None, *, snr_db: float | No
     music_rms, noise_rms = (float(np.sqrt(np.mean(x ** 2))) for x in (audio, noise))
     if not music_rms > 0 or not noise_rms > 0:
         raise DegradationError(f"The {'recording' if noise_rms > 0 else 'noise'} is silent; a signal-to-noise ratio "
-                               "has no meaning.")
+                               "would have no meaning.")
     if gain is None:
         assert snr_db is not None
         gain = music_rms / noise_rms * 10 ** (-snr_db / 20)
@@ -122,7 +122,7 @@ def add_noise(audio: np.ndarray, noise: np.ndarray | None, *, snr_db: float | No
 
 
 def read_record(path: str | os.PathLike) -> dict:
-    """The response in a record of a degradation: its `freqs_hz` and `response_db`. Raises DegradationError."""
+    """The response in the record of a degradation: its `freqs_hz` and `response_db`. Raises DegradationError."""
     try:
         record = json.loads(Path(path).read_text(encoding="utf-8"))
         hz, level_db = (np.asarray(record[name], float) for name in ("freqs_hz", "response_db"))
@@ -147,7 +147,7 @@ def _breakpoints(hz: np.ndarray, rng: np.random.Generator) -> tuple[np.ndarray, 
 
 
 def _horn(hz: np.ndarray, rng: np.random.Generator) -> tuple[np.ndarray, dict]:
-    """Smooth falls to both sides of what passes, and resonances within."""
+    """A pass band that falls off smoothly on both sides, with resonances in it."""
     low_hz, high_hz = 2 ** rng.uniform(np.log2((110, 2800)), np.log2((300, 5000)))
     steep = rng.uniform((12, 24), (30, 60))  # dB per octave, far from the band
     resonances = [{"hz": float(np.round(low_hz * (high_hz / low_hz) ** place, 1)),

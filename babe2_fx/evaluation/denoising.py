@@ -26,8 +26,8 @@ def denoising_gains_db(prior: Prior, audio: np.ndarray, sample_rate: float, seed
     Returns:
         For each level, highest first: `sigma` · `prior_db`: by how much less the denoised blocks differ from the
         clean ones than the noisy ones did, in dB of power · `wiener_db`: the same for the best fixed filter, a Wiener
-        filter that knows the LTAS of this very recording and the noise. What the prior is ahead is what it knows of
-        music beyond a spectrum. Below the prior's lowest octave nothing counts.
+        filter that knows the LTAS of this very recording and the noise. The prior's lead over it is what it knows
+        about music beyond a spectrum. Nothing below the prior's lowest octave counts.
 
     Raises UserError for a silent recording.
     """
@@ -38,7 +38,7 @@ def denoising_gains_db(prior: Prior, audio: np.ndarray, sample_rate: float, seed
     blocks = blocks.reshape(-1, prior.block_length)
     blocks = blocks[blocks.std(dim=1) > max(SILENT_SHARE * float(blocks.std(dim=1).max()), 1e-7)]
     if not len(blocks):
-        raise UserError("A silent recording tells nothing of a prior.")
+        raise UserError("A silent recording says nothing about a prior.")
     if len(blocks) > BLOCKS:
         blocks = blocks[torch.linspace(0, len(blocks) - 1, BLOCKS).round().long()]
     blocks = blocks * (prior.level / blocks.std(dim=1).median())
@@ -61,4 +61,3 @@ def denoising_gains_db(prior: Prior, audio: np.ndarray, sample_rate: float, seed
 
 def _banded(prior: Prior, x: Tensor) -> Tensor:
     return torch.cat([prior.band_limit(row[None].to(prior.device)).cpu() for row in x])
-

@@ -1,7 +1,7 @@
 """What listens for the Fréchet audio distance: networks that turn a recording into one vector per moment.
 
-`vibenet` works without a download, for its package ships its network. VGGish, CLAP and EnCodec, with which the paper
-was evaluated, come through the library fadtk where the user has it and its weights.
+`vibenet` works without a download, since its package includes its network. VGGish, CLAP and EnCodec, with which the
+paper was evaluated, come through the library fadtk if the user has it and its weights.
 """
 
 from __future__ import annotations
@@ -18,12 +18,12 @@ import soundfile
 from ..errors import UserError
 
 EMBEDDINGS = ("vibenet", "vggish", "clap", "encodec")
-LEVEL = 0.1  # standard deviation to which every recording is brought: how loud a transfer is says nothing of it
+LEVEL = 0.1  # standard deviation to which every recording is brought: how loud a transfer is says nothing about it
 SILENCE = 1e-7
 
 
 class EmbeddingError(UserError):
-    """An embedding that cannot be had, or audio that has none; the message says why and what to do."""
+    """An embedding that is not available, or audio that has none; the message says why and what to do."""
 
 
 class Embedding(Protocol):
@@ -40,7 +40,7 @@ class Embedding(Protocol):
 
 
 def load_embedding(name: str) -> Embedding:
-    """One of `EMBEDDINGS`. Raises EmbeddingError where its package is not installed."""
+    """One of `EMBEDDINGS`. Raises EmbeddingError if its package is not installed."""
     if name not in EMBEDDINGS:
         raise EmbeddingError(f"There is no embedding called {name!r}; there are {', '.join(EMBEDDINGS)}.")
     return VibeNet() if name == "vibenet" else Fadtk(name)
@@ -90,7 +90,7 @@ class VibeNet:
         if found is None:
             _need("vibenet")
         model = onnx.load(Path(found.origin).parent / "artifacts" / "efficientnet_model.onnx")
-        # The network says only its seven verdicts; what they are made of is taken from the node before them.
+        # The network outputs only its seven verdicts; the features they are made of are taken from the node before.
         features = next(node.output[0] for node in model.graph.node if node.op_type == "Gelu")
         model.graph.output.append(onnx.helper.make_tensor_value_info(features, onnx.TensorProto.FLOAT, None))
         options = runtime.SessionOptions()
@@ -103,8 +103,8 @@ class VibeNet:
     def frames(self, audio: np.ndarray, sample_rate: float) -> np.ndarray:
         mel = self._mel_db(resampled(_levelled(audio), sample_rate, self.sample_rate))
         if mel.shape[1] < self.columns:
-            raise EmbeddingError(f"A recording must last {(self.columns + 1) * self.hop / self.sample_rate:.2f} s at "
-                                 "least to be embedded by vibenet.")
+            raise EmbeddingError(f"A recording must last {(self.columns + 1) * self.hop / self.sample_rate:.2f} s or "
+                                 "longer to be embedded by vibenet.")
         pictures = (mel[None, :, start:start + self.columns]
                     for start in range(0, mel.shape[1] - self.columns + 1, self.step))
         return np.concatenate([self._session.run([self._features], {self._input: picture})[0].reshape(1, -1)

@@ -1,4 +1,4 @@
-"""Fréchet audio distance: how far apart the embeddings of two sets of recordings lie, taken for Gaussians."""
+"""Fréchet audio distance: how far apart the embeddings of two sets of recordings lie, treated as Gaussians."""
 
 from __future__ import annotations
 
@@ -23,6 +23,10 @@ def frechet_distance(mean_a: np.ndarray, cov_a: np.ndarray, mean_b: np.ndarray, 
     Args:
         mean_a, mean_b: (dims,).
         cov_a, cov_b: (dims, dims), symmetric and positive semi-definite.
+
+    Examples:
+        >>> frechet_distance([3.0], [[4.0]], [1.0], [[1.0]])  # (3 - 1)² + (2 - 1)²
+        5.0
     """
     mean_a, mean_b = np.atleast_1d(mean_a).astype(float), np.atleast_1d(mean_b).astype(float)
     cov_a, cov_b = np.atleast_2d(cov_a).astype(float), np.atleast_2d(cov_b).astype(float)
@@ -34,7 +38,7 @@ def frechet_distance(mean_a: np.ndarray, cov_a: np.ndarray, mean_b: np.ndarray, 
 
 
 def _root(cov: np.ndarray) -> np.ndarray:
-    """The square root of a positive semi-definite matrix; what is rounding alone counts as nothing."""
+    """The square root of a positive semi-definite matrix; what is mere rounding counts as zero."""
     variances, axes = np.linalg.eigh(cov)
     variances[variances < len(cov) * np.finfo(float).eps * variances.max(initial=0)] = 0
     return axes * np.sqrt(variances.clip(min=0)) @ axes.T
@@ -60,7 +64,7 @@ def frechet_distance_at_infinity(mean: np.ndarray, cov: np.ndarray, frames: np.n
 
 @dataclass(frozen=True)
 class Moments:
-    """What is kept of the embeddings of one recording, so that sets of recordings can be added up and taken apart.
+    """What is kept of the embeddings of a recording, so that sets of recordings can be put together and taken apart.
 
     count: frames · total: their sum (dims,) · products: the sum of their outer products (dims, dims).
     """

@@ -52,10 +52,10 @@ class Estimate:
 
 
 def jackknife(items: Sequence, figure: Callable[[Sequence], float]) -> Estimate:
-    """A figure of all items, with the interval that leaving out one after the other tells.
+    """A figure of all items, with the interval found by leaving out each in turn.
 
-    For a mean that is the interval of Student's t; it holds as well for distances of whole sets, where resampling
-    with replacement would add the bias of sets that hold less.
+    For a mean that is the interval of Student's t; it is valid for distances of whole sets as well, where resampling
+    with replacement would add the bias of smaller sets.
     """
     value, count = figure(items), len(items)
     if count < 2:
@@ -73,13 +73,13 @@ def flat_scores(scores: dict) -> dict[str, float]:
 
 def summarise(scored: list[Scored], reference: Tensor, reference_moments: dict[str, Moments], sample_rate: float,
               infinity: bool = False) -> dict[str, dict[str, Estimate]]:
-    """By method, in the order they come, each figure's estimate.
+    """The estimate of each figure, by method, in the order in which they come.
 
     Args:
         reference: LTAS (bins,) of the reference set.
         reference_moments: by embedding, of the reference set.
         sample_rate: Hz, of the spectra.
-        infinity: also the extrapolated Fréchet distance, where there are frames enough.
+        infinity: whether to add the extrapolated Fréchet distance where there are enough frames.
     """
     table = {}
     for method in dict.fromkeys(item.method for item in scored):
@@ -111,7 +111,7 @@ def heading(figure: str) -> str:
 
 
 def order_by_fad(table: dict[str, dict[str, Estimate]]) -> list[str]:
-    """For each embedding, a sentence on how the methods come out beside the order of the paper's Table 1."""
+    """For each embedding, a sentence on how the methods rank, compared with the paper's Table 1."""
     sentences, methods = [], [name for name in PAPER_ORDER if name in table]
     if len(methods) < 2:
         return []

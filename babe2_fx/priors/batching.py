@@ -17,13 +17,13 @@ MOST_ROWS = 8  # blocks that the network is given at once; bounds memory
 class BatchingPrior(Prior):
     """A `Prior` whose `denoise` joins the calls of several threads into batches, for devices that one does not fill.
 
-    While a batch is computed, further calls gather, and form the next; a call that is alone does not wait for others.
-    Rows do not see each other, so that a result is what it would be alone, to the rounding of the device's kernels.
-    Calls that need a gradient are computed by themselves. Use it as a context, or `close` it.
+    While a batch is computed, further calls gather and form the next; a lone call does not wait for others. Rows are
+    independent, so each result is what it would be on its own, up to the rounding of the device's kernels. Calls that
+    need a gradient are computed separately. Use it as a context manager, or `close` it.
 
     Args:
         prior: what computes; its network is shared, not copied.
-        most: rows computed at once. Where memory does not suffice for several calls, they are computed one by one.
+        most: rows computed at once. If memory does not suffice for several calls, they are computed one by one.
     """
 
     def __init__(self, prior: Prior, most: int = MOST_ROWS):
@@ -42,7 +42,7 @@ class BatchingPrior(Prior):
         self.close()
 
     def close(self) -> None:
-        """Ends the thread; calls that are waiting are answered before."""
+        """Ends the thread, once the calls that are waiting have been answered."""
         with self._closing:
             if not self._closed:
                 self._calls.put(None)
@@ -62,7 +62,7 @@ class BatchingPrior(Prior):
         waiting: list[tuple] = []
         open = True
         while open or waiting:
-            try:  # the first of a batch is waited for; what else is there comes with it
+            try:  # waits for the first of a batch, and takes with it whatever else is there
                 while open:
                     call = self._calls.get(block=not waiting)
                     if call is None:
@@ -93,7 +93,7 @@ class BatchingPrior(Prior):
             x, sigma = (torch.cat([call[i] for call in batch]) for i in (0, 1))
             results = super().denoise(x, sigma).split([len(call[0]) for call in batch])
         except Exception as error:
-            if len(batch) > 1:  # too much memory, or one bad call: each gets what is its own
+            if len(batch) > 1:  # too little memory, or one bad call: each gets its own outcome
                 for call in batch:
                     self._answer([call])
                 return

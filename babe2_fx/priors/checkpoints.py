@@ -1,6 +1,6 @@
-"""Prior files: one safetensors file holds weights, sizes, LTAS, emphasis and origin; no code is ever read.
+"""Prior files: one safetensors file holds weights, sizes, LTAS, emphasis and origin, and no code.
 
-Official checkpoints are another kind of file, which `load_prior` takes too.
+`load_prior` also takes official checkpoints, which are another kind of file (`official`).
 """
 
 from __future__ import annotations
@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import os
 import struct
+from dataclasses import asdict
 from pathlib import Path
 
 import torch
@@ -34,7 +35,7 @@ def save_prior(path: str | os.PathLike, weights: dict[str, Tensor], config: Netw
     for name, curve in (("ltas", ltas), ("emphasis_db", emphasis_db), ("ltas_spread_db", ltas_spread_db)):
         if curve is not None:
             tensors[name] = curve.float().contiguous()
-    metadata = {"format": FORMAT, "network": json.dumps(config.to_dict()), "sigma_data": repr(float(sigma_data)),
+    metadata = {"format": FORMAT, "network": json.dumps(asdict(config)), "sigma_data": repr(float(sigma_data)),
                 "level": repr(float(level)), "info": json.dumps(info)}
     with whole_file(path) as part:
         save_file(tensors, part, metadata)
@@ -49,6 +50,11 @@ def load_prior(path_or_id: str | os.PathLike, device: str | torch.device | None 
 
     Raises:
         PriorError: if there is no such prior, or the file is not a whole prior file or official checkpoint.
+
+    Examples:
+        >>> prior = load_prior("piano")
+        >>> prior.sample_rate, prior.block_length
+        (22050, 184184)
     """
     path = Path(path_or_id)
     if not path.suffix and not path.exists():

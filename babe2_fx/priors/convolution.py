@@ -1,9 +1,9 @@
 """Convolutions along dilated frequency and frames with fewer multiplications (Winograd 1980; Lavin and Gray 2016).
 
 A filter of r taps gives m outputs from m + r - 1 products instead of m r: the polynomials that stand for input and
-filter are multiplied by their values at m + r - 1 points. Here the points lie along frequency, where a filter has
-five taps; the three along frames are matrix products summed. What remains for the processor are large matrix
-products, a third as many operations as the plain convolution's.
+filter are multiplied through their values at m + r - 1 points. Here the points lie along frequency, where a filter
+has five taps; the three along frames are matrix products that are summed. What is left for the processor is large
+matrix products, with a third of the plain convolution's operations.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ from torch import Tensor
 TAPS = 5  # along frequency
 POINTS = [Fraction(p) for p in ("0", "1", "-1", "2", "-2", "1/2", "-1/2", "3/2", "-3/2", "2/3", "-2/3")]
 OUTPUTS = range(4, 9)  # of a tile; the rounding error grows with them, to 1e-5 at eight
-CHANNELS = 32  # from here on it pays: passing over the planes costs as much as is saved by fewer
-WORKING = 2 ** 18  # numbers a point that are worked on together: what stays near the processor
+CHANNELS = 32  # it pays from here on: with fewer, passing over the planes costs as much as is saved
+WORKING = 2 ** 18  # numbers per point that are worked on together: what stays in the processor's cache
 
 
 @lru_cache
@@ -40,7 +40,7 @@ def _matrices(outputs: int) -> tuple[Tensor, Tensor, Tensor]:
     g = [[p ** i / scale for i in range(TAPS)] for p, scale in zip(points, at_root)] + [[0] * (TAPS - 1) + [1]]
     b = [[*expanded(rest), Fraction(0)] for rest in others] + [expanded(points)]
     A, G, B = (torch.tensor([[float(v) for v in row] for row in m], dtype=torch.float64) for m in (a, g, b))
-    size = B.norm(dim=1, keepdim=True)  # all points alike in size
+    size = B.norm(dim=1, keepdim=True)  # brings all points to one size
     return A, G * size, B / size
 
 
@@ -50,14 +50,14 @@ def padding(weight: Tensor, dilation: int) -> tuple[int, int]:
 
 
 def convolve(plane: Tensor, weight: Tensor, dilation: int) -> Tensor:
-    """A plane (batch, from, frequency, frames) convolved with a filter (to, from, rows, columns) by the library."""
-    if weight.shape[2:] == (1, 1):  # a matrix product: one thread has no fast convolution of this size
+    """A plane (batch, from, frequency, frames) convolved with a filter (to, from, rows, columns) by PyTorch."""
+    if weight.shape[2:] == (1, 1):  # a matrix product: on one thread PyTorch has no fast convolution of this size
         return F.linear(plane.permute(0, 2, 3, 1), weight.flatten(1)).permute(0, 3, 1, 2)
     return F.conv2d(plane, weight, padding=padding(weight, dilation), dilation=(dilation, 1))
 
 
 class Plain:
-    """Room for a plane that the library convolves.
+    """A workspace for a plane that PyTorch convolves.
 
     Attributes:
         plane: what is to be convolved, (batch, channels, frequency, frames), to be written to.
@@ -72,7 +72,7 @@ class Plain:
 
 
 class Tiled:
-    """Room for a plane in tiles along frequency, padded.
+    """A workspace for a plane in tiles along frequency, padded.
 
     Rows that are `dilation` apart make a tile. Between the frames of a row and those of the next one lies a column of
     zeros, the padding of both.
@@ -128,8 +128,8 @@ class Tiled:
         return result.view(batch, -1, width, to)[:, :bins, :frames].permute(0, 3, 1, 2)
 
 
-def room_for(like: Tensor, weight: Tensor, dilation: int) -> Plain | Tiled:
-    """Room for a plane as large as another one, to be convolved with such a filter in the faster way."""
+def workspace_for(like: Tensor, weight: Tensor, dilation: int) -> Plain | Tiled:
+    """A workspace for a plane the size of another, to be convolved with such a filter in the faster way."""
     pays = like.device.type == "cpu" and like.dtype == torch.float32 and min(weight.shape[:2]) >= CHANNELS
     return (Tiled if pays and weight.shape[2] == TAPS else Plain)(like, dilation)
 

@@ -1,8 +1,8 @@
 """CQT-Diff+: a U-Net on the octaves of a constant-Q transform (paper App. A.2; Moliner and Välimäki 2023).
 
 The encoder starts with the highest octave and takes in the next lower one each time it halves in frames; the
-decoder gives back one octave a stage. Convolutions are free of bias, and everything that scales (normalisation,
-noise-level conditioning) is one factor a channel, so that the network is nearly scale-equivariant.
+decoder returns one octave per stage. Convolutions are free of bias, and everything that scales (normalisation,
+noise-level conditioning) is one factor per channel, so that the network is nearly scale-equivariant.
 
 Parameter names are those of the published checkpoints, which therefore load as they are.
 """
@@ -10,7 +10,7 @@ Parameter names are those of the published checkpoints, which therefore load as 
 from __future__ import annotations
 
 import math
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -18,12 +18,12 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.nn.grad import conv2d_weight
 
-from .convolution import Plain, Tiled, adjoint, convolve, padding, room_for
+from .convolution import Plain, Tiled, adjoint, convolve, padding, workspace_for
 from .cqt import OctaveCQT
 
 GROUPS = 8
 PLACES = 6  # channels that tell a companded network where in the spectrum a band lies
-PIECE = 2 ** 19  # numbers
+PIECE = 2 ** 19  # numbers of a plane that are worked on together
 # A half-band low-pass (cubic interpolation, EDM's resampling kernel); used for halving and doubling frames.
 CUBIC = (-0.01171875, -0.03515625, 0.11328125, 0.43359375, 0.43359375, 0.11328125, -0.03515625, -0.01171875)
 
@@ -36,9 +36,9 @@ class NetworkConfig:
     stage (dilations 1, 2, 4 ... along frequency). Defaults are the published piano's.
 
     `companding` is not in the published networks, where it is 0: the standard deviation of the training data. With
-    it the network sees its planes in units of the noise, their magnitudes compressed by asinh, and the place of each
-    band beside them. The noise between partials, which is most of what a denoiser can remove, is then as large for
-    it as the partials are, and a small network learns in an hour what it does not learn from the plain planes.
+    it the network sees its planes in units of the noise, their magnitudes compressed by asinh, along with the place
+    of each band. The noise between partials, which is most of what a denoiser can remove, is then as large to it as
+    the partials are, and a small network learns in an hour what it would not learn from the plain planes.
     """
 
     sample_rate: int = 22050
@@ -61,9 +61,6 @@ class NetworkConfig:
                              f"not {len(self.channels)} and {len(self.layers)}.")
         if any(c < GROUPS or c % GROUPS for c in self.channels):
             raise ValueError(f"Channel counts must be multiples of {GROUPS}, not {self.channels}.")
-
-    def to_dict(self) -> dict:
-        return asdict(self)
 
 
 def _uniform(shape: tuple[int, ...], fan_in: int, weight: float) -> nn.Parameter:
@@ -98,10 +95,10 @@ class Conv(nn.Module):
 
 
 def _pieces(*planes: Tensor):
-    """Matching pieces of planes along frequency, so small that they stay near the processor from pass to pass."""
+    """Matching pieces of planes along frequency, small enough to stay in the processor's cache from pass to pass."""
     _, channels, bins, frames = planes[0].shape
-    # However large the batch: sums are rounded piece by piece, and a row shall come out as it does alone. A GPU would
-    # rather have all at once.
+    # The same whatever the batch: sums are rounded piece by piece, and a row must come out as it would alone. A GPU
+    # prefers everything at once.
     rows = max(1, PIECE // (channels * frames)) if planes[0].device.type == "cpu" else bins
     return zip(*(plane.split(rows, dim=2) for plane in planes))
 
@@ -112,11 +109,11 @@ def _sums(x: Tensor) -> Tensor:
 
 
 def _active(x: Tensor, scale: Tensor, weight: Tensor, dilation: int) -> Plain | Tiled:
-    """Room for the convolution of gelu(x * scale), holding it."""
-    room = room_for(x, weight, dilation)
-    for piece, place in _pieces(x, room.plane):
+    """A workspace for a convolution, holding gelu(x * scale)."""
+    workspace = workspace_for(x, weight, dilation)
+    for piece, place in _pieces(x, workspace.plane):
         torch.ops.aten.gelu_(torch.mul(piece, scale, out=place))
-    return room
+    return workspace
 
 
 def _scale(total: Tensor, power: Tensor, count: int, gamma: Tensor, affine: Tensor) -> Tensor:
@@ -126,8 +123,8 @@ def _scale(total: Tensor, power: Tensor, count: int, gamma: Tensor, affine: Tens
 
     Args:
         total, power: sums of the channels' values, and of their squares.
-        count: of values in a channel.
-        gamma, affine: the factors that were learned, and those for the noise level.
+        count: number of values in a channel.
+        gamma, affine: the learned factors, and those for the noise level.
     """
     members = total.shape[1] // GROUPS
     total, power = (sums.unflatten(1, (GROUPS, members)).sum(2) for sums in (total, power))
@@ -139,7 +136,7 @@ def _scale(total: Tensor, power: Tensor, count: int, gamma: Tensor, affine: Tens
 class _GatedLayer(torch.autograd.Function):
     """x + opening * conv(gelu(x * scale)), with its gradient in as few passes over the planes as possible.
 
-    Autograd's own keeps more than twice as many planes, and passes over them more than twice as often.
+    Autograd's own gradient keeps more than twice as many planes, and passes over them more than twice as often.
     """
 
     @staticmethod
@@ -149,7 +146,7 @@ class _GatedLayer(torch.autograd.Function):
         total, power = (torch.stack(parts).sum(0) for parts in zip(*sums))
         scale = _scale(total, power, x[0, 0].numel(), gamma, affine).to(x.dtype)
         update = _active(x, scale, weight, dilation).convolved(weight)
-        # What can be had again for a pass over the plane is not kept, nor what only the training of gates needs.
+        # What one more pass over the plane can recompute is not kept, nor what only training the gates needs.
         ctx.save_for_backward(x, total, power, gamma, affine, opening, weight,
                               update if ctx.needs_input_grad[3] else None)
         ctx.dilation = dilation
@@ -164,12 +161,12 @@ class _GatedLayer(torch.autograd.Function):
             whole_scale = _scale(total, power, x[0, 0].numel(), gamma, affine)
         scale = whole_scale.detach().to(x.dtype)
         grad = grad.contiguous(memory_format=torch.channels_last)
-        room = room_for(x, weight, ctx.dilation)
-        torch.mul(grad, opening, out=room.plane)
-        grad_active, grad_weight, grad_opening = room.convolved(adjoint(weight)), None, None
+        workspace = workspace_for(x, weight, ctx.dilation)
+        torch.mul(grad, opening, out=workspace.plane)
+        grad_active, grad_weight, grad_opening = workspace.convolved(adjoint(weight)), None, None
         if ctx.needs_input_grad[4]:
             active = _active(x, scale, weight, ctx.dilation).plane
-            grad_weight = conv2d_weight(active, weight.shape, room.plane, dilation=(ctx.dilation, 1),
+            grad_weight = conv2d_weight(active, weight.shape, workspace.plane, dilation=(ctx.dilation, 1),
                                         padding=padding(weight, ctx.dilation))
         if update is not None:
             grad_opening = _sums(update * grad).to(opening.dtype)
@@ -185,7 +182,7 @@ class _GatedLayer(torch.autograd.Function):
 
 
 class GroupScale(nn.Module):
-    """What is learned of a layer's normalisation."""
+    """The learned part of a layer's normalisation."""
 
     def __init__(self, channels: int):
         super().__init__()
@@ -210,8 +207,8 @@ class ResnetBlock(nn.Module):
 
     def forward(self, x: Tensor, level: Tensor) -> Tensor:
         inputs, x = x, self.proj_in(x)
-        # Each layer halves the power of its sum. The halvings are gathered in `half` and undone in the gates, so that
-        # the signal itself is passed over once less; normalisation does not see them.
+        # Each layer halves the power of its sum. The halvings are gathered in `half` and undone in the gates, which
+        # saves a pass over the signal itself; normalisation does not see them.
         half = 1.0
         for norm, affine, gate, conv in zip(self.norm, self.affine, self.gate, self.H):
             opening = (gate(level) / half).to(x.dtype)[:, :, None, None]
@@ -226,16 +223,16 @@ class NoiseLevelEmbedding(nn.Module):
 
     def __init__(self, embedding: int):
         super().__init__()
-        # On the CPU, whatever the default: drawn on the meta device, they import torch's compiler, in seconds.
+        # On the CPU, whatever the default: on the meta device, drawing imports torch's compiler, which takes seconds.
         self.RFF_freq = nn.Parameter(16 * torch.randn(1, 32, device="cpu"), requires_grad=False)
         self.MLP = nn.ModuleList([Linear(64, 128), Linear(128, 256), Linear(256, embedding)])
 
     @torch.no_grad()
     def spread(self, detail: float) -> None:
-        """Draws the frequencies anew, with this standard deviation, in cycles per unit of the noise condition.
+        """Draws new frequencies with this standard deviation, in cycles per unit of the noise condition.
 
         The published 16 takes a feature through a whole cycle while the level changes by 28 %. A network that is
-        trained for thousands of steps, instead of hundreds of thousands, then fails at single levels between those
+        trained for thousands of steps, instead of hundreds of thousands, then fails at some levels between those
         that it saw.
         """
         self.RFF_freq.normal_(std=detail)
@@ -270,8 +267,8 @@ class Resample(nn.Module):
 class CQTDiff(nn.Module):
     """The network F of Eq. 15: (audio (batch, samples), noise condition (batch, 1)) -> audio (batch, samples).
 
-    `compute_dtype` is that of the convolutions and what lies between them (float32, or bfloat16 where the hardware
-    is faster with it); the transform and the statistics of normalisation stay in float32.
+    `compute_dtype` is that of the convolutions and what lies between them (float32, or bfloat16 where that is faster
+    on the hardware); the transform and the statistics of normalisation stay in float32.
     """
 
     downs: Any  # a ModuleList of stages: (in from the CQT, in from the pyramid, block), highest octave first
@@ -346,7 +343,7 @@ class CQTDiff(nn.Module):
         return result
 
     def _places(self, plane: Tensor, octave: int) -> Tensor:
-        """A plane of an octave with the place of each of its bands in the spectrum, as further channels."""
+        """A plane of an octave with the place of each of its bands in the spectrum as further channels."""
         bins, octaves = self.config.bins_per_octave, self.config.octaves
         place = (torch.arange(bins, device=plane.device) + bins * octave + 0.5) / (bins * octaves)
         waves = [f(math.pi * n * place) for n in range(1, PLACES // 2 + 1) for f in (torch.sin, torch.cos)]

@@ -52,7 +52,7 @@ class _Settings:
         self.steps_left = 0  # of the current look-up; settings can refer to each other in circles
 
     def get(self, path: str) -> Any:
-        """The value at a path such as "network.cqt.window"; None where there is none."""
+        """The value at a path such as "network.cqt.window"; None if there is none."""
         self.steps_left = MOST_STEPS
         return self._at(tuple(path.split(".")))
 
@@ -156,7 +156,7 @@ def _check_weights(ema: dict, expected: dict[str, Tensor], file_bytes: int) -> N
     """Raises PriorError where the weights are not those of the network that the settings describe."""
     faults = []
     for fault, names in (("lacks", [n for n in expected if n not in ema and n not in CQTDiff.kernels()]),
-                         ("has besides", [n for n in ema if n not in expected])):
+                         ("also has", [n for n in ema if n not in expected])):
         if names:
             more = f" and {len(names) - 1} more" if len(names) > 1 else ""
             faults.append(f"it {fault} {shown(names[0])}{more}")

@@ -1,4 +1,4 @@
-"""A prior: a trained denoiser of clean music, with what a sampler must know of it."""
+"""A prior: a trained denoiser of clean music, with what a sampler must know about it."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ class Emphasis:
     """A fixed zero-phase filter and its inverse: the domain in which a prior was trained.
 
     Music falls by some 60 dB from its lows to its highs while the noise of diffusion is white, so a small network
-    spends itself on the lows. A prior trained on the flattened signal sees all bands alike; since every operator
-    here is diagonal in frequency, the sampler works in that domain throughout and comes back once, at the end.
+    spends itself on the lows. A prior trained on the flattened signal sees all bands alike. The sampler works in that
+    domain throughout and returns to audio once, at the end.
 
     Args:
         gain_db: the filter's gain, (bins,) from 0 Hz to Nyquist.
@@ -54,9 +54,9 @@ class Prior:
     Attributes:
         network: the bare F of Eq. 15.
         sample_rate: Hz.
-        block_length: samples a block; `denoise` takes other lengths too where the CQT allows them.
+        block_length: samples per block; `denoise` takes other lengths too where the CQT allows them.
         sigma_data: standard deviation of the training data in the prior's domain.
-        level: standard deviation to which the median block of a recording is brought before sampling.
+        level: standard deviation to which the median block of a recording is scaled before sampling.
         ltas: power spectrum of the training data in the prior's domain, (bins,), or None.
         ltas_spread_db: standard deviation in dB of the spectra of the training recordings, (bins,), or None.
         emphasis: the prior's domain, or None where it is plain audio.
@@ -100,7 +100,7 @@ class Prior:
     def spectrum(self, bins: int) -> tuple[np.ndarray, np.ndarray]:
         """Frequencies in Hz and mean power of its training music, out of the prior's own domain: both (bins,).
 
-        Raises ValueError if the prior does not say.
+        Raises ValueError if the prior does not know it.
         """
         if self.ltas is None:
             raise ValueError("This prior does not say what spectrum its training music has.")

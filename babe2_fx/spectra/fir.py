@@ -14,7 +14,7 @@ TAPS = 4097
 def zero_phase(x: Tensor, gain_db: Tensor) -> Tensor:
     """x (..., samples) filtered by a gain in dB, (bins,) from 0 Hz to Nyquist; same shape.
 
-    The ends are mirrored: music that is cut off there would else be given a click, and no inverse would take it away.
+    The ends are mirrored: otherwise music that is cut off there would get a click, which no inverse would remove.
     """
     taps = _taps(gain_db.detach().double().cpu()).to(x)
     half, chunk = TAPS // 2, 1 << 18  # in chunks, so that memory does not grow with the length

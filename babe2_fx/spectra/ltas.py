@@ -26,8 +26,8 @@ def ltas(audio: Tensor, fft_size: int, mirrored: bool = True) -> Tensor:
 
     Hann window, hop a quarter, scaled by 1 / sqrt(sum of the window). Audio shorter than one window is zero-padded.
 
-    mirrored: centred frames that see the ends mirrored, as published. The kink there spreads over all frequencies: of
-    music that was cut out in the middle it adds some -55 dB to every band. Where that counts, whole frames only.
+    mirrored: whether centred frames see the ends mirrored, as published. The kink there spreads over all frequencies:
+    in an excerpt it adds some -55 dB to every band. Where that matters, take whole frames only.
     """
     audio = audio.reshape(-1, audio.shape[-1])
     if audio.shape[-1] < fft_size:
@@ -48,19 +48,19 @@ def ltas(audio: Tensor, fft_size: int, mirrored: bool = True) -> Tensor:
 
 
 @lru_cache(maxsize=8)
-def _octave_weights(bins: int, fraction: int, share: float) -> Tensor:
+def _octave_weights(bins: int, share: float) -> Tensor:
     bin = torch.arange(bins, dtype=torch.float64)
-    width = (bin.clamp(max=share * bins) / (fraction * torch.pi)).clamp(min=1e-6)
+    width = (bin.clamp(max=share * bins) / (3 * torch.pi)).clamp(min=1e-6)
     weights = torch.exp(-0.5 * ((bin[None] - bin[:, None]) / width[:, None]) ** 2)
     return weights / weights.sum(dim=1, keepdim=True)
 
 
-def smooth_octave(power: Tensor, fraction: int = 3, share: float = 1.0) -> Tensor:
-    """A power spectrum (bins,) from 0 Hz to Nyquist, smoothed by a Gaussian of 1/`fraction` octave. Same shape.
+def smooth_octave(power: Tensor, share: float = 1.0) -> Tensor:
+    """A power spectrum (bins,) from 0 Hz to Nyquist, smoothed by a Gaussian of a third of an octave. Same shape.
 
-    Beyond the first `share` (0 to 1) of the bins the Gaussian grows no wider: steep band limits stay steep.
+    Beyond the first `share` (0 to 1) of the bins the Gaussian grows no wider, so that steep band limits stay steep.
     """
-    return (_octave_weights(len(power), fraction, share) @ power.double().cpu()).to(power)
+    return (_octave_weights(len(power), share) @ power.double().cpu()).to(power)
 
 
 def ltas_response(observed: Tensor, reference: Tensor, floor_db: float = -20.0) -> Tensor:

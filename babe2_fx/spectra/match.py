@@ -8,14 +8,15 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from .curves import levels_db, third_octaves
 from .fir import zero_phase
 from .ltas import ltas
 from .target import TargetProfile
 
-LIMIT_DB = 24.0  # what is further from the target than this is not there at all
-TAPER_DB = 70.0  # below the target's peak: so far down it is a wish for silence, and is followed no further
+LIMIT_DB = 24.0  # what is further from the target than this is simply missing
+TAPER_DB = 70.0  # below the target's peak: so far down it asks for silence, and is followed no further
 BINS = 2049  # of the gain's curve
-ROUNDS = 3  # the spectrum's frames overlap, so that one correction by bands leaves a remainder
+ROUNDS = 3  # the spectrum's frames overlap, so one correction by bands leaves a remainder
 
 
 def third_octave_levels_db(audio: Tensor, sample_rate: float) -> tuple[np.ndarray, np.ndarray]:
@@ -23,11 +24,8 @@ def third_octave_levels_db(audio: Tensor, sample_rate: float) -> tuple[np.ndarra
     size = 2 ** math.ceil(math.log2(sample_rate / 5))  # 5 Hz a bin: the lowest bands have several
     power = ltas(audio, size, mirrored=False).numpy()
     hz = np.linspace(0, sample_rate / 2, len(power))
-    top = 3 * math.log2(0.95 * sample_rate / 2 / 1000)
-    centres = 1000 * 2 ** (np.arange(math.ceil(3 * math.log2(0.05)), math.floor(top) + 1) / 3)
-    width = 2 ** (1 / 6)
-    return centres, np.array([10 * np.log10(power[(hz >= c / width) & (hz < c * width)].mean() + 1e-20)
-                              for c in centres])
+    centres = third_octaves(50, 0.95 * sample_rate / 2)
+    return centres, levels_db(power, hz, centres)
 
 
 def match_target(audio: Tensor, sample_rate: float, target: TargetProfile, amount: float = 1.0,
@@ -53,6 +51,6 @@ def match_target(audio: Tensor, sample_rate: float, target: TargetProfile, amoun
         bins_hz = np.linspace(0, sample_rate / 2, BINS)
         curve_db = np.interp(np.log2(np.maximum(bins_hz, 1.0)), np.log2(centres), held)
         audio = zero_phase(audio, torch.from_numpy(curve_db))
-        if amount < 1:  # a part of the way is gone once
+        if amount < 1:  # part of the way is gone only once
             break
     return audio.mul_(norm / torch.linalg.vector_norm(audio).clamp(min=1e-15))

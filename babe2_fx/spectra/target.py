@@ -1,4 +1,4 @@
-"""Target profiles: the spectrum that a restoration should come to."""
+"""Target profiles: the spectrum that a restoration should have."""
 
 from __future__ import annotations
 
@@ -30,7 +30,13 @@ class TargetError(UserError):
 
 @dataclass(frozen=True)
 class TargetProfile:
-    """A long-term spectrum: level in dB (up to a constant) at rising frequencies in Hz, interpolated over log f."""
+    """A long-term spectrum: level in dB (up to a constant) at rising frequencies in Hz, interpolated over log f.
+
+    Examples:
+        >>> target = TargetProfile.from_points([(100, 0), (1000, -6), (8000, -30)])
+        >>> target.at([100, 1000, 20000]).round(3).tolist()
+        [0.0, -6.0, -30.0]
+    """
 
     freqs_hz: tuple[float, ...]
     level_db: tuple[float, ...]
@@ -38,7 +44,7 @@ class TargetProfile:
     def __post_init__(self):
         hz, db = (tuple(float(v) for v in values) for values in (self.freqs_hz, self.level_db))
         if len(hz) != len(db) or len(hz) < 2:
-            raise TargetError(f"A target needs as many levels as frequencies, two at least, not {len(db)} for "
+            raise TargetError(f"A target needs as many levels as frequencies, at least two, not {len(db)} for "
                               f"{len(hz)}.")
         if not all(map(math.isfinite, hz + db)) or hz[0] <= 0 or any(b <= a for a, b in zip(hz, hz[1:])):
             raise TargetError("A target's frequencies must be positive and rising, and all its values finite.")
@@ -61,7 +67,7 @@ class TargetProfile:
     def from_points(cls, points: Iterable[tuple[float, float]]) -> "TargetProfile":
         """A smooth curve through a handful of points (Hz, dB), in any order; it never overshoots them.
 
-        Two or more, at different frequencies. What a user draws point by point.
+        Two or more, at different frequencies. This is what a user draws point by point.
         """
         points = sorted((float(hz), float(db)) for hz, db in points)
         corners = cls(tuple(hz for hz, _ in points), tuple(db for _, db in points))
@@ -73,7 +79,7 @@ class TargetProfile:
 
     @classmethod
     def from_prior(cls, prior) -> "TargetProfile":
-        """The spectrum of a prior's training music, third-octave smoothed. Raises TargetError if it does not say."""
+        """The spectrum of a prior's training music, third-octave smoothed. Raises TargetError if that is not known."""
         try:
             hz, power = prior.spectrum(2049)
         except ValueError as error:
@@ -91,13 +97,13 @@ class TargetProfile:
 
     @classmethod
     def from_recordings(cls, paths: Iterable[str | os.PathLike]) -> "TargetProfile":
-        """The mean spectrum of several recordings, each at one level, up to the highest frequency that all have.
+        """The mean spectrum of several recordings, each at the same level, up to the highest frequency that all have.
 
         Raises TargetError or FileError, naming the file at fault.
         """
         profiles = [cls.from_file(path) for path in paths]
         if not profiles:
-            raise TargetError("A target needs one recording at least.")
+            raise TargetError("A target needs at least one recording.")
         if len(profiles) == 1:
             return profiles[0]
         low, high = max(p.freqs_hz[0] for p in profiles), min(p.freqs_hz[-1] for p in profiles)
@@ -110,8 +116,8 @@ class TargetProfile:
     def from_file(cls, path: str | os.PathLike) -> "TargetProfile":
         """From a curve, a recording, or a folder of recordings.
 
-        A curve is two columns of Hz and dB in text or CSV, or JSON with `freqs_hz` and `level_db`. Of a folder all
-        recordings count that lie directly in it.
+        A curve is two columns of Hz and dB in text or CSV, or JSON with `freqs_hz` and `level_db`. Of a folder, all
+        recordings directly in it count.
 
         Raises:
             TargetError: a curve cannot be used, or a recording is silent; the message names the file, and the line

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 import os
 import tomllib
 from dataclasses import dataclass, field, fields, replace
@@ -11,15 +10,17 @@ from pathlib import Path
 
 from ..errors import UserError
 from ..priors import NetworkConfig
+from ..settings import Name, SettingError
 
 RECIPES = Path(__file__).with_name("recipes")
 NETWORK = ("sample_rate", "block_length", "octaves", "bins_per_octave", "window", "channels", "layers", "embedding",
-           "companding")  # what a fine-tuned prior has from the prior it came from
-FREE = ("title", "description", "credit", "minutes", "steps", "save_minutes", "report_minutes")  # while a run goes on
+           "companding")  # what a fine-tuned prior takes over from the prior it came from
+# What may change while a run is under way.
+FREE = ("title", "description", "credit", "minutes", "steps", "save_minutes", "report_minutes")
 
 
 class TrainingError(UserError):
-    """What keeps a run from beginning or going on; the message is a sentence for the user."""
+    """Why a run cannot begin or continue; the message is a sentence for the user."""
 
 
 def _setting(default, help: str, low: float | None = None, high: float | None = None,
@@ -29,15 +30,15 @@ def _setting(default, help: str, low: float | None = None, high: float | None = 
 
 @dataclass(frozen=True)
 class TrainingConfig:
-    """How a prior is trained. The defaults are what proved itself for small priors that are trained on a CPU.
+    """How a prior is trained. The defaults have proved themselves for small priors trained on a CPU.
 
     Raises:
         TrainingError: a value is outside its range, or values do not go together; the message names them.
     """
 
     # What it is called: for its preset and its card
-    title: str = _setting("", "what the prior is of, as `babe2 presets` lists it; the file's name where empty")
-    description: str = _setting("", "a sentence more")
+    title: str = _setting("", "what the prior models, as `babe2 presets` lists it; the file's name if empty")
+    description: str = _setting("", "one more sentence")
     credit: str = _setting("", "whose recordings these are, and under which licence")
     # The network (App. A.2)
     sample_rate: int = _setting(22050, "Hz; the prior knows nothing above half of it", 8000, 192000)
@@ -55,22 +56,22 @@ class TrainingConfig:
                                    "the frequencies of its Fourier features of ln(sigma) / 4; the paper's is 16",
                                    0.01, 1000.0)
     companding: str = _setting("on", "magnitudes compressed in units of the noise: a small network then learns in an "
-                               "hour what it does not learn otherwise", choices=("on", "off"))
+                               "hour what it would not learn otherwise", choices=("on", "off"))
     # The material (App. A.1)
-    normalization: str = _setting("recording", "what is brought to sigma_data: each recording, each crop, the whole "
+    normalization: str = _setting("recording", "what is scaled to sigma_data: each recording, each crop, the whole "
                                   "collection by one factor, or nothing (none)",
                                   choices=("recording", "crop", "collection", "none"))
     sigma_data: float = _setting(0.063, "standard deviation of the training data; 0: as measured", 0.0, 1e3)
-    flattening: float = _setting(0.6, "share of the slope of the material's spectrum that is taken away, so that all "
+    flattening: float = _setting(0.6, "share of the slope of the material's spectrum that is removed, so that all "
                                  "bands count; the paper's is 0", 0.0, 1.0)
     gain_db: float = _setting(4.0, "standard deviation of the random gain of each crop", 0.0, 40.0)
-    held_out: float = _setting(0.05, "share of the recordings that is kept to measure the loss on", 0.0, 0.5)
+    held_out: float = _setting(0.05, "share of the recordings that is kept aside to measure the loss on", 0.0, 0.5)
     # The loss (Eqs. 3, 15), weighted by 1 / c_out². Levels are drawn evenly from a scale warped as in Eq. 16.
     sigma_max: float = _setting(12.7, "highest noise level, in units of sigma_data", 1.0, 1e5)
     sigma_min: float = _setting(6.35e-4, "lowest noise level, in units of sigma_data", 1e-8, 1.0)
     sigma_rho: float = _setting(7.0, "warping of the noise levels; more draws more low ones", 1.0, 100.0)
     # The optimiser
-    batch: int = _setting(2, "crops a step, on each GPU", 1, 4096)
+    batch: int = _setting(2, "crops per step, on each GPU", 1, 4096)
     crop: int = _setting(65536, "samples of a crop; 0: a whole block", 0, 2 ** 22)
     optimizer: str = _setting("muon", "adam: the paper's; muon: for the convolutions, and Adam for the rest",
                               choices=("muon", "adam"))
@@ -80,15 +81,15 @@ class TrainingConfig:
     warmup_steps: int = _setting(100, "steps in which the learning rate rises", 0, 10 ** 7)
     max_gradient_norm: float = _setting(1.0, "longer gradients are shortened to this", 1e-6, 1e9)
     ema_rate: float = _setting(0.999, "rate of the moving average of the weights, which is what is kept; it rises to "
-                               "this in the beginning", 0.0, 0.999999)
-    precision: str = _setting("float32", "of the convolutions; bfloat16 pays on GPUs and not on CPUs",
+                               "this at the beginning", 0.0, 0.999999)
+    precision: str = _setting("float32", "of the convolutions; bfloat16 pays off on GPUs but not on CPUs",
                               choices=("float32", "bfloat16"))
     # The run: it ends with whichever comes first
     minutes: float = _setting(90.0, "how long to train, interruptions not counted; 0: no limit", 0.0, 1e7)
     steps: int = _setting(0, "how many steps to train; 0: no limit", 0, 10 ** 9)
     save_minutes: float = _setting(5.0, "how often the state and the prior are saved", 0.01, 1e5)
     report_minutes: float = _setting(30.0, "how often the loss on what is held out is measured and an example drawn; "
-                                     "0: at the end alone", 0.0, 1e5)
+                                     "0: only at the end", 0.0, 1e5)
     seed: int = _setting(0, "seed of all random numbers", 0, 2 ** 63 - 1)
 
     def __post_init__(self):
@@ -132,7 +133,7 @@ class TrainingConfig:
 
 
 def read_config(path_or_recipe: str | os.PathLike) -> dict:
-    """What a TOML file, or a recipe by its name, sets: changes of the defaults, each value checked.
+    """What a TOML file, or a recipe given by name, sets: changes to the defaults, each value checked.
 
     Raises TrainingError naming the file and what is wrong in it.
     """
@@ -167,26 +168,16 @@ def recipes() -> list[str]:
 
 def _checked(item, value):
     """A setting's value in its own type. Raises TrainingError naming it, the value and what was expected."""
-    name, meta = item.name, item.metadata
-    if meta["choices"]:
-        if value not in meta["choices"]:
-            raise TrainingError(f"{name} must be one of {', '.join(meta['choices'])}, not {value!r}.")
-        return value
-    if item.type == "str":
+    if isinstance(item.default, str) and not item.metadata["choices"]:
         if not isinstance(value, str):
-            raise TrainingError(f"{name} must be a text, not {value!r}.")
+            raise TrainingError(f"{item.name} must be text, not {value!r}.")
         return value
-    if item.type.startswith("tuple"):
+    try:
+        if not isinstance(item.default, tuple):
+            return Name(item.name, "", item.default, **item.metadata).checked(value)
         if not isinstance(value, (tuple, list)) or not value:
-            raise TrainingError(f"{name} must be a list of whole numbers, not {value!r}.")
-        return tuple(_number(f"{name}[{i}]", int, meta, number) for i, number in enumerate(value))
-    return _number(name, int if item.type == "int" else float, meta, value)
-
-
-def _number(name: str, kind: type, meta, value) -> int | float:
-    wrong = isinstance(value, bool) or not isinstance(value, (int, float))
-    if wrong or (kind is int and math.isfinite(value) and value != int(value)):
-        raise TrainingError(f"{name} must be {'a whole number' if kind is int else 'a number'}, not {value!r}.")
-    if not math.isfinite(value) or not meta["low"] <= value <= meta["high"]:
-        raise TrainingError(f"{name} must lie from {meta['low']:g} to {meta['high']:g}, not {value!r}.")
-    return kind(value)
+            raise TrainingError(f"{item.name} must be a list of whole numbers, not {value!r}.")
+        return tuple(Name(f"{item.name}[{i}]", "", item.default[0], **item.metadata).checked(number)
+                     for i, number in enumerate(value))
+    except SettingError as error:
+        raise TrainingError(str(error), **error.fields) from error

@@ -1,8 +1,8 @@
 """Training material: a folder of audio, decoded once into a cache, from which random crops are read.
 
 The cache holds each recording as mono half-precision samples at the prior's rate, with its level and its spectrum.
-It is mapped into memory, not read, so that a folder may be larger than that. All that a prior must know of the
-material (level, emphasis, LTAS) follows from the spectra, in any domain.
+It is mapped into memory rather than read, so a folder may be larger than the memory. All that a prior must know about
+the material (level, emphasis, LTAS) follows from the spectra, in any domain.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ SUFFIXES = {f".{name.lower()}" for name in soundfile.available_formats() if name
     ".aif", ".aifc", ".m4a", ".mp4", ".aac", ".wma", ".oga", ".opus"}
 CHUNK = 1 << 20  # samples that are worked on at once
 SILENT = 1e-5  # standard deviation; half precision resolves no music below
-MOST_SPECTRA = 200  # for the spread of the spectra: more tell nothing more
+MOST_SPECTRA = 200  # for the spread of the spectra: more would add nothing
 HELD_OUT_FOLDER = "heldout"
 
 
@@ -60,16 +60,16 @@ class Recording:
         """Standard deviation in a prior's domain."""
         if emphasis is None:
             return self.deviation
-        gain = _power_gain(emphasis, len(self.power))
-        return self.deviation * math.sqrt(float(self.power.double() @ gain / self.power.double().sum()))
+        power = self.power.double().numpy()
+        return self.deviation * math.sqrt(float(power @ emphasis.power(len(power)) / power.sum()))
 
 
 # ---------------------------------------------------------------------------------------------------- reading
 
 def find_recordings(folder: Path) -> list[Path]:
-    """All audio files below a folder, sorted. Raises TrainingError where there are none.
+    """All audio files below a folder, sorted. Raises TrainingError if there are none.
 
-    Hidden files and folders do not count, nor folders NAME.run, where a run keeps examples that it drew.
+    Hidden files and folders do not count, nor do folders NAME.run, where a run keeps the examples it drew.
     """
     if not folder.exists():
         raise TrainingError(f"There is no folder {folder}.")
@@ -90,7 +90,7 @@ def prepare(files: list[Path], folder: Path, cache: Path, sample_rate: int,
             notes: list[str]) -> Iterator[Recording | None]:
     """Decodes what is not in the cache yet; yields the recording of each file of the folder as it is ready, in order.
 
-    For a file that cannot be used, None is yielded and a sentence added to `notes`.
+    For a file that cannot be used, it yields None and adds a sentence to `notes`.
     """
     cache.mkdir(parents=True, exist_ok=True)
     index = _Index(cache / "index.json")
@@ -113,6 +113,12 @@ def prepare(files: list[Path], folder: Path, cache: Path, sample_rate: int,
             index.save()
 
 
+def file_hash(path: Path) -> str:
+    """BLAKE2b of a file's content, 32 hexadecimal digits."""
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, lambda: hashlib.blake2b(digest_size=16)).hexdigest()
+
+
 class _Index:
     """The hashes of files that have not changed since they were read, so that a large folder opens at once."""
 
@@ -127,8 +133,7 @@ class _Index:
         there = path.stat()
         state = f"{path.resolve()}|{there.st_size}|{there.st_mtime_ns}"
         if state not in self.keys:
-            with open(path, "rb") as file:
-                self.keys[state] = hashlib.file_digest(file, lambda: hashlib.blake2b(digest_size=16)).hexdigest()
+            self.keys[state] = file_hash(path)
         return self.keys[state]
 
     def save(self) -> None:
@@ -233,7 +238,7 @@ def split(recordings: list[Recording], share: float, folder: Path) -> tuple[list
 def flattening(power: Tensor, sample_rate: int, share: float, lowest_hz: float) -> Tensor:
     """Gain in dB (bins,) that takes away `share` (0 to 1) of a power spectrum's slope in dB.
 
-    Smoothed over about an octave, so that the filter is short and follows the instrument class and no instrument.
+    Smoothed over about an octave, so that the filter is short and follows the class of instrument rather than one.
     Constant below `lowest_hz`, where the prior hears nothing.
     """
     bins = len(power)
@@ -254,9 +259,9 @@ def mean_power(recordings: list[Recording]) -> Tensor:
 def typical_ltas(recordings: list[Recording], emphasis: Emphasis | None, sample_rate: float) -> Tensor:
     """LTAS (bins,) in a prior's domain of a typical recording of unit variance there.
 
-    A mean of powers, but by third octaves brought to their mean in dB, from 500 Hz on more and more and from 2 kHz on
-    fully: the mean of powers is that of the brightest instruments, and where these differ by 10 dB it lies 11 dB above
-    the middle. Below, spectra differ by the notes that were played, and one without low notes is not typical.
+    The mean of the powers, moved by third octaves to the mean in dB: gradually from 500 Hz, fully from 2 kHz. The mean
+    of the powers is that of the brightest instruments; where instruments differ by 10 dB it lies 11 dB above the
+    middle. Below 500 Hz, spectra differ by the notes that were played, and one without low notes is not typical.
     """
     spectra = [r.ltas.double() / r.level(emphasis) ** 2 for r in recordings]
     mean = torch.stack(spectra).mean(0)
@@ -264,14 +269,15 @@ def typical_ltas(recordings: list[Recording], emphasis: Emphasis | None, sample_
     lowering = middle - smooth_octave(mean).clamp(min=1e-30).log()
     hz = torch.linspace(0, sample_rate / 2, len(mean), dtype=torch.float64)
     share = (torch.log2(hz.clamp(min=1.0) / 500) / 2).clamp(0, 1)
-    return (mean * (share * lowering).exp() * _power_gain(emphasis, len(mean))).float()
+    gain = torch.from_numpy(emphasis.power(len(mean))) if emphasis else 1.0
+    return (mean * (share * lowering).exp() * gain).float()
 
 
 def spectral_spread_db(recordings: list[Recording]) -> Tensor:
     """Standard deviation in dB of the recordings' third-octave spectra, (bins,).
 
-    Each is first aligned by its mean level over log frequency, for loudness is no property of a recording's spectrum.
-    A fixed emphasis changes nothing of it.
+    Each is first aligned by its mean level over log frequency, since loudness is not a property of a recording's
+    spectrum. A fixed emphasis does not change it.
     """
     recordings = recordings[:: math.ceil(len(recordings) / MOST_SPECTRA)]
     levels = torch.stack([10 * smooth_octave(r.ltas.double()).clamp(min=1e-20).log10() for r in recordings])
@@ -286,24 +292,16 @@ def common_level(recordings: list[Recording], emphasis: Emphasis | None) -> floa
     return math.sqrt(energy / sum(r.samples for r in recordings))
 
 
-def _power_gain(emphasis: Emphasis | None, bins: int) -> Tensor:
-    """What an emphasis does to a power spectrum of so many bins from 0 Hz to Nyquist: (bins,) float64."""
-    if emphasis is None:
-        return torch.ones(bins, dtype=torch.float64)
-    gain_db = F.interpolate(emphasis.gain_db[None, None], size=bins, mode="linear", align_corners=True)[0, 0]
-    return 10 ** (gain_db / 10)
-
-
 # ------------------------------------------------------------------------------------------------------- crops
 
 class Material:
-    """Recordings brought to a prior's level and domain, crop by crop.
+    """Recordings at a prior's level and in its domain, crop by crop.
 
     Args:
         recordings: of the cache.
         emphasis: the prior's domain.
         sigma_data: standard deviation of the data in that domain.
-        normalization: what is brought to it, as in `TrainingConfig`.
+        normalization: what is scaled to it, as in `TrainingConfig`.
     """
 
     def __init__(self, recordings: list[Recording], emphasis: Emphasis | None, sigma_data: float,

@@ -34,7 +34,7 @@ class Processes:
         return DistributedDataParallel(network, device_ids=[self.device.index] if self.device.type == "cuda" else None)
 
     def agree(self, value: float) -> float:
-        """The leader's value, for all: what decides how a run goes on must be the same everywhere."""
+        """The leader's value, in every process: what decides how a run goes on must be the same everywhere."""
         if self.count == 1:
             return value
         tensor = torch.tensor(value, dtype=torch.float64, device=self.device)
@@ -42,7 +42,7 @@ class Processes:
         return float(tensor)
 
     def wait(self) -> None:
-        """Until all are here."""
+        """Waits until all processes are here."""
         if self.count > 1:
             dist.barrier()
 

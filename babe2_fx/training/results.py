@@ -1,4 +1,4 @@
-"""What a run leaves for people: the preset and the card beside the prior, logs and examples."""
+"""What a run leaves for people: the preset and the card next to the prior, logs and examples."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class Logs:
         except ImportError:
             log.info("There are no TensorBoard logs: pip install 'babe2-fx[train]'.")
             return
-        # What a killed run logged beyond the state that is gone back to is dropped.
+        # Drops what a killed run logged after the state that is resumed from.
         self.writer = SummaryWriter(folder / "logs", purge_step=first_step)
 
     def numbers(self, step: int, values: dict[str, float]) -> None:
@@ -58,7 +58,7 @@ class Logs:
 
 
 def write_preset(prior: Path, config: TrainingConfig, sigma_data: float, info: dict) -> None:
-    """Writes NAME.toml, unless there is one, and NAME.md beside the prior NAME.safetensors: a preset with its card."""
+    """Writes NAME.toml, unless there is one, and NAME.md next to the prior NAME.safetensors: a preset with its card."""
     title = config.title or prior.stem
     preset = prior.with_suffix(".toml")
     if not preset.exists():  # a user may have tuned it

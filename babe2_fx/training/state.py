@@ -1,4 +1,4 @@
-"""The state of a run on disk: saved whole or not at all, and the one before it is kept."""
+"""The state of a run on disk: saved whole or not at all, with the one before it kept."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ CURRENT, PREVIOUS = "state.pt", "state.previous.pt"
 
 
 def save_state(folder: Path, state: dict) -> None:
-    """Writes a state of plain values and tensors. A kill at any moment leaves the last one, or this one."""
+    """Writes a state of plain values and tensors. Whenever the process is killed, the last one or this one is left."""
     with whole_file(folder / CURRENT) as part:
         torch.save(state, part)
         if (folder / CURRENT).exists():
@@ -27,7 +27,7 @@ def save_state(folder: Path, state: dict) -> None:
 
 
 def load_state(folder: Path) -> dict | None:
-    """The last good state, on the CPU, or None where there is none. Raises TrainingError where all are damaged."""
+    """The last good state, on the CPU, or None if there is none. Raises TrainingError if all are damaged."""
     damaged = []
     for path in (folder / CURRENT, folder / PREVIOUS):
         if not path.exists():
@@ -39,8 +39,8 @@ def load_state(folder: Path) -> dict | None:
             damaged.append(f"{path} (not the state of a run)")
         except (RuntimeError, OSError, EOFError, ValueError, pickle.UnpicklingError, zipfile.BadZipFile) as error:
             damaged.append(f"{path} ({str(error).splitlines()[0] if str(error) else type(error).__name__})")
-        log.warning("%s is damaged; the state before it is looked for.", path)
+        log.warning("%s is damaged; looking for the state before it.", path)
     if damaged:
         raise TrainingError(f"The run cannot go on: its state is damaged in {' and '.join(damaged)}. "
-                            "Begin anew with --restart.")
+                            "Start over with --restart.")
     return None

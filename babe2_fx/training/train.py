@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import math
 import shutil
 import time
@@ -19,11 +18,12 @@ import torch
 from ..priors import Emphasis, Prior, load_prior, save_prior
 from ..progress import Run
 from ..sampling import free_solver, sample_prior
-from .config import FREE, TrainingConfig, TrainingError
+from .config import FREE, NETWORK, TrainingConfig, TrainingError
 from .material import (
     Material,
     Recording,
     common_level,
+    file_hash,
     find_recordings,
     flattening,
     mean_power,
@@ -44,8 +44,8 @@ EXAMPLE_STEPS = 18
 
 @dataclass(frozen=True)
 class TrainingProgress:
-    """How far a run is: what it does ("reading", "training", "measuring", "drawing"), the share of that which is done
-    (0 to 1), steps, the loss of the last of them (none yet: nan), and what there is to say, or nothing."""
+    """How far a run is: what it is doing ("reading", "training", "measuring", "drawing"), the share of that which is
+    done (0 to 1), steps, the loss of the last one (nan before the first), and a message, mostly empty."""
 
     stage: str
     share_done: float
@@ -59,21 +59,29 @@ def train(data: Path, output: Path, config: TrainingConfig = TrainingConfig(), b
           ) -> Run[TrainingProgress, dict]:
     """Trains a prior and writes it to `output`, with a preset and a card next to it, step by step.
 
-    A run that was interrupted goes on from its last saved state. That, the decoded recordings, logs and examples lie
-    in the folder `output` with the suffix .run, which a finished run does not need any more.
+    An interrupted run goes on from its last saved state. The state, the decoded recordings, logs and examples are kept
+    in the folder `output` with the suffix .run, which may be deleted once the run is finished.
 
     Args:
         data: folder of recordings, of any format and rate.
         output: the prior file, NAME.safetensors.
-        base: a prior file or an official checkpoint to go on from; its sizes, level and domain are kept.
+        base: a prior file or an official checkpoint to start from; its sizes, level and domain are kept.
         device: "cpu" or "cuda".
-        cache: where decoded recordings are kept, if not in the run's folder; runs may share it.
-        restart: whether to begin anew where there is an interrupted run.
+        cache: where decoded recordings are kept, if not in the run's folder; several runs may share it.
+        restart: whether to start over even if there is an interrupted run.
 
     The run's value is what the prior file says of its training. Closing it saves the state first.
 
     Raises:
         TrainingError: the data, the settings or the state cannot be used; the message says which and why.
+
+    Examples:
+        >>> config = TrainingConfig(title="My organ", credit="Played by me, CC0.", minutes=480)
+        >>> run = train(Path("recordings"), Path("organ.safetensors"), config)
+        >>> for now in run:
+        ...     print(now.stage, f"{now.share_done:.0%}", now.message)
+        Traceback (most recent call last):
+        babe2_fx.training.config.TrainingError: There is no folder recordings.
     """
     return Run(_train(data, output, config, base, device, cache, restart))
 
@@ -101,10 +109,10 @@ def _train(data: Path, output: Path, config: TrainingConfig, base: Path | None, 
                     (run / name).unlink(missing_ok=True)
                 shutil.rmtree(run / "logs", ignore_errors=True)
             elif output.exists() and not (run / CURRENT).exists() and not (run / PREVIOUS).exists():
-                raise TrainingError(f"{output} is there already. Give another -o, or replace it with --restart.")
-        processes.wait()  # for that to have taken effect
+                raise TrainingError(f"{output} already exists. Give another -o, or replace it with --restart.")
+        processes.wait()  # until that has taken effect
         state = load_state(run)
-        base_facts = {"file": base.name, "hash": _hash(base)} if base else None
+        base_facts = {"file": base.name, "hash": file_hash(base)} if base else None
         if state:
             _check_same_run(state, run, config, base_facts)
         recordings = yield from _read(data, files, cache or run / "audio", config, processes)
@@ -136,7 +144,7 @@ def _read(data: Path, files: list[Path], cache: Path, config: TrainingConfig,
     recordings: list[Recording | None] = []
     notes: list[str] = []
     if not processes.leads:
-        processes.wait()  # for the leader to decode
+        processes.wait()  # until the leader has decoded
     for recording in prepare(files, data, cache, config.sample_rate, notes):
         recordings.append(recording)
         yield TrainingProgress("reading", len(recordings) / len(files), message=notes.pop() if notes else "")
@@ -147,7 +155,7 @@ def _read(data: Path, files: list[Path], cache: Path, config: TrainingConfig,
 
 def _prepared(recordings: list[Recording], config: TrainingConfig, base: Prior | None, state: dict | None,
               processes: Processes) -> tuple[Trainer, dict, Emphasis | None]:
-    """The trainer, as it was saved if there is a state, with the material's curves and the domain."""
+    """The trainer, restored if there is a state, with the material's curves and the domain."""
     curves = state["curves"] if state else measure(recordings, config, base)
     emphasis = Emphasis(curves["emphasis_db"]) if "emphasis_db" in curves else None
     if not state:
@@ -197,8 +205,7 @@ def _loop(trainer: Trainer, session: "_Session | None", config: TrainingConfig, 
                     saved = time.monotonic()
         if session:
             yield from session.report()
-            return session.facts
-        return {}
+        return session.facts if session else {}
     except (KeyboardInterrupt, GeneratorExit):
         if session:
             session.save()
@@ -236,8 +243,7 @@ class _Session:
                                [torch.Generator().manual_seed(trainer.config.seed)])
         for now in drawing:
             yield TrainingProgress("drawing", now.step / EXAMPLE_STEPS, step)
-        drawn = drawing.value
-        path = self.logs.example(step, drawn[0], prior.sample_rate)
+        path = self.logs.example(step, drawing.value[0], prior.sample_rate)
         said = ", ".join(f"{loss:.3f} at {sigma}" for sigma, loss in losses.items())
         yield TrainingProgress("drawing", 1.0, step, message=f"Step {step}: held-out loss by noise level {said}. "
                                                             f"An example is in {path}.")
@@ -273,12 +279,9 @@ class _Session:
 def as_base(config: TrainingConfig, base: Prior) -> TrainingConfig:
     """The settings with the sizes and the level of the prior that is fine-tuned."""
     network = base.network.config
-    return config.replace(
-        sample_rate=network.sample_rate, block_length=network.block_length, octaves=network.octaves,
-        bins_per_octave=network.bins_per_octave, window=network.window, channels=network.channels,
-        layers=network.layers, embedding=network.embedding, companding="on" if network.companding else "off",
-        sigma_data=base.sigma_data, flattening=config.flattening if base.emphasis else 0.0,
-        crop=min(config.crop, network.block_length))
+    return config.replace(**{name: getattr(network, name) for name in NETWORK} | {
+        "companding": "on" if network.companding else "off", "sigma_data": base.sigma_data,
+        "flattening": config.flattening if base.emphasis else 0.0, "crop": min(config.crop, network.block_length)})
 
 
 def measure(recordings: list[Recording], config: TrainingConfig, base: Prior | None) -> dict[str, Any]:
@@ -299,7 +302,7 @@ def measure(recordings: list[Recording], config: TrainingConfig, base: Prior | N
 
 
 def _share(config: TrainingConfig, step: int, seconds: float) -> float:
-    """The share of a run that is over."""
+    """The share of a run that is done."""
     return min(1.0, max(step / config.steps if config.steps else 0.0,
                         seconds / (60 * config.minutes) if config.minutes else 0.0))
 
@@ -314,14 +317,9 @@ def _check_length(trained_on: list[Recording], held_out: list[Recording], config
 
 
 def _check_same_run(state: dict, run: Path, config: TrainingConfig, base: dict | None) -> None:
-    """Raises TrainingError where a state belongs to another run than this one."""
+    """Raises TrainingError if a state belongs to another run than this one."""
     begun, now = state["config"] | {"base": state["base"]}, asdict(config) | {"base": base}
     for name in [item.name for item in fields(config) if item.name not in FREE] + ["base"]:
         if begun.get(name) != now[name]:
-            raise TrainingError(f"{run} holds a run that was begun with {name} = {begun.get(name)}, not {now[name]}. "
-                                "Go on with what it was begun with, give another -o, or begin anew with --restart.")
-
-
-def _hash(path: Path) -> str:
-    with open(path, "rb") as file:
-        return hashlib.file_digest(file, lambda: hashlib.blake2b(digest_size=16)).hexdigest()
+            raise TrainingError(f"{run} holds a run that was started with {name} = {begun.get(name)}, not {now[name]}. "
+                                "Keep that value, give another -o, or start over with --restart.")

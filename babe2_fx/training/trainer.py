@@ -26,7 +26,7 @@ MOST_SKIPPED = 30  # steps in a row whose gradient is not finite
 
 def denoising_loss(network: nn.Module, clean: Tensor, sigma: Tensor, noise: Tensor,
                    preconditioning: Preconditioning) -> Tensor:
-    """Eq. 3 with λ = 1/c_out², per example: (batch,). Where the transform is blind, no error is counted."""
+    """Eq. 3 with λ = 1/c_out², per example: (batch,). Where the transform is blind, errors do not count."""
     p, noisy = preconditioning, clean + sigma * noise
     target = (clean - p.c_skip(sigma) * noisy) / p.c_out(sigma)
     error = network(p.c_in(sigma) * noisy, p.c_noise(sigma)) - target
@@ -53,7 +53,7 @@ def evaluate(network: CQTDiff, material: Material, config: TrainingConfig) -> di
 class Trainer:
     """One run: network, its moving average and its optimisers. `state` is all that a resumed run needs.
 
-    With Muon (momentum made orthogonal) the convolutions are trained by that, the rest by Adam. `weights` is a state
+    With Muon (momentum made orthogonal) the convolutions are trained by Muon, the rest by Adam. `weights` is a state
     dict to start from instead of random numbers.
     """
 
@@ -98,7 +98,7 @@ class Trainer:
         return clean, sigma[:, None], torch.randn(clean.shape, generator=generator)
 
     def step(self, share_done: float, drawn: tuple[Tensor, Tensor, Tensor] | None = None) -> float:
-        """One update; `share_done` (0 to 1) of the run is over. Returns the loss of what was drawn for it.
+        """One update, when `share_done` (0 to 1) of the run is done. Returns the loss of what was drawn for it.
 
         Raises TrainingError when step after step has no finite gradient.
         """
@@ -150,7 +150,7 @@ class Trainer:
 
 
 def ahead(draw: Callable[[int], tuple], first: int, depth: int = 2) -> Generator[tuple, None, None]:
-    """What `draw` gives for `first`, `first + 1` ..., made by a thread while what came before is being used."""
+    """What `draw` gives for `first`, `first + 1` ..., prepared by a thread while the one before is in use."""
     with ThreadPoolExecutor(1) as thread:
         waiting = deque(thread.submit(draw, first + i) for i in range(depth))
         for following in itertools.count(first + depth):

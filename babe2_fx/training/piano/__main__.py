@@ -1,10 +1,10 @@
 """Renders training material: python -m babe2_fx.training.piano OUT_DIR --hours 8 --cache CACHE_DIR"""
 
-import argparse
 import logging
 from pathlib import Path
 
 from ...errors import UserError
+from ..corpus_files import corpus_parser
 from .corpus import PIANOS, makers, render_corpus
 from .scores import is_held_out, load_scores
 
@@ -13,11 +13,8 @@ SOUNDFONT_FOLDERS = ["/usr/share/sounds/sf2", "/usr/share/sounds/sf3", "/usr/sha
 
 def main(arguments=None):
     """The command line of this package."""
-    parser = argparse.ArgumentParser(prog="python -m babe2_fx.training.piano", description=__doc__.splitlines()[0])
+    parser = corpus_parser(__package__, __doc__, 8.0, 300.0, "the downloaded samples and parsed scores")
     parser.add_argument("out_dir", type=Path)
-    parser.add_argument("--hours", type=float, default=8.0)
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--cache", type=Path, required=True, help="folder for the downloaded samples and parsed scores")
     parser.add_argument("--pianos", nargs="+", choices=list(PIANOS), default=list(PIANOS), metavar="NAME",
                         help=f"those that play (default: all of {', '.join(PIANOS)})")
     parser.add_argument("--heldout-piano", nargs="*", choices=list(PIANOS), default=["timgm-grand", "fluid-electric"],
@@ -25,9 +22,7 @@ def main(arguments=None):
                         "that it never heard (default: timgm-grand fluid-electric)")
     parser.add_argument("--soundfonts", nargs="+", type=Path, default=SOUNDFONT_FOLDERS, metavar="FOLDER",
                         help="where SoundFont files lie")
-    parser.add_argument("--parse-budget-s", type=float, default=300.0, help="read no further scores after this time")
     options = parser.parse_args(arguments)
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%H:%M:%S")
     names = list(dict.fromkeys(options.pianos + options.heldout_piano))
     try:
         pianos = makers(names, options.cache, options.soundfonts)

@@ -20,12 +20,8 @@ def _with_notes(score, onset, duration, key):
 def is_top(score):
     """Marks the notes (notes,) bool that are the highest of those sounding at their onset: the melody."""
     end = score.onset + score.duration
-    return np.array(
-        [
-            k >= score.key[(score.onset <= o + 1e-6) & (end > o + 1e-6)].max()
-            for o, k in zip(score.onset, score.key, strict=True)
-        ]
-    )
+    return np.array([k >= score.key[(score.onset <= o + 1e-6) & (end > o + 1e-6)].max()
+                     for o, k in zip(score.onset, score.key)])
 
 
 def is_bottom(score):

@@ -1,37 +1,23 @@
 """The corpus: minutes of piano, which of the pianos plays each, and a record of how it was made."""
 
-import json
-import logging
-import time
 from dataclasses import replace
 from functools import cache, partial
-from pathlib import Path
 
 import numpy as np
 
+from ..corpus_files import write_corpus
 from . import SAMPLE_RATE, salamander, soundfonts
 from . import scores as music
 from .arrangement import arrange
-from .files import write_flac, write_json
 from .performance import Performance, perform
 from .rooms import record
 
-log = logging.getLogger(__name__)
-
 KIND_WEIGHT = {"keyboard": 4.0, "ensemble": 1.0, "chorale": 0.6, "tune": 0.8}
-# Share of the files that each piano plays, beside those of the others that play.
+# How often each piano plays, relative to the others that play.
 PIANOS = {
-    "salamander": 0.45,
-    "musescore-grand": 0.16,
-    "musescore-bright": 0.08,
-    "musescore-mellow": 0.07,
-    "musescore-honkytonk": 0.015,
-    "fluid-grand": 0.14,
-    "fluid-bright": 0.07,
-    "fluid-honkytonk": 0.015,
-    "fluid-electric": 0.02,
-    "timgm-grand": 0.05,
-}
+    "salamander": 0.45, "musescore-grand": 0.16, "musescore-bright": 0.08, "musescore-mellow": 0.07,
+    "musescore-honkytonk": 0.015, "fluid-grand": 0.14, "fluid-bright": 0.07, "fluid-honkytonk": 0.015,
+    "fluid-electric": 0.02, "timgm-grand": 0.05}
 
 
 def credit(name):
@@ -95,50 +81,39 @@ def player(number, names):
 def render_corpus(out_dir, hours, seed, makers, scores, heldout_pianos=(), duration_s=60.0, files_per_piano=120):
     """Writes `hours` of piano as FLAC files of `duration_s` into out_dir/train, heldout and unheard.
 
-    One file in twenty is of held-out scores (heldout), and with `heldout_pianos`, which play nothing else, another one
-    is of held-out scores on those in turn (unheard): there one sees how a prior does on pianos that it never heard.
-    `makers` is {name: function of an rng that makes an instrument}; a new instrument of a kind comes every
-    `files_per_piano` files. Existing files are kept, so that a run can be resumed or lengthened. out_dir/index.json
-    holds credits, and the seeds, piano and scores of every file.
+    One file in twenty is of held-out scores (heldout). With `heldout_pianos`, which play nothing else, another one in
+    twenty is of held-out scores on each of those in turn (unheard), to see how a prior does on pianos that it never
+    heard. `makers` is {name: function of an rng that makes an instrument}; every `files_per_piano` files a new
+    instrument of a kind is made. A run can be resumed or lengthened. out_dir/index.json holds credits, and the seeds,
+    piano and scores of every file.
     """
-    out_dir = Path(out_dir)
     held_out = [s for s in scores if music.is_held_out(s.name)]
     split_scores = {"train": [s for s in scores if not music.is_held_out(s.name)], "heldout": held_out}
     if heldout_pianos:
         split_scores["unheard"] = held_out
     if not all(split_scores.values()):
         raise ValueError("the scores must hold some of each split; parse more of them (--parse-budget-s)")
-    for split in split_scores:
-        (out_dir / split).mkdir(parents=True, exist_ok=True)
-    index_file = out_dir / "index.json"
-    credits = list(dict.fromkeys([credit(name) for name in makers] + [music.CREDIT]))
-    index = {"credits": credits, "sample_rate_hz": SAMPLE_RATE, "seed": seed, "files": {}}
-    if index_file.exists():
-        index["files"] = json.loads(index_file.read_text())["files"]
     heard = [name for name in makers if name not in heldout_pianos]
     if not heard:
         raise ValueError("all pianos are held out; none is left to train on")
-    pianos, begin = {}, time.monotonic()
-    count = int(np.ceil(hours * 3600 / duration_s))
-    for number in range(count):
-        split = {10: "heldout", 15: "unheard" if heldout_pianos else "train"}.get(number % 20, "train")
-        name = f"{split}/piano_{number:05d}.flac"
-        if (out_dir / name).exists() and name in index["files"]:
-            continue
-        kind = heldout_pianos[number // 20 % len(heldout_pianos)] if split == "unheard" else player(number, heard)
+    pianos = {}
+
+    def split(number):
+        return {10: "heldout", 15: "unheard" if heldout_pianos else "train"}.get(number % 20, "train")
+
+    def render(number, name):
+        if split(number) == "unheard":
+            kind = heldout_pianos[number // 20 % len(heldout_pianos)]
+        else:
+            kind = player(number, heard)
         piano_seed = [seed, 1, list(PIANOS).index(kind), number // files_per_piano]
         if kind not in pianos or pianos[kind][0] != piano_seed:
             pianos[kind] = piano_seed, makers[kind](np.random.default_rng(piano_seed))
-        piano = pianos[kind][1]
-        audio, names = render_file(piano, split_scores[split], np.random.default_rng([seed, 0, number]), duration_s)
-        write_flac(out_dir / name, audio)
-        index["files"][name] = {
-            "seed": [seed, 0, number],
-            "piano": kind,
-            "piano_seed": piano_seed,
-            "scores": names,
-            "duration_s": round(len(audio) / SAMPLE_RATE, 2),
-        }
-        write_json(index_file, index)
-        log.info("%s %s (%d of %d, %.0f s)", name, kind, number + 1, count, time.monotonic() - begin)
-    return index
+        file_seed = [seed, 0, number]
+        audio, names = render_file(pianos[kind][1], split_scores[split(number)], np.random.default_rng(file_seed),
+                                   duration_s)
+        return audio, {"seed": file_seed, "piano": kind, "piano_seed": piano_seed, "scores": names}
+
+    names = [f"{split(number)}/piano_{number:05d}.flac" for number in range(int(np.ceil(hours * 3600 / duration_s)))]
+    credits = list(dict.fromkeys([credit(name) for name in makers] + [music.CREDIT]))
+    return write_corpus(out_dir, names, render, SAMPLE_RATE, credits=credits, seed=seed)

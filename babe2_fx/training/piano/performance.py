@@ -98,9 +98,7 @@ def perform(score, rng, duration_s=60.0, start_bar=0, expressive=True):
     take = (key >= LOWEST_KEY) & (key <= HIGHEST_KEY) & (score.onset >= score.bars[start_bar] - 1e-6)
     take &= onset_s < duration_s - 0.3
     order = np.flatnonzero(take)[np.argsort(onset_s[take], kind="stable")]
-    played = Performance(
-        np.maximum(onset_s[order] + 0.05, 0.01), release_s[order] + 0.05, key[order], velocity[order]
-    )
+    played = Performance(np.maximum(onset_s[order] + 0.05, 0.01), release_s[order] + 0.05, key[order], velocity[order])
 
     pedal = None
     if rng.random() < 0.7:  # changed with the bar or its half, lifted for a moment after the beat

@@ -79,5 +79,5 @@ def record(microphones, sample_rate, rng):
     if rng.random() < 0.15:
         gain = gain + upright_db(freq, rng)
     audio = np.fft.irfft(np.fft.rfft(audio, n) * 10 ** (gain / 20), n)[: len(audio)].astype(np.float32)
-    wet = 10 ** (rng.uniform(-38, -6) / 20)  # from beside the strings to the back of the room
+    wet = 10 ** (rng.uniform(-38, -6) / 20)  # from next to the strings to the back of the room
     return audio + wet * fftconvolve(audio, room_response(rng))[: len(audio)].astype(np.float32)

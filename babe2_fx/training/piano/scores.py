@@ -2,17 +2,15 @@
 
 import hashlib
 import json
-import logging
 import time
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 
+from ..corpus_files import parsed, works, write_json
 from . import HIGHEST_KEY, LOWEST_KEY
-from .files import write_json
-
-log = logging.getLogger(__name__)
 
 CREDIT = "Scores: encodings of public-domain music from the corpus of music21 (https://www.music21.org)."
 
@@ -55,14 +53,7 @@ def corpus_paths():
     Essen folk songs (distributed for non-commercial use) are left out. Quartets, chorales and fiddle tunes
     are played as piano arrangements (see `arrange`).
     """
-    from music21 import corpus
-
-    found = {}
-    for path in corpus.getCorePaths():
-        parts = path.parts[path.parts.index("corpus") + 1 :]
-        found.setdefault("/".join(parts).rsplit(".", 1)[0], path)
-        if path.suffix == ".mxl":  # some works are there twice; MusicXML says more than the others
-            found["/".join(parts).rsplit(".", 1)[0]] = path
+    found = works()
 
     def under(*prefixes):
         return sorted(n for n in found if n.startswith(prefixes) and n not in KEYBOARD)
@@ -119,15 +110,8 @@ def parse_score(path, name, kind):
     marks = [m.getQuarterBPM() for m in stream.flatten().getElementsByClass("MetronomeMark")]
     tempo = next((float(t) for t in marks if t and 30 <= t <= 260), None)
     order = sorted(notes)
-    return Score(
-        name=name,
-        kind=kind,
-        onset=np.array([o for o, _ in order]),
-        duration=np.array([notes[n] for n in order]),
-        key=np.array([k for _, k in order], dtype=int),
-        bars=np.array(bars),
-        tempo_bpm=tempo,
-    )
+    onset, key = np.array(order).T
+    return Score(name, kind, onset, np.array([notes[n] for n in order]), key.astype(int), np.array(bars), tempo)
 
 
 def load_scores(cache_dir, budget_s=300.0):
@@ -137,27 +121,12 @@ def load_scores(cache_dir, budget_s=300.0):
     """
     cache_dir = Path(cache_dir)
     cache_dir.mkdir(parents=True, exist_ok=True)
-    listing = cache_dir / "listing.json"
+    listing, deadline = cache_dir / "listing.json", time.monotonic() + budget_s
     if not listing.exists():
         write_json(listing, [(n, k, str(p)) for n, k, p in corpus_paths()])
-    scores, begin = [], time.monotonic()
+    scores = []
     for name, kind, path in json.loads(listing.read_text()):
-        file = cache_dir / (name.replace("/", "__") + ".json")
-        if not file.exists():
-            if time.monotonic() - begin > budget_s:
-                continue
-            try:
-                score = parse_score(path, name, kind)
-            except Exception as error:  # music21 raises anything at all on an odd score
-                log.warning("score %s left out: %s: %s", name, type(error).__name__, error)
-                write_json(file, None)
-                continue
-            data = asdict(score)
-            write_json(file, {k: v.tolist() if isinstance(v, np.ndarray) else v for k, v in data.items()})
-        data = json.loads(file.read_text())
+        data = parsed(cache_dir, name, partial(parse_score, path, name, kind), deadline)
         if data and len(data["onset"]) >= 40:
-            arrays = {k: np.array(data[k]) for k in ("onset", "duration", "key", "bars")}
-            scores.append(Score(**{**data, **arrays}))
+            scores.append(Score(**data | {k: np.array(data[k]) for k in ("onset", "duration", "key", "bars")}))
     return scores
-
-

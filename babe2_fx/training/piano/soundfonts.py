@@ -25,17 +25,11 @@ class SoundFont:
     credit: str
 
 
-FLUID = SoundFont(
-    "fluid-soundfont-gm",
-    "FluidR3_GM.sf2",
-    "Piano samples: Fluid (R3) General MIDI SoundFont by Frank Wen and others, MIT licence.",
-)
-MUSESCORE = SoundFont(
-    "musescore-general-soundfont",
-    "MuseScore_General_Full.sf3",
-    "Piano samples: MuseScore_General_HQ SoundFont by S. Christian Collins, MIT licence; its grand piano is "
-    "Splendid Grand from AKAI, public domain.",
-)
+FLUID = SoundFont("fluid-soundfont-gm", "FluidR3_GM.sf2",
+                  "Piano samples: Fluid (R3) General MIDI SoundFont by Frank Wen and others, MIT licence.")
+MUSESCORE = SoundFont("musescore-general-soundfont", "MuseScore_General_Full.sf3",
+                      "Piano samples: MuseScore_General_HQ SoundFont by S. Christian Collins, MIT licence; its grand "
+                      "piano is Splendid Grand from AKAI, public domain.")
 TIMGM = SoundFont("timgm6mb-soundfont", "TimGM6mb.sf2", "Piano samples: TimGM6mb by Tim Brechbill, GPL-2.")
 
 
@@ -69,10 +63,9 @@ def find_soundfont(soundfont, folders):
     for folder in folders:
         if (Path(folder) / soundfont.file).is_file():
             return Path(folder) / soundfont.file
-    raise UserError(
-        f"There is no {soundfont.file} in {', '.join(map(str, folders))}. It comes with Debian's package "
-        f"{soundfont.package}; say with --soundfonts where it lies, or choose others with --pianos and --heldout-piano."
-    )
+    raise UserError(f"There is no {soundfont.file} in {', '.join(map(str, folders))}. It comes with Debian's package "
+                    f"{soundfont.package}; say where it is with --soundfonts, or choose other pianos with --pianos and "
+                    "--heldout-piano.")
 
 
 def write_midi(played, path, program, bank, detune_cents, curve=1.0):
@@ -120,10 +113,8 @@ class SoundfontPiano:
 
     def __init__(self, file, program, rng):
         if shutil.which("fluidsynth") is None:
-            raise UserError(
-                "The program fluidsynth, which plays SoundFonts, is not on the path: install it, or do without with "
-                "--pianos salamander --heldout-piano."
-            )
+            raise UserError("The program fluidsynth, which plays SoundFonts, is not on the path: install it, or do "
+                            "without it by --pianos salamander --heldout-piano.")
         self.file, self.program = Path(file), program
         self.detune_cents = rng.normal(0, rng.uniform(0.5, 3.5), len(CHANNELS))
         self.curve = np.exp(rng.uniform(np.log(0.7), np.log(1.4)))
@@ -142,10 +133,9 @@ class SoundfontPiano:
                 ["fluidsynth", "-q", "-n", "-i", "-R", "0", "-C", "0", "-g", "0.5", "-r", str(self.sample_rate),
                  "-o", "synth.dynamic-sample-loading=1", "-o", "synth.default-soundfont=",
                  "-o", "synth.polyphony=1024", "-T", "wav", "-O", "float", "-F", wav, self.file, midi],
-                capture_output=True, text=True,
-            )
+                capture_output=True, text=True)
             audio = soundfile.read(wav, dtype="float32", always_2d=True)[0].T if wav.exists() else np.zeros((2, 0))
-        if not audio.any():  # its exit code does not tell
+        if not audio.any():  # its exit code says nothing
             raise UserError(f"FluidSynth cannot play {self.file}: {done.stderr.strip() or 'nothing is heard'}")
         length = int(duration_s * self.sample_rate)
         return np.pad(audio[:, :length], ((0, 0), (0, max(length - audio.shape[1], 0))))

@@ -2,13 +2,13 @@
 
     python -m babe2_fx.training.voice tenor OUT_DIR --hours 3 --seed 0 --cache CACHE_DIR
 
-No recording of a singer is used. What is known of singing voices makes the sound: the Liljencrants-Fant
+No recording of a singer is used. The sound is made from what is known of singing voices: the Liljencrants-Fant
 glottal source (`glottis`), a vocal tract of formants (`tract`), singers who differ (`singer`), melodies
-(`melodies`, `vocalises`) sung in phrases with syllables, legato and vibrato (`phrasing`, `gestures`), heard
-through a room (`recording`).
+(`melodies`, `vocalises`) sung in phrases with syllables, legato and vibrato (`phrasing`, `gestures`, `pitch`,
+`articulation`), in a room (`recording`).
 
-Time runs in frames of HOP samples for everything that moves slower than the vocal folds. Arrays say (frames,)
-or (samples,). Frequencies are in Hz, levels in dB, keys are MIDI numbers.
+Everything slower than the vocal folds is given per frame of HOP samples. Arrays are (frames,) or (samples,), as it
+says. Frequencies are in Hz, levels in dB, keys are MIDI numbers.
 """
 
 SAMPLE_RATE = 22050  # Hz

@@ -31,8 +31,8 @@ NASALS = "mn"
 
 
 def articulate(line, singer, rng, frames, effort):
-    """(voice, breath, bursts, spoken) of a line: voice and breath (frames,) linear, the consonants' `Burst`s,
-    and where consonants lie as (first frame, frame after the last, name)."""
+    """(voice, breath, bursts, spoken) of a line: voice and breath (frames,) linear, the consonants' `Burst`s, and
+    where the consonants are, as (first frame, frame after the last, name)."""
     start, end = frame_at(line.start_s), frame_at(line.end_s)
     voice, breath = np.zeros(frames), np.zeros(frames)
     bursts, spoken = [], []
@@ -60,7 +60,7 @@ def articulate(line, singer, rng, frames, effort):
             _breathe_in(breath, line.start_s[i], pause, rng)
     voice = gaussian_filter1d(voice, 0.006 * FRAME_RATE)
     voice[voice < 1e-3] = 0
-    # The noise grows with loudness, but more slowly; it is strongest where the folds begin or cease to swing.
+    # The noise grows with loudness, but more slowly; it is strongest where the folds begin or stop swinging.
     loudness = 10 ** (0.7 * (effort - 1) * singer.range_db / 20)
     edges = np.abs(np.gradient(gaussian_filter1d(voice, 0.02 * FRAME_RATE))) * FRAME_RATE / 14
     return voice, 0.5 * breath + loudness * (np.sqrt(voice) + 0.8 * edges), bursts, spoken

@@ -1,23 +1,18 @@
 """Files of singing: minutes put together, written as FLAC with a record of each."""
 
-import json
-import logging
-import time
 from pathlib import Path
 
 import numpy as np
 
-from ..piano.files import write_flac, write_json
+from ..corpus_files import write_corpus
 from . import SAMPLE_RATE
 from .gestures import perform
 from .melodies import split_melodies
 from .phrasing import join, phrase_melody
 from .recording import record
-from .singer import draw_singer
+from .singer import RANGES, draw_singer
 from .synthesis import synthesise
 from .vocalises import draw_vocalise
-
-log = logging.getLogger(__name__)
 
 CREDITS = [
     "Singing: synthesised by babe2_fx.training.voice; no recording of a singer is in it.",
@@ -29,12 +24,9 @@ SHORTEST_S = 8.0  # of what a melody is sung in: the longest note and the breath
 
 
 def sing_file(voice, melodies, rng, duration_s=60.0):
-    """(audio (samples,) float32, names of the melodies): one singer in one room sings melodies, one after the
-    other."""
+    """(audio (samples,) float32, names of the melodies): one singer in one room sings one melody after another."""
     if duration_s <= SHORTEST_S:
-        raise ValueError(
-            f"A file of {duration_s:g} s is too short for a melody: give it more than {SHORTEST_S:g} s."
-        )
+        raise ValueError(f"A file of {duration_s:g} s is too short for a melody: give it more than {SHORTEST_S:g} s.")
     singer = draw_singer(voice, rng)
     weight = np.array([KIND_WEIGHT[m.kind] for m in melodies])
     lines, names, length = [], [], 0.0
@@ -58,38 +50,24 @@ def sing_file(voice, melodies, rng, duration_s=60.0):
 
 
 def render_corpus(out_dir, voice, hours, seed, melodies, duration_s=60.0):
-    """Writes `hours` of a voice as FLAC files of `duration_s` into out_dir/train and out_dir/heldout (one in
-    twenty).
+    """Writes `hours` of a voice as FLAC files of `duration_s` into out_dir/train and out_dir/heldout (one in twenty).
 
-    No melody of the corpus sounds in both. Existing files are kept, so that a run can be resumed or
-    lengthened. out_dir/index.json holds credits, seeds and the melodies of every file; CREDITS the credits
-    alone.
+    No melody of the corpus is sung in both. A run can be resumed or lengthened. out_dir/index.json holds credits,
+    seeds and the melodies of every file; CREDITS the credits alone.
     """
-    out_dir = Path(out_dir)
     split_of = split_melodies(melodies)
     if not all(split_of.values()):
         raise ValueError("The melodies must hold some of each split; parse more of them (--parse-budget-s).")
-    for split in split_of:
-        (out_dir / split).mkdir(parents=True, exist_ok=True)
-    (out_dir / "CREDITS").write_text("\n".join(CREDITS) + "\n")
-    index_file = out_dir / "index.json"
-    index = {"credits": CREDITS, "sample_rate_hz": SAMPLE_RATE, "voice": voice, "seed": seed, "files": {}}
-    if index_file.exists():
-        index["files"] = json.loads(index_file.read_text())["files"]
-    count, begin = int(np.ceil(hours * 3600 / duration_s)), time.monotonic()
-    for number in range(count):
-        split = "heldout" if number % 20 == 10 else "train"
-        name = f"{split}/{voice}_{number:05d}.flac"
-        if (out_dir / name).exists() and name in index["files"]:
-            continue
-        numbers = [seed, ["tenor", "soprano"].index(voice), number]
-        audio, names = sing_file(voice, split_of[split], np.random.default_rng(numbers), duration_s)
-        write_flac(out_dir / name, audio)
-        index["files"][name] = {
-            "seed": numbers,
-            "melodies": names,
-            "duration_s": round(len(audio) / SAMPLE_RATE, 2),
-        }
-        write_json(index_file, index)
-        log.info("%s (%d of %d, %.0f s)", name, number + 1, count, time.monotonic() - begin)
-    return index
+    Path(out_dir).mkdir(parents=True, exist_ok=True)
+    (Path(out_dir) / "CREDITS").write_text("\n".join(CREDITS) + "\n")
+
+    def split(number):
+        return "heldout" if number % 20 == 10 else "train"
+
+    def render(number, name):
+        file_seed = [seed, list(RANGES).index(voice), number]
+        audio, names = sing_file(voice, split_of[split(number)], np.random.default_rng(file_seed), duration_s)
+        return audio, {"seed": file_seed, "melodies": names}
+
+    names = [f"{split(number)}/{voice}_{number:05d}.flac" for number in range(int(np.ceil(hours * 3600 / duration_s)))]
+    return write_corpus(out_dir, names, render, SAMPLE_RATE, credits=CREDITS, voice=voice, seed=seed)

@@ -1,4 +1,4 @@
-"""How a line is sung: loudness with swells, vowels that glide into each other, and all that together."""
+"""How a line is sung: loudness with swells, vowels that glide into each other, and all of it put together."""
 
 import numpy as np
 from scipy.ndimage import gaussian_filter1d
@@ -23,8 +23,7 @@ def effort_track(line, singer, rng, frames):
 
 
 def tract_tracks(line, singer, rng, f0_hz, effort, spoken):
-    """Formants and their widths, both (frames, FORMANTS) Hz: vowels, coarticulation, cover, tuning to the
-    note."""
+    """Formants and their widths, both (frames, FORMANTS) Hz: vowels, coarticulation, cover, tuning to the note."""
     frames = len(f0_hz)
     starts = frame_at(line.start_s - 0.03)  # the mouth is ready before the note
     shapes = np.stack([vowel_formants(singer.voice, *vowel) for vowel in line.vowel])
@@ -72,7 +71,7 @@ def _tune(formants, singer, f0_hz):
         formants[:, 0] *= 1 - 0.14 * singer.cover * high * np.clip((formants[:, 0] - 400) / 250, 0, 1)
     lowest = 1.04 * f0_hz
     formants[:, 0] = (formants[:, 0] ** 14 + lowest**14) ** (1 / 14)
-    # The jaw that opens brings the second formant with it, towards a neutral place.
+    # The opening jaw brings the second formant with it, towards a neutral place.
     opened = np.clip(np.log2(f0_hz / 600), 0, 0.8)
     formants[:, 1] *= np.exp(0.5 * opened * (np.log(1500 * singer.tract_scale) - np.log(formants[:, 1])))
     # Closer than this two formants would ring as no tract does; above the fifth they keep a tube's distance.
@@ -91,6 +90,6 @@ def perform(line, singer, rng, duration_s):
     level_db = (effort - 1) * singer.range_db + 0.45 * wander(rng, frames, 5.0)
     level = voice * 10 ** (level_db / 20) * (1 + singer.shimmer * wander(rng, frames, 60.0)).clip(0.5)
     rd = singer.rd_soft + (singer.rd_loud - singer.rd_soft) * np.clip(effort, 0, 1.1)
-    # Folds that begin or cease to swing do not close firmly.
+    # Folds that begin or stop swinging do not close firmly.
     rd = np.clip(rd + 0.05 * wander(rng, frames, 3.0) + 0.7 * (1 - voice), 0.3, 2.7)
     return Tracks(singer.voice, f0_hz, level, rd, breath, formants, widths, singer.dips_hz, bursts)

@@ -2,7 +2,7 @@
 
 G. Fant, J. Liljencrants and Q. Lin, "A four-parameter model of glottal flow", STL-QPSR 4/1985; the
 one-parameter family Rd (0.3 pressed and bright, 2.7 soft and breathy) is from G. Fant, "The LF-model
-revisited", STL-QPSR 2-3/1995. The derivative of the flow holds the lips' radiation already.
+revisited", STL-QPSR 2-3/1995. The derivative of the flow includes the lips' radiation.
 """
 
 from functools import cache
@@ -41,16 +41,14 @@ def _open_phase(alpha, tp, te, omega):
 
 
 def lf_harmonics(rd, count):
-    """Complex Fourier coefficients (count,) of harmonics 1.. of one LF pulse train, its phase zero at the
-    closure."""
+    """Complex Fourier coefficients (count,) of the harmonics of an LF pulse train, its phase zero at the closure."""
     tp, te, ta, alpha, epsilon = lf_parameters(rd)
     omega = 2 * np.pi * np.arange(1, count + 1)
     rest = 1 - te
     decay = epsilon + 1j * omega
     closing = (1 - np.exp(-decay * rest)) / decay
     closing = closing - np.exp(-epsilon * rest) * (1 - np.exp(-1j * omega * rest)) / (1j * omega)
-    # Phases counted from the closure, the strongest event of the cycle, so that pulses of neighbouring Rd
-    # blend.
+    # Phases count from the closure, the strongest event of the cycle, so that pulses of neighbouring Rd blend.
     return 2 * (_open_phase(alpha, tp, te, omega) * np.exp(1j * omega * te) - closing / (epsilon * ta))
 
 

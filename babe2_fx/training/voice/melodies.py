@@ -1,53 +1,25 @@
 """Melodies to sing: vocal lines of the music21 corpus, the split between training and held-out ones."""
 
-import json
-import logging
 import time
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 
-from ..piano.files import write_json
+from ..corpus_files import parsed, works
 from ..piano.scores import is_held_out as work_is_held_out
 
-log = logging.getLogger(__name__)
-
-# Words below begin the names of the works; the number says to take every how-manieth of them.
+# How the names of the works begin, and N to take every Nth of them.
 SOURCES = {
-    "song": [
-        ("verdi/", 1),
-        ("handel/rinaldo/", 1),
-        ("schubert/", 1),
-        ("schumann_robert/opus48", 1),
-        ("leadSheet/foster", 1),
-        ("liliuokalani/", 1),
-        ("johnson_j_r/", 1),
-    ],
-    "madrigal": [
-        ("monteverdi/", 1),
-        ("lusitano/", 1),
-        ("josquin/", 2),
-        ("trecento/", 9),
-        ("palestrina/", 60),
-    ],
+    "song": [("verdi/", 1), ("handel/rinaldo/", 1), ("schubert/", 1), ("schumann_robert/opus48", 1),
+             ("leadSheet/foster", 1), ("liliuokalani/", 1), ("johnson_j_r/", 1)],
+    "madrigal": [("monteverdi/", 1), ("lusitano/", 1), ("josquin/", 2), ("trecento/", 9), ("palestrina/", 60)],
     "chorale": [("bach/bwv", 3)],
-    "air": [
-        ("oneills1850/0001-0050", 1),
-        ("oneills1850/0101-0200", 1),
-        ("oneills1850/0301-0350", 1),
-        ("airdsAirs/book2", 1),
-        ("miscFolk/northumbrian", 1),
-    ],
-    "aria": [
-        ("mozart/k155", 1),
-        ("mozart/k156", 1),
-        ("haydn/opus1no1", 1),
-        ("haydn/opus74", 1),
-        ("mozart/k458/movement3", 1),
-        ("beethoven/opus18no1/movement2", 1),
-        ("corelli/", 1),
-    ],
+    "air": [("oneills1850/0001-0050", 1), ("oneills1850/0101-0200", 1), ("oneills1850/0301-0350", 1),
+            ("airdsAirs/book2", 1), ("miscFolk/northumbrian", 1)],
+    "aria": [("mozart/k155", 1), ("mozart/k156", 1), ("haydn/opus1no1", 1), ("haydn/opus74", 1),
+             ("mozart/k458/movement3", 1), ("beethoven/opus18no1/movement2", 1), ("corelli/", 1)],
 }
 VOICES_USED = {"song": 1, "madrigal": 3, "chorale": 3, "air": 1, "aria": 1}  # parts from the top
 
@@ -70,8 +42,7 @@ def is_held_out(name):
 
 
 def split_melodies(melodies):
-    """{"train": [...], "heldout": [...]}: a tune that a held-out work shares (chorales do) is held out
-    everywhere."""
+    """{"train": [...], "heldout": [...]}; a held-out work's tune is held out elsewhere too (chorales share tunes)."""
 
     def openings(melody):
         moves = np.diff(melody.key)
@@ -86,21 +57,10 @@ def split_melodies(melodies):
     return split
 
 
-def _works():
-    from music21 import corpus
-
-    paths = {}
-    for path in corpus.getCorePaths():
-        name = "/".join(path.parts[path.parts.index("corpus") + 1 :]).rsplit(".", 1)[0]
-        if path.suffix != ".rntxt" and (name not in paths or path.suffix == ".mxl"):
-            paths[name] = str(path)
-    works = []
-    for kind, sources in SOURCES.items():
-        for prefix, step in sources:
-            works += [
-                (kind, name, paths[name]) for name in sorted(n for n in paths if n.startswith(prefix))[::step]
-            ]
-    return works
+def _sources():
+    paths = works()
+    return [(kind, name, paths[name]) for kind, sources in SOURCES.items() for prefix, step in sources
+            for name in sorted(n for n in paths if n.startswith(prefix))[::step]]
 
 
 def _line(part, kind, name):
@@ -110,12 +70,11 @@ def _line(part, kind, name):
         if "Harmony" in element.classes or element.duration.quarterLength <= 0 or not element.pitches:
             continue
         key, onset = max(p.midi for p in element.pitches), float(element.offset)
+        duration = float(element.duration.quarterLength)
         if notes and onset < notes[-1][0] + 1e-3:
-            notes[-1] = max(
-                notes[-1], (notes[-1][0], float(element.duration.quarterLength), key), key=lambda n: n[2]
-            )
+            notes[-1] = max(notes[-1], (notes[-1][0], duration, key), key=lambda n: n[2])
         else:
-            notes.append((onset, float(element.duration.quarterLength), key))
+            notes.append((onset, duration, key))
     onset, duration, key = (np.array(column) for column in zip(*notes))
     duration[:-1] = np.minimum(duration[:-1], np.diff(onset))
     return Melody(name, kind, onset, duration, key.astype(int))
@@ -138,29 +97,11 @@ def parse_work(path, name, kind):
 
 
 def load_melodies(cache_dir, budget_s=900.0):
-    """Melodies of the corpus; parsed ones are kept as JSON in `cache_dir`, parsing stops after `budget_s`
-    seconds."""
-    cache_dir = Path(cache_dir)
+    """Melodies of the corpus. Parsed ones are kept as JSON in `cache_dir`; parsing stops after `budget_s` seconds."""
+    cache_dir, deadline = Path(cache_dir), time.monotonic() + budget_s
     cache_dir.mkdir(parents=True, exist_ok=True)
-    melodies, begin = [], time.monotonic()
-    for kind, name, path in _works():
-        file = cache_dir / (name.replace("/", "__") + ".json")
-        if not file.exists():
-            if time.monotonic() - begin > budget_s:
-                log.warning("melodies of %s left out: parsing has used up its %g s", name, budget_s)
-                continue
-            try:
-                found = parse_work(path, name, kind)
-            except Exception as error:  # music21 raises anything at all on an odd score
-                log.warning("work %s left out: %s: %s", name, type(error).__name__, error)
-                found = []
-            columns = [
-                {k: v.tolist() if isinstance(v, np.ndarray) else v for k, v in asdict(m).items()}
-                for m in found
-            ]
-            write_json(file, columns)
-        for m in json.loads(file.read_text()):
-            melodies.append(
-                Melody(m["name"], m["kind"], *(np.array(m[k]) for k in ("onset", "duration", "key")))
-            )
+    melodies = []
+    for kind, name, path in _sources():
+        for m in parsed(cache_dir, name, partial(parse_work, path, name, kind), deadline) or []:
+            melodies.append(Melody(m["name"], m["kind"], *(np.array(m[k]) for k in ("onset", "duration", "key"))))
     return melodies

@@ -9,24 +9,8 @@ from .tract import NEIGHBOURS
 LONGEST_NOTE_S = 6.5
 LONGEST_PHRASE_S = (4.5, 9.0)
 # Consonants of sung Italian and German, roughly by their frequency.
-CONSONANTS = {
-    "l": 3,
-    "r": 3,
-    "m": 2,
-    "n": 3,
-    "v": 1,
-    "z": 1,
-    "b": 1,
-    "d": 2,
-    "g": 1,
-    "p": 1.5,
-    "t": 2.5,
-    "k": 1.5,
-    "f": 1,
-    "s": 2.5,
-    "sh": 0.7,
-    "": 4,
-}
+CONSONANTS = {"l": 3, "r": 3, "m": 2, "n": 3, "v": 1, "z": 1, "b": 1, "d": 2, "g": 1, "p": 1.5, "t": 2.5, "k": 1.5,
+              "f": 1, "s": 2.5, "sh": 0.7, "": 4}
 VOWEL_SHARE = {"a": 0.32, "e": 0.24, "i": 0.18, "o": 0.18, "u": 0.08}
 
 
@@ -54,8 +38,7 @@ class Line:
 
 
 def fit_to_range(key, singer, rng):
-    """Keys transposed at random to where the singer is at ease; what still lies outside goes to its octave
-    inside."""
+    """Keys transposed at random to where the singer is at ease; what still lies outside is put into another octave."""
     key = np.asarray(key)
     lowest, highest = singer.lowest, singer.highest
     shifts = np.arange(lowest - key.min(), highest - key.max() + 1)

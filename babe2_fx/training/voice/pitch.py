@@ -81,7 +81,7 @@ def vibrato(line, singer, rng, start, end, frames):
     for i in range(len(length)):
         n = end[i] - start[i]
         first = i == 0 or line.phrase[i] != line.phrase[i - 1]
-        # What swings already swings on; it is after a breath, and now and then within, that it has to begin.
+        # A vibrato that is under way goes on; after a breath, and now and then within a phrase, it starts afresh.
         delay = singer.vibrato_delay_s * rng.uniform(0.5, 1.5)
         delay *= 1.0 if first or rng.random() < 0.3 else 0.25
         delay = min(delay, 0.4 * length[i])

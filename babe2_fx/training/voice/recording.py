@@ -8,9 +8,11 @@ from . import SAMPLE_RATE
 
 
 def room_response(reverberation_s, rng):
-    """A room's reverberation without the direct sound, (samples,) float32 of unit energy, -60 dB after
-    reverberation_s (medium frequencies): a few early reflections, then noise that decays sooner the higher it
-    is."""
+    """A room's reverberation without the direct sound, (samples,) float32 of unit energy.
+
+    A few early reflections, then noise that decays the sooner the higher it is: by 60 dB in `reverberation_s` at
+    medium frequencies.
+    """
     samples = next_fast_len(int(1.2 * reverberation_s * SAMPLE_RATE), real=True)
     t = np.arange(samples) / SAMPLE_RATE
     hz = np.fft.rfftfreq(samples, 1 / SAMPLE_RATE)
@@ -25,14 +27,13 @@ def room_response(reverberation_s, rng):
     response *= np.clip((t - 0.005) / rng.uniform(0.01, 0.05), 0, 1)
     response /= np.sqrt(np.sum(response**2))
     for delay_s in rng.uniform(0.004, 0.06, 9):
-        response[int(delay_s * SAMPLE_RATE) :][:3] += (
-            np.array([0.25, 0.5, 0.25]) * rng.normal(0, 0.5) * np.exp(-delay_s / 0.03)
-        )
+        echo = np.array([0.25, 0.5, 0.25]) * rng.normal(0, 0.5) * np.exp(-delay_s / 0.03)
+        response[int(delay_s * SAMPLE_RATE):][:3] += echo
     return (response / np.sqrt(np.sum(response**2))).astype(np.float32)
 
 
 def colour_db(hz, rng):
-    """A microphone's and its distance's colour at hz, dB: a gentle tilt, one broad hill, within about ±4."""
+    """The colour of a microphone and its distance, in dB at hz: a gentle tilt and one broad hill, within about ±4."""
     octave = np.log2(np.maximum(hz, 30.0) / 1000)
     tilt = rng.normal(0, 0.6) * octave
     hill = rng.normal(0, 1.2) * np.exp(-0.5 * ((octave - rng.uniform(-2, 3)) / rng.uniform(0.7, 1.4)) ** 2)
@@ -40,8 +41,7 @@ def colour_db(hz, rng):
 
 
 def record(voice, rng):
-    """The voice (samples,) as a recording of it: dry for four in ten, else in a room; float32, its level
-    unchanged."""
+    """A recording of the voice (samples,): four in ten are dry, the others in a room; float32, at the same level."""
     samples = len(voice)
     size = next_fast_len(samples + SAMPLE_RATE, real=True)  # room for the filter to ring
     hz = np.fft.rfftfreq(size, 1 / SAMPLE_RATE)

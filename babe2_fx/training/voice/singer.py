@@ -1,5 +1,4 @@
-"""Singers: what differs between one tenor (or soprano) and the next, drawn at random within published
-ranges."""
+"""Singers: what differs between one tenor (or soprano) and the next, drawn at random within published ranges."""
 
 from dataclasses import dataclass
 

@@ -1,8 +1,7 @@
-"""Sound from what moves: harmonics through the vocal tract, breath through the same, consonants beside it.
+"""Sound from movements: harmonics and breath through the vocal tract, and the noise of consonants.
 
-Every harmonic is one sinusoid whose complex amplitude is the source's times the tract's at its momentary
-frequency: it is what a filter that moves slowly does, and harmonics above the Nyquist frequency are never
-made, so that nothing can alias.
+Every harmonic is one sinusoid whose complex amplitude is the source's times the tract's at its momentary frequency.
+That is what a slowly moving filter does, and as harmonics above the Nyquist frequency are never made, nothing aliases.
 """
 
 from dataclasses import dataclass, field
@@ -40,8 +39,8 @@ class Tracks:
 
 @dataclass(frozen=True)
 class Burst:
-    """Noise of the mouth: starts at start_s, lasts duration_s, level linear, a hill of width_octaves about
-    centre_hz; decaying: a plosive's, which begins at once, and not a fricative's, which swells."""
+    """Noise made in the mouth: start_s, duration_s · level, linear · a hill of width_octaves about centre_hz ·
+    decaying: a plosive's, which begins at once, rather than a fricative's, which swells."""
 
     start_s: float
     duration_s: float

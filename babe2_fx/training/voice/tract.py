@@ -8,8 +8,7 @@ five formants of a vowel the tract goes on as a tube.
 
 import numpy as np
 
-# The five formants of sung vowels, as in the tables that come with Csound (its manual's appendix "Formant
-# values").
+# The five formants of sung vowels, as in the tables that come with Csound (appendix "Formant values" of its manual).
 VOWELS = {
     "tenor": {
         "a": (650, 1080, 2650, 2900, 3250),
@@ -26,13 +25,10 @@ VOWELS = {
         "u": (325, 700, 2700, 3800, 4950),
     },
 }
-# Vowels that lie beside each other: mixtures of these are vowels too (an open e lies between a and e).
+# Vowels that lie next to each other: mixtures of these are vowels too (an open e lies between a and e).
 NEIGHBOURS = {"a": "eo", "e": "ai", "i": "eu", "o": "au", "u": "oi"}
 FORMANTS = 14  # up to above 11 kHz, also in the longest tract
-SPACING_HZ = {
-    "tenor": 1000.0,
-    "soprano": 1130.0,
-}  # of the formants above the fifth: c / 2L for 17.5 and 15.5 cm
+SPACING_HZ = {"tenor": 1000.0, "soprano": 1130.0}  # of the formants above the fifth: c / 2L for 17.5 and 15.5 cm
 CLUSTER_HZ = 2800.0  # centre of a tenor's singer's formant
 
 
@@ -48,14 +44,12 @@ def vowel_formants(voice, vowel, other=None, share=0.0):
 
 
 def bandwidths(formants):
-    """Bandwidths in Hz for formants in Hz, any shape: 50 to 80 Hz below 1 kHz, then rising with radiation
-    losses."""
+    """Bandwidths in Hz of formants in Hz, any shape: 50 to 80 Hz below 1 kHz, then rising with radiation losses."""
     return 50 + 0.02 * formants + 0.000011 * formants**2
 
 
 def higher_poles_db(hz, spacing_hz, highest_hz):
-    """Gain in dB at hz of the formants above the last one that is modelled: what a tube without end to its
-    series adds.
+    """Gain in dB at hz of the formants above the last one that is modelled: the rest of a tube's endless series.
 
     Without it a cascade of n formants falls by 12n dB per octave above them.
     """

@@ -1,8 +1,6 @@
-"""Singing exercises, in the manner of the tutors of Vaccai and Garcia: what melodies of songs hold too little
-of.
+"""Singing exercises in the manner of Vaccai's and Garcia's tutors: what songs have too little of.
 
-Long swelling tones, scales and arpeggios in runs, leaps of an octave, turns: all in a random key of the
-voice.
+Long swelling tones, scales and arpeggios in runs, leaps of an octave, turns: all in a random key.
 """
 
 import numpy as np
@@ -33,19 +31,11 @@ def _pattern(rng):
     if kind == 4:  # thirds downwards in running notes
         return [(i + j, 0.25) for i in range(6, -1, -1) for j in (2, 0)] + [(0, 3.0)]
     held = int(rng.integers(2, 6))  # a turn about a held note
-    return [
-        (held, 4.0),
-        (held + 1, 0.25),
-        (held, 0.25),
-        (held - 1, 0.25),
-        (held, 0.25),
-        (held - 1, 2.0),
-        (0, 3.0),
-    ]
+    return [(held, 4.0), (held + 1, 0.25), (held, 0.25), (held - 1, 0.25), (held, 0.25), (held - 1, 2.0), (0, 3.0)]
 
 
 def draw_vocalise(rng, phrases=6):
-    """A `Melody` of kind "vocalise"; its name is the same for all, for none is anybody's tune."""
+    """A `Melody` of kind "vocalise"; all have the same name, for none is anybody's tune."""
     onset, duration, key = [], [], []
     now, tonic = 0.0, 60
     for _ in range(phrases):

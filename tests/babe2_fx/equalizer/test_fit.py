@@ -8,14 +8,10 @@ from babe2_fx.beyond import BandFit
 from babe2_fx.equalizer import BreakpointEQ, FilterCost, FilterFit, FilterStatistics
 from babe2_fx.equalizer.breakpoints import INITIAL, collapse_cost, project, response_and_gradient
 from babe2_fx.spectra import analyse, apply_response, filter_frequencies
+from closeness import relative
 
 HZ = filter_frequencies(22050).numpy()
 THIRD_OCTAVES = 1000 * 2 ** (np.arange(-10, 8) / 3)
-
-
-def relative(value, expected) -> float:
-    value, expected = np.asarray(value), np.asarray(expected)
-    return float(np.abs(value - expected).max() / np.abs(expected).max())
 
 
 @pytest.fixture(scope="module")

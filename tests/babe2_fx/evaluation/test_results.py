@@ -86,7 +86,7 @@ def test_methods_are_settings():
         method_settings("magic", paper)
 
 
-def test_the_order_by_fad_is_told_beside_the_papers():
+def test_the_order_by_fad_is_compared_with_the_papers():
     def table(*values):
         return {name: {"fad_vibenet": Estimate(value, None, 4), "fad_infinity_vibenet": Estimate(9 - value, None, 4)}
                 for name, value in zip(("original", "ltas-eq", "babe", "babe2"), values)}

@@ -6,7 +6,7 @@ import torch.nn.functional as F
 
 from babe2_fx.catalogue.presets import load_preset
 from babe2_fx.priors import convolution, load_prior
-from babe2_fx.priors.convolution import Plain, Tiled, adjoint, room_for
+from babe2_fx.priors.convolution import Plain, Tiled, adjoint, workspace_for
 
 
 def plane_and_filter(batch=1, channels=32, bins=64, frames=16, to=None, seed=0):
@@ -16,10 +16,10 @@ def plane_and_filter(batch=1, channels=32, bins=64, frames=16, to=None, seed=0):
     return plane.contiguous(memory_format=torch.channels_last), weight
 
 
-def convolved(plane, weight, dilation, room=Tiled):
-    room = room(plane, dilation)
-    room.plane.copy_(plane)
-    return room.convolved(weight)
+def convolved(plane, weight, dilation, workspace=Tiled):
+    workspace = workspace(plane, dilation)
+    workspace.plane.copy_(plane)
+    return workspace.convolved(weight)
 
 
 def exactly(plane, weight, dilation):
@@ -64,21 +64,21 @@ def test_a_plane_is_convolved_alike_alone_and_beside_others():
         assert torch.equal(convolved(item[None], weight, 2)[0], expected)
 
 
-@pytest.mark.parametrize("room", [Plain, Tiled])
-def test_the_adjoint_takes_gradients_back(room):
+@pytest.mark.parametrize("workspace", [Plain, Tiled])
+def test_the_adjoint_takes_gradients_back(workspace):
     plane, weight = plane_and_filter(to=40)
     plane = plane.double().requires_grad_()
     result = exactly(plane, weight, 4)
     outer = torch.randn(result.shape, generator=torch.Generator().manual_seed(1))
     expected, = torch.autograd.grad(result, plane, outer.double())
-    assert deviation(convolved(outer, adjoint(weight), 4, room), expected) < 2e-5
+    assert deviation(convolved(outer, adjoint(weight), 4, workspace), expected) < 2e-5
 
 
 def test_tiles_are_for_many_channels_in_float32():
     plane, weight = plane_and_filter()
-    assert isinstance(room_for(plane, weight, 1), Tiled)
-    assert isinstance(room_for(plane.bfloat16(), weight.bfloat16(), 1), Plain)
-    assert isinstance(room_for(*plane_and_filter(channels=8), 1), Plain)
+    assert isinstance(workspace_for(plane, weight, 1), Tiled)
+    assert isinstance(workspace_for(plane.bfloat16(), weight.bfloat16(), 1), Plain)
+    assert isinstance(workspace_for(*plane_and_filter(channels=8), 1), Plain)
 
 
 def test_the_embedded_piano_says_the_same_with_tiles_and_without(monkeypatch):

@@ -144,7 +144,7 @@ def test_prior_is_loaded_whatever_the_file_is_called(tmp_path, name):
     (torch.zeros(1025), "unusable LTAS"),
     (torch.full((2049,), float("nan")), "unusable LTAS"), (np.arange(1025) - 1.0, "unusable LTAS"),
     ([1.0] * 1025, "unusable LTAS")])
-def test_ltas_that_is_none_is_refused(tmp_path, value, words):
+def test_ltas_that_is_not_one_is_refused(tmp_path, value, words):
     refused(write(tmp_path / "model.pt", LTAS=value), words)
 
 
@@ -189,7 +189,7 @@ def test_interpolations_that_multiply_are_refused_in_time(tmp_path):
 
 @pytest.mark.parametrize("ema,words", [
     ({"embedding.RFF_freq": None}, "lacks embedding.RFF_freq"),
-    ({"downs.0.2.attn_block.qk.weight": torch.ones(3)}, "has besides downs.0.2.attn_block.qk.weight"),
+    ({"downs.0.2.attn_block.qk.weight": torch.ones(3)}, "also has downs.0.2.attn_block.qk.weight"),
     ({"embedding.RFF_freq": torch.ones(1, 33)}, "has the shape (1, 33), not (1, 32)"),
     ({"embedding.RFF_freq": torch.ones(1, 32, dtype=torch.int64)}, "not a tensor of fractional numbers"),
     ({"embedding.RFF_freq": 3.0}, "not a tensor of fractional numbers"),

@@ -8,11 +8,7 @@ import torch
 
 from babe2_fx.priors import Preconditioning, Prior, load_prior
 from babe2_fx.sampling import churn, noise_levels
-
-
-def relative(value, expected) -> float:
-    value, expected = np.asarray(value), np.asarray(expected)
-    return float(np.abs(value - expected).max() / np.abs(expected).max())
+from closeness import relative
 
 
 @pytest.fixture(scope="module")

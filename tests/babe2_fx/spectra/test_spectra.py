@@ -18,10 +18,7 @@ from babe2_fx.spectra import (
     smooth_octave,
     synthesise,
 )
-
-
-def relative(value, expected) -> float:
-    return float(np.abs(np.asarray(value) - expected).max() / np.abs(expected).max())
+from closeness import relative
 
 
 def test_ltas_and_its_smoothing_are_the_published_ones(reference):

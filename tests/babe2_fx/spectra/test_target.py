@@ -63,7 +63,7 @@ def test_a_folder_without_recordings_or_with_a_broken_one_is_named(tmp_path):
     (tmp_path / "broken.wav").write_text("no recording either")
     with pytest.raises(FileError, match="broken.wav is not an audio file"):
         TargetProfile.from_file(tmp_path)
-    with pytest.raises(TargetError, match="one recording at least"):
+    with pytest.raises(TargetError, match="at least one recording"):
         TargetProfile.from_recordings([])
 
 

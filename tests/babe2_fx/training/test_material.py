@@ -105,7 +105,7 @@ def test_files_that_cannot_be_used_are_named_and_left_out(tmp_path, make_notes):
     (lambda path: None, "There is no folder"),
     (lambda path: path.write_text("x"), "is a file; training needs a folder"),
     (lambda path: path.mkdir(), "holds no audio files")])
-def test_a_folder_that_is_none_or_empty_is_said(tmp_path, make, sentence):
+def test_a_folder_that_is_missing_or_empty_is_named(tmp_path, make, sentence):
     make(tmp_path / "data")
     with pytest.raises(TrainingError, match=f"data.*{sentence}|{sentence}.*data"):
         find_recordings(tmp_path / "data")

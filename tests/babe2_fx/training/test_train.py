@@ -220,13 +220,13 @@ def test_a_damaged_state_is_passed_over_for_the_one_before(tmp_path):
 def test_another_run_of_the_same_name_is_refused_and_a_finished_prior_is_not_overwritten(folder, tmp_path):
     output = tmp_path / "prior.safetensors"
     train(folder, output, CONFIG.replace(steps=1)).finish()
-    with pytest.raises(TrainingError, match=r"prior\.run holds a run that was begun with batch = 2, not 3\."):
+    with pytest.raises(TrainingError, match=r"prior\.run holds a run that was started with batch = 2, not 3\."):
         train(folder, output, CONFIG.replace(batch=3)).finish()
     train(folder, output, CONFIG.replace(steps=2)).finish()  # longer is not another run
     assert load_prior(output).info["steps"] == 2
     for name in ("state.pt", "state.previous.pt"):
         (tmp_path / "prior.run" / name).unlink()
-    with pytest.raises(TrainingError, match=r"prior\.safetensors is there already"):
+    with pytest.raises(TrainingError, match=r"prior\.safetensors already exists"):
         train(folder, output, CONFIG).finish()
     train(folder, output, CONFIG.replace(steps=1, batch=3), restart=True).finish()
     assert load_prior(output).info["training"]["batch"] == 3
@@ -241,7 +241,7 @@ def test_two_processes_cannot_train_one_prior(folder, tmp_path):
     run.close()
 
 
-def test_what_cannot_be_trained_on_is_said(folder, tmp_path):
+def test_what_cannot_be_trained_on_is_named(folder, tmp_path):
     output = tmp_path / "p.safetensors"
     for change, sentence in (({"crop": 262144}, r"holds too little: [0-9.]+ s to train on, where one crop is 11\.9 s"),
                              ({"bins_per_octave": 512, "block_length": 4096, "crop": 4096}, "do not go together")):
@@ -273,7 +273,7 @@ def test_fine_tuning_starts_from_the_base_and_keeps_its_sizes_level_and_domain(f
         assert torch.allclose(now, then, atol=2e-3)  # half precision
     torch.manual_seed(4)
     save_prior(base, CQTDiff(TINY).state_dict(), TINY, 0.2, 0.25, None, emphasis_db, {})
-    with pytest.raises(TrainingError, match="begun with base = "):
+    with pytest.raises(TrainingError, match="started with base = "):
         train(folder, output, config, base).finish()
 
 

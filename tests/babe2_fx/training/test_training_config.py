@@ -49,7 +49,7 @@ MISTAKES = {
     "list": ("channels = 8", "channels must be a list of whole numbers, not 8."),
     "empty list": ("channels = []", "channels must be a list of whole numbers, not []."),
     "in a list": ('channels = [8, "x"]', "channels[1] must be a whole number, not 'x'."),
-    "a number for a text": ("title = 3", "title must be a text, not 3."),
+    "a number for text": ("title = 3", "title must be text, not 3."),
     "a table": ("[network]\nbatch = 2", "there is no training setting called 'network'"),
     "not toml": ("batch: 2", "is not a TOML file"),
     "not utf-8": (b"title = '\xff'", "is not a TOML file"),

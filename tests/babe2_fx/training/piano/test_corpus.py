@@ -9,7 +9,8 @@ import soundfile
 pytest.importorskip("soxr")
 pytest.importorskip("mido")
 
-from babe2_fx.training.piano import SAMPLE_RATE, corpus, files
+from babe2_fx.training import corpus_files
+from babe2_fx.training.piano import SAMPLE_RATE, corpus
 from babe2_fx.training.piano.__main__ import main
 from babe2_fx.training.piano.corpus import PIANOS, player, render_corpus, render_file
 from babe2_fx.training.piano.scores import is_held_out
@@ -103,10 +104,10 @@ def test_a_file_that_fails_leaves_nothing_of_its_name(tmp_path, monkeypatch):
         file.write_bytes(b"half")
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(files.soundfile, "write", stopped)
+    monkeypatch.setattr(corpus_files.soundfile, "write", stopped)
     with pytest.raises(KeyboardInterrupt):
-        files.write_flac(tmp_path / "a.flac", np.zeros(10, np.float32))
+        corpus_files.write_flac(tmp_path / "a.flac", np.zeros(10, np.float32), SAMPLE_RATE)
     assert not (tmp_path / "a.flac").exists()
     with pytest.raises(ValueError, match="finite"):
-        files.write_flac(tmp_path / "b.flac", np.full(10, np.nan, np.float32))
+        corpus_files.write_flac(tmp_path / "b.flac", np.full(10, np.nan, np.float32), SAMPLE_RATE)
     assert not list(tmp_path.glob("b.flac*"))
