@@ -18,7 +18,7 @@ from .job_list import BatchError, Job
 from .manifest import Manifest, described
 from .pools import local_pool
 from .schedule import LOSSES, Schedule
-from .worker import Event, Task, blocks_of, look, reason_of
+from .worker import Event, Task, blocks_of, code_of, look, reason_of
 
 LOCK = ".babe2-batch.lock"
 
@@ -28,7 +28,7 @@ class BatchProgress:
     """Where a batch is: the job, its number (from 1) of count, and RUNNING, DONE, AS_BEFORE or FAILED.
 
     now: while it runs, the render's own `Progress` · rendered: when done, the `Rendered`, without audio if another
-    process made it · reason: of a failure. A file may be reported as done when others are being rendered already.
+    process made it · reason, code: of a failure, the sentence and the error's code. A file may be reported as done when others are being rendered already.
     """
 
     job: Job
@@ -38,6 +38,7 @@ class BatchProgress:
     now: object = None
     rendered: object = None
     reason: str = ""
+    code: str = ""
 
 
 def run_batch(jobs: list[Job], folder: str | os.PathLike, versions: dict, *, overwrite: bool = False,
@@ -112,7 +113,7 @@ class _Batch:
             try:
                 tasks.append(self._task(number, self.pool.ships(worker)))
             except Exception as error:
-                news.append(self._fail(number, reason_of(error)))
+                news.append(self._fail(number, reason_of(error), code_of(error)))
             else:
                 if tasks[-1] is not None:
                     continue
@@ -145,7 +146,7 @@ class _Batch:
             self.manifest.begin(job.name, event.given, event.facts)
             return None
         if event.state == JobState.FAILED:
-            return self._fail(event.number, event.reason)
+            return self._fail(event.number, event.reason, event.code)
         made = event.made
         try:  # what comes of a worker that does not see the folder
             for name, data in event.files.items():
@@ -157,15 +158,15 @@ class _Batch:
                 FolderJournal(self.folder / job.name).clear()
         except Exception as error:
             if event.state == JobState.DONE:
-                return self._fail(event.number, reason_of(error))
+                return self._fail(event.number, reason_of(error), code_of(error))
         if event.state == JobState.DONE:
             self.manifest.finish(job.name, made, **event.record)
         return self._progress(event.number, event.state, now=event.now, rendered=event.rendered)
 
-    def _fail(self, number: int, reason: str) -> BatchProgress:
+    def _fail(self, number: int, reason: str, code: str = "") -> BatchProgress:
         self._start()
         self.manifest.fail(self.jobs[number].name, self.jobs[number].source, reason)
-        return self._progress(number, JobState.FAILED, reason=reason)
+        return self._progress(number, JobState.FAILED, reason=reason, code=code)
 
     def _start(self) -> None:
         """The run comes on record with the first thing that happens in it."""

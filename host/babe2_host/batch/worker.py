@@ -60,7 +60,8 @@ class Event:
     before it goes on), RUNNING (with `Progress`), DONE (with what was made, `described`, the record of it, and the
     `Rendered`), AS_BEFORE or FAILED.
 
-    files: what is to be put into the output folder for a worker that does not see it, by name.
+    reason, code: of a failure, the sentence and the error's code · files: what is to be put into the output folder for
+    a worker that does not see it, by name.
     """
 
     number: int
@@ -72,6 +73,7 @@ class Event:
     record: dict = field(default_factory=dict)
     rendered: Rendered | None = None
     reason: str = ""
+    code: str = ""
     files: dict[str, bytes] = field(default_factory=dict, repr=False)
 
 
@@ -107,7 +109,7 @@ def look(task: Task, folder: Path, key: str) -> dict | None:
         return None
     if not task.overwrite and not may_replace(task.entry, output):
         raise BatchError(f"{output} is there and was not made by this batch, or was changed since. Move it away, or "
-                         "give --overwrite.")
+                         "give --overwrite.", "not-ours", path=output)
     return given
 
 
@@ -284,7 +286,7 @@ class Worker:
         if task.content is not None:
             reason = self._named(task, reason)
             shutil.rmtree(self._folder_of(task), ignore_errors=True)
-        return Event(task.number, JobState.FAILED, reason=reason)
+        return Event(task.number, JobState.FAILED, reason=reason, code=code_of(error))
 
     # ----------------------------------------------------------------------------- files that have to be shipped
 
@@ -320,6 +322,11 @@ class Worker:
 def reason_of(error: Exception) -> str:
     """Why a file failed, in a line."""
     return sentence(error) or f"{type(error).__name__}: {' '.join(str(error).split())}"
+
+
+def code_of(error: Exception) -> str:
+    """What kind of failure it is, for those who say it in their own words; "" for faults of the program."""
+    return getattr(error, "code", "")
 
 
 def blocks_of(output: Path) -> list[Path]:

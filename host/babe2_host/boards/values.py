@@ -119,7 +119,7 @@ class _Maker:
         except BoardError:  # of a plugin within it
             raise
         except (UserError, ValueError, TypeError, ArithmeticError, RuntimeError, ImportError, OSError) as error:
-            raise BoardError(f"{where}: {error}", where=where, why=str(error)) from error
+            raise BoardError(f"{where}: {error}", getattr(error, "code", ""), where=where, why=str(error)) from error
         known = {*CONTAINERS, *EXTERNAL, *NATIVE, *OFFLINE, *self.effects}
         raise BoardError(f"{self.where}, plugin {position}: {unknown('plugin', name, known)}")
 
@@ -145,9 +145,9 @@ class _Maker:
                              f"{shown(parameters)}.")
         path = self.folder / path
         if not self.allow_external:
-            raise ValueError(f"{path} is a program, which would run on this computer; that has not been "
-                             "allowed. If you trust both it and this board, load the board with "
-                             "allow_external=True.")
+            raise UserError(f"{path} is a program, which would run on this computer; that has not been allowed. If you "
+                            "trust both it and this board, load the board with allow_external=True.",
+                            "external-not-allowed", path=path)
         plugin = load_plugin(path, parameters or {}, chosen, name)
         if not plugin.is_effect:
             raise ValueError(f"{path} is an instrument, which does not take audio.")
