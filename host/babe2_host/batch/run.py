@@ -25,10 +25,11 @@ LOCK = ".babe2-batch.lock"
 
 @dataclass(frozen=True)
 class BatchProgress:
-    """Where a batch is: the job, its number (from 1) of count, and RUNNING, DONE, AS_BEFORE or FAILED.
+    """How far a batch is: the job, its number (from 1) of count, and RUNNING, DONE, AS_BEFORE or FAILED.
 
     now: while it runs, the render's own `Progress` · rendered: when done, the `Rendered`, without audio if another
-    process made it · reason, code: of a failure, the sentence and the error's code. A file may be reported as done when others are being rendered already.
+    process made it · reason, code: of a failure, the sentence and the error's code. A file may be
+    reported as done when others are being rendered already.
     """
 
     job: Job
@@ -43,7 +44,7 @@ class BatchProgress:
 
 def run_batch(jobs: list[Job], folder: str | os.PathLike, versions: dict, *, overwrite: bool = False,
               pool=None) -> Generator[BatchProgress, None, None]:
-    """Makes the files of checked jobs in `folder`, with a manifest; goes on after those that fail.
+    """Makes the files of checked jobs in `folder`, with a manifest; those that fail do not stop the rest.
 
     A file is left as it is if its content, its recording's and its recipe are those of the manifest. One that the
     manifest does not know, or that was changed since, is not replaced unless `overwrite`: its job fails.
@@ -148,7 +149,7 @@ class _Batch:
         if event.state == JobState.FAILED:
             return self._fail(event.number, event.reason, event.code)
         made = event.made
-        try:  # what comes of a worker that does not see the folder
+        try:  # files from a worker that does not see the folder
             for name, data in event.files.items():
                 path = self.folder / name
                 path.parent.mkdir(parents=True, exist_ok=True)
@@ -169,7 +170,7 @@ class _Batch:
         return self._progress(number, JobState.FAILED, reason=reason, code=code)
 
     def _start(self) -> None:
-        """The run comes on record with the first thing that happens in it."""
+        """The run is recorded once something happens in it."""
         if not self._started:
             self.manifest.start(self._versions)
             self._started = True
@@ -186,7 +187,7 @@ def _bytes(job: Job) -> int:
 
 @contextlib.contextmanager
 def _alone(folder: Path) -> Iterator[None]:
-    """Keeps other batches out of the folder, which is made. The lock goes when the process does."""
+    """Keeps other batches out of the folder, which is made. The lock is released when the process ends."""
     from filelock import FileLock, Timeout
     try:
         folder.mkdir(parents=True, exist_ok=True)

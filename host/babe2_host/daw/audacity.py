@@ -1,4 +1,4 @@
-"""Restores what is selected in Audacity: reads it out, has it restored, and brings it back as new tracks.
+"""Restores what is selected in Audacity: exports it, has it restored, and brings it back as new tracks.
 
 The samples are those before gain, pan and envelope, and the restored track gets the gain, pan and envelope of its
 original, so that none of them is applied twice.

@@ -32,7 +32,7 @@ def job_of(request: dict, folder: Path, allowed: list[Path]) -> JobRecord:
         folder: that of the jobs, which they may read.
         allowed: folders that jobs may read and write.
 
-    Raises UserError: something in it is no such thing, or is not allowed.
+    Raises UserError: something in it is not valid, or not allowed.
     """
     values = _values(request)
     if not values.get("input"):
@@ -87,7 +87,7 @@ def _writable(text: str) -> bool:
 
 
 def check_recipe(values: dict) -> None:
-    """What can be said of a job's recipe without loading it, which takes seconds. Raises UserError."""
+    """Checks a job's recipe as far as possible without loading it, which takes seconds. Raises UserError."""
     values = _values(values)
     if ("preset" in values) == ("board" in values):
         raise JobError("It needs a preset or a board" + (", not both." if "preset" in values else "."))
@@ -155,8 +155,6 @@ def _real(path: str, folders: list[Path], there: bool = True) -> str:
                            "the folder that it lies in.")
         if there:
             os.stat(real)
-    except UserError:  # is a ValueError
-        raise
     except FileNotFoundError as error:
         raise JobError(f"There is no file {path}.") from error
     except OSError as error:
