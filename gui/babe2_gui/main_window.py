@@ -1,4 +1,4 @@
-"""The window: its parts side by side, its menus, and what it remembers."""
+"""The window: its parts side by side, what they tell each other, and what it remembers."""
 
 from __future__ import annotations
 
@@ -6,13 +6,11 @@ from pathlib import Path
 
 import platformdirs
 from PySide6.QtCore import QEvent, QSettings, Qt, QTimer
-from PySide6.QtGui import QAction, QKeySequence
 from PySide6.QtWidgets import (
     QAbstractButton,
     QApplication,
     QComboBox,
     QMainWindow,
-    QMessageBox,
     QSplitter,
     QTabWidget,
     QVBoxLayout,
@@ -33,25 +31,17 @@ from .views.dialogs import ask
 from .views.eq_panel import EqPanel
 from .views.files import Files
 from .views.handing_over import HandOver
+from .views.help import start_tour
+from .views.menus import Menus
 from .views.output import Player
 from .views.restore_panel import RestorePanel
 from .views.takes_panel import TakesPanel
 from .views.tasks import QtTasks
 from .views.timeline import Timeline
-from .views.tour import Tour
 from .views.transport import Transport
 from .views.widgets import dropped_urls, label, take_drag, take_drop, tool
 
 NOTE_MS = 15000
-STEPS = (("Open a recording", "Drop a file on the window. Its spectrum over frequency is drawn above, before and after "
-          "over time below. Drag in the timeline to select a passage."),
-         ("Shape the target", "The yellow curve is what the restoration comes to. Drag its points, double-click to add "
-          "one, scroll to change a slope, or draw it freehand. Everything can be undone."),
-         ("Restore", "Choose what kind of music it is. Try a selected passage first; then restore everything. You can "
-          "watch what it learns of the medium, and cancel at any time."),
-         ("Compare", "Press A for the original, B for the restored version and E for a plain equalizer, all equally "
-          "loud. Each render is kept as a take; export the one you like."))
-
 
 class MainWindow(QMainWindow):
     """The app's window.
@@ -81,7 +71,7 @@ class MainWindow(QMainWindow):
         self.autosave = Autosave(self.session, folder, SessionWriter(), self)
         self._build()
         self.batch = BatchWindow(self.queue, self.session, self)
-        self._make_menus()
+        self.menus = Menus(self)
         self._connect()
         self._restore_layout()
         self.setAcceptDrops(True)
@@ -120,97 +110,13 @@ class MainWindow(QMainWindow):
         self.info = label("", "dim")
         self.info.setContentsMargins(12, 0, 12, 2)
         self.statusBar().addWidget(self.info, 1)
-        self.batch_entry = tool(None, "Batch", "Show the batch that is at work", "Batch", style="flat")
+        self.batch_entry = tool(None, "Batch", "Show the running batch", "Batch", style="flat")
         self.batch_entry.clicked.connect(self.show_batch)
         self.batch_entry.hide()
         self.statusBar().addPermanentWidget(self.batch_entry)
         self.statusBar().setSizeGripEnabled(False)
         self.resize(1280, 800)
         self.setMinimumHeight(640)
-
-    # -------------------------------------------------------------------------------------------------- menus
-
-    def _make_menus(self) -> None:
-        files, session, timeline, transport = self.files, self.session, self.timeline, self.transport
-        bar = self.menuBar()
-        menu = bar.addMenu("&File")
-        self._action(menu, "&Open…", files.open_dialog, "Ctrl+O")
-        self.recent_menu = menu.addMenu("Open &recent")
-        menu.addSeparator()
-        self.save_action = self._action(menu, "&Save session", files.save, "Ctrl+S")
-        self.save_as_action = self._action(menu, "Save session &as…", files.save_as, "Ctrl+Shift+S")
-        menu.addSeparator()
-        self.export_action = self._action(menu, "&Export take…", files.export_dialog, "Ctrl+E")
-        self.export_eq_action = self._action(menu, "Export &learned response…", files.export_eq_dialog)
-        self.copy_action = self._action(menu, "&Copy take for the DAW", self.hand_over.copy, "Ctrl+Shift+C")
-        menu.addSeparator()
-        self._action(menu, "&Batch…", self.show_batch, "Ctrl+B")
-        menu.addSeparator()
-        self._action(menu, "&Quit", self.close, "Ctrl+Q")
-        menu = bar.addMenu("&Edit")
-        self.undo_action = self._action(menu, "&Undo", session.undo, "Ctrl+Z")
-        self.redo_action = self._action(menu, "&Redo", session.redo, "Ctrl+Shift+Z", "Ctrl+Y")
-        menu.addSeparator()
-        self._action(menu, "Select &all of the recording", self._select_all, "Ctrl+Shift+A")
-        self._action(menu, "Select &nothing", lambda: timeline.select(None), "Ctrl+D")
-        menu = bar.addMenu("&Target")
-        self._action(menu, "From a &file…", self.eq.load, "Ctrl+T")
-        self._action(menu, "From the &preset, to edit", self.eq.from_preset)
-        self._action(menu, "From this &recording, to edit", self.eq.from_input)
-        self._action(menu, "&Back to the preset's own", self.eq.to_preset)
-        menu.addSeparator()
-        self._action(menu, "&Draw freehand", self.eq.draw.toggle, "D")
-        self._action(menu, "&Smooth", self.eq.smooth, "Ctrl+Shift+M")
-        self._action(menu, "Shift &up", lambda: self.eq.shift(1.0), "Ctrl+Up")
-        self._action(menu, "Shift do&wn", lambda: self.eq.shift(-1.0), "Ctrl+Down")
-        menu = bar.addMenu("&View")
-        self._action(menu, "&Waveform", timeline.wave.click, "Shift+W")
-        self._action(menu, "&Spectrogram", timeline.spectrogram.click, "Shift+S")
-        self._action(menu, "&Difference below", self._toggle_difference, "Shift+D")
-        menu.addSeparator()
-        self._action(menu, "Zoom &in", lambda: timeline.zoom(0.6), "Ctrl+=", "Ctrl++")
-        self._action(menu, "Zoom &out", lambda: timeline.zoom(1 / 0.6), "Ctrl+-")
-        self._action(menu, "Zoom to s&election", timeline.zoom_to_selection, "Z")
-        self._action(menu, "Show &everything", timeline.fit, "F")
-        self._action(menu, "Show all &frequencies and levels", self.eq.plot.reset_view, "Shift+F")
-        menu = bar.addMenu("&Play")
-        self._action(menu, "&Play or pause", self.player.toggle, "Space")
-        self._action(menu, "&Stop", self.player.stop, "Shift+Space")
-        self._action(menu, "&Loop", transport.loop.click, "L")
-        menu.addSeparator()
-        for name, text, key in (("original", "Hear the &original", "A"), ("restored", "Hear the &restored", "B"),
-                                ("equalized", "Hear the plain &equalizer", "E")):
-            self._action(menu, text, lambda name=name: transport.choose(name), key)
-        self._action(menu, "&Match loudness", transport.matched.click, "M")
-        menu = bar.addMenu("&Restore")
-        self._action(menu, "Restore &all", session.render, "Ctrl+R")
-        self._action(menu, "Restore &selection", lambda: session.render(True), "Ctrl+Shift+R")
-        menu.addSeparator()
-        self.pause_action = self._action(menu, "&Pause or go on", self.restore_panel.pause.toggle, "Ctrl+P")
-        self.cancel_action = self._action(menu, "&Cancel", self._escape, "Esc")
-        menu.addSeparator()
-        for index, title in enumerate(("&Restore panel", "&Takes panel", "&Chain panel")):
-            self._action(menu, title, lambda index=index: self.tabs.setCurrentIndex(index), f"Ctrl+{index + 1}")
-        menu = bar.addMenu("&Help")
-        self._action(menu, "&Tour", self.start_tour)
-        self._action(menu, "&Keys", self.show_keys, "F1")
-        self._action(menu, "&About", self.show_about)
-        self._fill_recent()
-
-    def _action(self, menu, text: str, do, *keys: str) -> QAction:
-        action = menu.addAction(text)
-        action.triggered.connect(lambda *_: do())
-        action.setShortcuts([QKeySequence(key) for key in keys])
-        self.addAction(action)
-        return action
-
-    def _fill_recent(self) -> None:
-        self.recent_menu.clear()
-        for path in self.files.recent():
-            action = self.recent_menu.addAction(Path(path).name, lambda path=path: self.files.open(path))
-            action.setToolTip(path)
-        self.recent_menu.setToolTipsVisible(True)
-        self.recent_menu.setEnabled(bool(self.files.recent()))
 
     def _connect(self) -> None:
         session, timeline = self.session, self.timeline
@@ -221,7 +127,7 @@ class MainWindow(QMainWindow):
         self.queue.entry_changed.connect(lambda _: self._show_batch_entry())
         self.queue.reported.connect(self._say_of_batch)
         self.batch.open_asked.connect(self._open_result)
-        self.files.recent_changed.connect(self._fill_recent)
+        self.files.recent_changed.connect(self.menus.fill_recent)
         self.files.reopened.connect(self._show_view)
         timeline.sought.connect(self.player.seek)
         timeline.selection_changed.connect(self.transport.selection_changed)
@@ -233,18 +139,8 @@ class MainWindow(QMainWindow):
     # ------------------------------------------------------------------------------------------------ showing
 
     def _refresh(self) -> None:
-        session, history = self.session, self.session.history
-        recording = session.recording
-        for action, words, what in ((self.undo_action, "&Undo", history.undo_label),
-                                    (self.redo_action, "&Redo", history.redo_label)):
-            action.setEnabled(what is not None)
-            action.setText(f"{words} {what[:1].lower() + what[1:]}" if what else words)
-        self.save_action.setEnabled(recording is not None)
-        self.save_as_action.setEnabled(recording is not None)
-        take = session.document.take
-        self.export_action.setEnabled(take is not None)
-        self.copy_action.setEnabled(take is not None)
-        self.export_eq_action.setEnabled(take is not None and take.learned is not None)
+        session, recording = self.session, self.session.recording
+        self.menus.refresh()
         self.setWindowTitle(f"{session.title}[*] – BABE-2" if recording else "BABE-2")
         self.setWindowModified(session.modified and recording is not None)
         self.tabs.setTabText(1, f"Takes ({len(session.document.takes)})" if session.document.takes else "Takes")
@@ -260,8 +156,7 @@ class MainWindow(QMainWindow):
     def _progressed(self, state) -> None:
         job = self.session.job
         self.queue.rest(job is not None and not job.paused)  # what the user waits for comes first
-        for action in (self.pause_action,):
-            action.setEnabled(state is not None)
+        self.menus.pause.setEnabled(state is not None)
         if state is None and self.session.document.takes and self.session.job is None:
             self._refresh()
 
@@ -311,53 +206,21 @@ class MainWindow(QMainWindow):
             self._say(sentence)
 
     def _may_end_batch(self) -> bool:
-        """Asks where a batch is running; whether to go on."""
+        """Asks if a batch is running; whether to go on."""
         more = "If you quit, it is cancelled. What is done is kept, and the same batch goes on from there."
         answers = {"stay": "Let it run", "cancel": "Cancel it and quit"}
         if self.queue.running and ask(self, "A batch is running.", more, answers) != "cancel":
             return False
         return True
 
-    def _select_all(self) -> None:
-        if self.session.recording:
-            self.timeline.select((0.0, self.session.recording.duration_s))
-
-    def _toggle_difference(self) -> None:
-        timeline = self.timeline
-        (timeline.restored if timeline.difference.isChecked() else timeline.difference).click()
-
-    def _escape(self) -> None:
-        """Away with what is in the way: first a message, then drawing, then a render."""
+    def escape(self) -> None:
+        """Clears what is in the way: first a message, then drawing, then a render."""
         if self.banner.isVisible():
             self.banner.hide()
         elif self.eq.draw.isChecked():
             self.eq.draw.setChecked(False)
         elif self.session.job:
             self.session.cancel()
-
-    def start_tour(self) -> None:
-        places = (self.timeline, self.eq, self.tabs, self.transport)
-        self.tabs.setCurrentIndex(0)
-        Tour(self, [(place, *step) for place, step in zip(places, STEPS)],
-             lambda: self.settings.setValue("tour_done", True))
-
-    def show_keys(self) -> None:
-        native = QKeySequence.SequenceFormat.NativeText
-        rows = "".join(f"<tr><td style='padding:2px 24px 2px 0'>{action.text().replace('&', '')}</td>"
-                       f"<td>{', '.join(key.toString(native) for key in keys)}</td></tr>"
-                       for action in self.actions() if (keys := action.shortcuts()))
-        self._message("Keys", f"<table>{rows}</table>")
-
-    def show_about(self) -> None:
-        self._message("About", "<b>BABE-2 FX</b><p>A generative equalizer for old music recordings: estimates what the "
-                      "medium did to the spectrum and synthesises what it lost.</p><p>What it adds is plausible, not "
-                      "true: a model of other music imagined it.</p><p>E. Moliner, M. Turunen, F. Elvander and "
-                      "V. Välimäki, DAFx 2024. GPL-3.0-or-later.</p>")
-
-    def _message(self, title: str, html: str) -> None:
-        box = QMessageBox(QMessageBox.Icon.NoIcon, title, html, QMessageBox.StandardButton.Close, self)
-        box.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
-        box.open()
 
     # --------------------------------------------------------------------------------------- start and finish
 
@@ -370,7 +233,7 @@ class MainWindow(QMainWindow):
         if path:
             self.files.open(path)
         elif not orphans and not self.settings.value("tour_done", False, bool):
-            QTimer.singleShot(0, self.start_tour)
+            QTimer.singleShot(0, lambda: start_tour(self))
 
     def _restore_layout(self) -> None:
         for name, part in (("geometry", self), ("views", self.views), ("columns", self.columns)):
@@ -425,7 +288,8 @@ class MainWindow(QMainWindow):
         paths, urls = take_drop(event), dropped_urls(event)
         if not paths:
             what = urls[0].toDisplayString() if urls else "What was dropped"
-            self.banner.say(f"{what} is no file on this computer. Save it to a folder first, then drop the file.", True)
+            self.banner.say(f"{what} is not a file on this computer. Save it to a folder first, then drop the file.",
+                            True)
             return
         if any(Path(path).is_dir() for path in paths):
             QTimer.singleShot(0, lambda: self.show_batch(tuple(paths)))

@@ -51,11 +51,12 @@ class _Photographer:
 
     def all(self, recording: str) -> None:
         """The states in the order in which a user comes to them."""
+        from .views.help import start_tour
         from .views.tour import Tour
         window, session = self.window, self.window.session
         self.wait(lambda: session.preset_target is not None)
         self.take("1-empty")
-        window.start_tour()
+        start_tour(window)
         self.take("2-tour")
         window.findChild(Tour).finish()
         window.files.open(recording)
@@ -92,7 +93,7 @@ class _Photographer:
         self.batch(recording)
 
     def batch(self, recording: str) -> None:
-        """The batch queue: empty, filled, at work, and over with a file that is none."""
+        """The batch queue: empty, filled, at work, and finished, with a file that is not a recording."""
         window, batch = self.window, self.window.batch
         window.banner.hide()
         window.show_batch()

@@ -1,6 +1,5 @@
-"""The real window without a screen: clicks, drags, keys and files, as a user gives them."""
+"""The real window without a screen: files, renders and takes from opening to reopening, and its manners."""
 
-import math
 import subprocess
 import sys
 
@@ -11,180 +10,13 @@ import soundfile
 pytest.importorskip("PySide6.QtWidgets", reason="the desktop app needs PySide6", exc_type=ImportError)
 pytest.importorskip("pyqtgraph", reason="the desktop app needs pyqtgraph", exc_type=ImportError)
 
-from PySide6.QtCore import QEvent, QMimeData, QPoint, QPointF, Qt, QUrl  # noqa: E402
-from PySide6.QtGui import QDropEvent, QMouseEvent, QWheelEvent  # noqa: E402
+from PySide6.QtCore import QMimeData, QPointF, Qt, QUrl  # noqa: E402
+from PySide6.QtGui import QDropEvent  # noqa: E402
 from PySide6.QtTest import QTest  # noqa: E402
-from PySide6.QtWidgets import QAbstractButton, QAbstractSpinBox, QApplication, QComboBox, QListWidget, QSlider  # noqa: E402
+from PySide6.QtWidgets import QAbstractButton, QAbstractSpinBox, QComboBox, QSlider  # noqa: E402
 
-from babe2_gui.views import theme  # noqa: E402
+from hands import LEFT, NONE, key  # noqa: E402
 
-LEFT, NONE = Qt.MouseButton.LeftButton, Qt.KeyboardModifier.NoModifier
-
-
-def mouse(widget, kind, position, button=LEFT, modifiers=NONE):
-    viewport = widget.viewport()
-    event = QMouseEvent(kind, QPointF(position), viewport.mapToGlobal(QPointF(position)), button,
-                        button if kind != QEvent.Type.MouseButtonRelease else Qt.MouseButton.NoButton, modifiers)
-    QApplication.sendEvent(viewport, event)
-
-
-def drag(widget, *positions, button=LEFT, modifiers=NONE):
-    mouse(widget, QEvent.Type.MouseButtonPress, positions[0], button, modifiers)
-    for position in positions[1:]:
-        mouse(widget, QEvent.Type.MouseMove, position, button, modifiers)
-    mouse(widget, QEvent.Type.MouseButtonRelease, positions[-1], button, modifiers)
-
-
-def wheel(widget, position, notches, modifiers=NONE):
-    viewport = widget.viewport()
-    QApplication.sendEvent(viewport, QWheelEvent(
-        QPointF(position), viewport.mapToGlobal(QPointF(position)), QPoint(), QPoint(0, 120 * notches),
-        Qt.MouseButton.NoButton, modifiers, Qt.ScrollPhase.NoScrollPhase, False))
-
-
-def key(widget, which, modifiers=NONE):
-    widget.setFocus()
-    QTest.keyClick(widget, which, modifiers)
-
-
-# ------------------------------------------------------------------------------------------------ the EQ view
-
-def test_a_point_is_dragged_to_where_the_mouse_is(opened, wait):
-    plot, session = opened.eq.plot, opened.session
-    hz, db = session.shown_target.points[2]
-    drag(plot, plot.place(hz, db), plot.place(hz * 1.01, db - 3), plot.place(hz * 1.05, db - 10))
-    moved = session.document.target.points[2]
-    assert moved[0] == pytest.approx(hz * 1.05, rel=0.02) and moved[1] == pytest.approx(db - 10, abs=0.5)
-    assert opened.eq.hz.value() == pytest.approx(moved[0], abs=0.1)
-    opened.undo_action.trigger()
-    assert session.document.target is None  # one step, whatever the way of the mouse
-
-
-def test_points_are_added_by_double_click_and_deleted_by_key(opened):
-    plot, session = opened.eq.plot, opened.session
-    count = len(session.shown_target.points)
-    mouse(plot, QEvent.Type.MouseButtonDblClick, plot.place(4000.0, 5.0))
-    target = session.document.target
-    assert len(target.points) == count + 1
-    index = next(iter(session.selected))
-    assert target.points[index][0] == pytest.approx(4000, rel=0.02)
-    assert target.points[index][1] == pytest.approx(5.0, abs=0.3)
-    key(plot, Qt.Key.Key_Delete)
-    assert len(session.document.target.points) == count and not session.selected
-
-
-def test_the_keys_do_what_the_mouse_does(opened):
-    plot, session = opened.eq.plot, opened.session
-    key(plot, Qt.Key.Key_N)
-    assert session.selected == {0}
-    key(plot, Qt.Key.Key_N)
-    before = session.shown_target.points[1]
-    key(plot, Qt.Key.Key_Up)
-    key(plot, Qt.Key.Key_Right)
-    after = session.document.target.points[1]
-    assert after[1] == pytest.approx(before[1] + 0.5) and after[0] > before[0]
-    key(plot, Qt.Key.Key_P)
-    assert session.selected == {0}
-
-
-def test_several_points_are_selected_with_a_frame_and_moved_together(opened):
-    plot, session = opened.eq.plot, opened.session
-    (low, high), (bottom, top) = plot.view()
-    drag(plot, plot.place(low * 1.01, top - 0.5), plot.place(300, 0), plot.place(1000, bottom + 0.5))
-    inside = {i for i, (hz, _) in enumerate(session.shown_target.points) if hz < 1000}
-    assert session.selected == inside and len(inside) > 1
-    hz, db = session.shown_target.points[0]
-    before = session.shown_target.db
-    drag(plot, plot.place(hz, db), plot.place(hz, db - 6))
-    change = session.document.target.db - before
-    assert np.allclose(change[:len(inside)], -6, atol=0.5) and np.allclose(change[len(inside):], 0)
-
-
-def test_the_wheel_changes_the_slope_under_it_and_with_control_zooms(opened):
-    plot, session = opened.eq.plot, opened.session
-    before = session.shown_target
-    position = plot.place(5000.0, 0.0)
-    wheel(plot, position, 2)
-    index = int(np.searchsorted(before.hz, 5000.0)) - 1
-    assert session.document.target.slope_after(index) == pytest.approx(before.slope_after(index) + 1.0)
-    (low, high), _ = plot.view()
-    document = session.document
-    wheel(plot, position, 3, Qt.KeyboardModifier.ControlModifier)
-    assert math.log(plot.view()[0][1] / plot.view()[0][0]) < 0.8 * math.log(high / low)
-    assert session.document is document
-
-
-def test_a_target_is_drawn_by_hand(opened):
-    plot, session = opened.eq.plot, opened.session
-    QTest.mouseClick(opened.eq.draw, LEFT)
-    drag(plot, *(plot.place(hz, -20.0) for hz in np.geomspace(600, 5000, 40)))
-    assert np.allclose(session.document.target.at([700, 2000, 4500]), -20, atol=0.6)
-    assert session.history.undo_label == "Draw target"
-
-
-def test_numbers_are_entered_for_the_selected_point(opened):
-    eq, session = opened.eq, opened.session
-    key(eq.plot, Qt.Key.Key_N)
-    key(eq.plot, Qt.Key.Key_N)
-    for box, text in ((eq.hz, "250"), (eq.db, "-4.5")):
-        box.setFocus()
-        box.selectAll()
-        QTest.keyClicks(box, text)
-        QTest.keyClick(box, Qt.Key.Key_Return)
-    assert session.document.target.points[1] == (250.0, -4.5)
-    eq.slope.setValue(-2.0)
-    assert session.document.target.slope_after(1) == pytest.approx(-2.0, abs=1e-6)
-
-
-def test_a_curve_is_switched_off_in_the_legend(opened):
-    plot, entry = opened.eq.plot, opened.eq.legend["target"]
-    assert plot.curves["target"].isVisible()
-    QTest.mouseClick(entry, LEFT)
-    assert not plot.curves["target"].isVisible() and not plot.points.isVisible()
-    assert opened.session.view.hidden == ("target",)
-    QTest.mouseClick(entry, LEFT)
-    assert plot.curves["target"].isVisible()
-
-
-def test_curves_are_told_apart_without_their_colours():
-    looks = {(style.stroke, style.width) for style in theme.CURVES.values()}
-    assert len(looks) == len(theme.CURVES)
-
-
-# ------------------------------------------------------------------------------------------------ the timeline
-
-def test_a_passage_is_selected_and_both_rows_zoom_together(opened, wait):
-    timeline = opened.timeline
-    wait(lambda: timeline.upper.image.image is not None)
-    row = timeline.upper
-    a, b = (QPointF(row.mapFromScene(row.box.mapViewToScene(QPointF(s, 2.0)))) for s in (0.4, 1.0))
-    drag(timeline.upper, a, (a + b) / 2, b)
-    begin, end = opened.session.view.selection_s
-    assert begin == pytest.approx(0.4, abs=0.01) and end == pytest.approx(1.0, abs=0.01)
-    assert timeline.upper.region.isVisible() and opened.restore_panel.passage.isEnabled()
-    wheel(timeline.lower, a, 3)
-    assert timeline.upper.time() == pytest.approx(timeline.lower.time())
-    assert timeline.upper.time()[1] - timeline.upper.time()[0] < 0.8
-    timeline.fit()
-    assert timeline.upper.time() == pytest.approx((0.0, opened.session.recording.duration_s))
-    drag(timeline.upper, b, b)  # a click
-    assert opened.session.view.selection_s is None and opened.player.position_s == pytest.approx(1.0, abs=0.01)
-
-
-def test_waveforms_and_spectrograms_are_drawn(opened, wait):
-    timeline = opened.timeline
-    wait(lambda: timeline.upper.image.image is not None)
-    image = timeline.upper.image.image
-    assert np.ptp(image) > 60  # dB: it shows something
-    opened.activateWindow()
-    QTest.keyClick(opened.eq.plot, Qt.Key.Key_W, Qt.KeyboardModifier.ShiftModifier)
-    assert timeline.wave.isChecked()
-    wait(lambda: timeline.upper.wave.getData()[1] is not None and len(timeline.upper.wave.getData()[1]) > 100)
-    peak = np.abs(opened.session.recording.audio).max()
-    assert np.abs(timeline.upper.wave.getData()[1]).max() == pytest.approx(peak, abs=1e-4)
-
-
-# ----------------------------------------------------------------------------------- render, listen, takes, all
 
 def test_from_opening_to_reopening(opened, wait, tmp_path, monkeypatch):
     """Open, edit, restore, compare, cancel another, export, save, reopen."""
@@ -235,7 +67,7 @@ def test_from_opening_to_reopening(opened, wait, tmp_path, monkeypatch):
     monkeypatch.setattr("babe2_gui.views.files.QFileDialog.getSaveFileName", lambda *args: (str(saved), ""))
     opened.timeline.select((0.2, 0.9))
     document = session.document
-    opened.save_action.trigger()
+    opened.menus.save.trigger()
     wait(lambda: not session.modified)
     assert str(saved) in opened.files.recent()
     session.begin(session.recording)
@@ -258,104 +90,6 @@ def test_a_take_is_renamed_and_deleted_in_the_list(opened, wait):
     opened.activateWindow()
     key(opened.takes.list, Qt.Key.Key_Delete)
     assert session.document.takes == () and opened.takes.empty.isVisible()
-
-
-def test_playing_works_without_a_sound_device_and_says_so_once(opened, wait, monkeypatch):
-    from babe2_gui.views.output import Player
-    monkeypatch.setattr(Player, "has_device", False)
-    said = []
-    opened.player.failed.connect(said.append)
-    QTest.keyClick(opened.eq.plot, Qt.Key.Key_Space)
-    assert opened.player.playing
-    wait(lambda: opened.player.position_s > 0.2)
-    assert opened.player.levels_db.max() > -60 and opened.transport.meter.highest > -60
-    QTest.keyClick(opened.eq.plot, Qt.Key.Key_Space)
-    assert not opened.player.playing
-    opened.player.play()
-    opened.player.stop()
-    assert len(said) == 1 and "no sound device" in said[0]
-
-
-def test_the_selection_is_looped(opened, wait, monkeypatch):
-    from babe2_gui.views.output import Player
-    monkeypatch.setattr(Player, "has_device", False)
-    opened.timeline.select((0.3, 0.45))
-    QTest.keyClick(opened.eq.plot, "L")
-    rate = opened.session.recording.sample_rate
-    assert opened.session.listening.mixer.loop == (round(0.3 * rate), round(0.45 * rate))
-    opened.player.play()
-    wait(at_most_s=0.4)
-    assert 0.3 <= opened.player.position_s <= 0.45 and opened.player.playing
-
-
-def test_the_plain_stream_gives_a_device_what_the_mixer_has(opened):
-    """What a sound device would read: stereo floats from a mono mixer, at its own rate or another."""
-    multimedia = pytest.importorskip("PySide6.QtMultimedia", reason="needs sound libraries", exc_type=ImportError)
-    QAudioFormat = multimedia.QAudioFormat
-
-    from babe2_gui.views.output import _Stream
-    mixer = opened.session.listening.mixer
-    wanted = QAudioFormat()
-    wanted.setChannelCount(2)
-    wanted.setSampleFormat(QAudioFormat.SampleFormat.Float)
-    wanted.setSampleRate(mixer.sample_rate)
-    mixer.seek(1000)
-    data = np.frombuffer(_Stream(opened.player, wanted, mixer).readData(8 * 500), "<f4").reshape(-1, 2)
-    original = opened.session.recording.audio[0, 1000:1500]
-    assert np.array_equal(data[:, 0], original) and np.array_equal(data[:, 1], original)
-    wanted.setSampleRate(48000)
-    wanted.setSampleFormat(QAudioFormat.SampleFormat.Int16)
-    mixer.seek(0)
-    data = _Stream(opened.player, wanted, mixer).readData(4 * 4800)
-    assert len(data) == 4 * 4800 and np.abs(np.frombuffer(data, "<i2")).max() > 1000
-
-
-# ------------------------------------------------------------------------------------------------------ chain
-
-def test_effects_are_added_changed_moved_and_undone(opened):
-    chain, session = opened.chain, opened.session
-    opened.tabs.setCurrentWidget(chain)
-    chain.add_effect("before", "HighpassFilter")
-    chain.add_effect("after", "Gain")
-    form = chain.scroll.widget()
-    form.editors["gain_db"].setValue(-4.0)
-    assert session.document.after[0].values["gain_db"] == -4.0
-    assert chain.scroll.widget() is form  # not made anew under the user's hand
-    chain.move(-1)
-    assert [effect.plugin for effect in session.document.before] == ["HighpassFilter", "Gain"]
-    chain.lists["before"].item(0).setCheckState(Qt.CheckState.Unchecked)
-    assert not session.document.before[0].enabled
-    for _ in range(5):
-        opened.undo_action.trigger()
-    assert session.document.before == session.document.after == ()
-    assert chain.lists["before"].count() == 0
-
-
-def test_an_effect_is_dragged_from_one_list_to_the_other(opened, wait, monkeypatch):
-    chain, session = opened.chain, opened.session
-    opened.tabs.setCurrentWidget(chain)
-    chain.add_effect("before", "Gain")
-    wait()
-    source, target = chain.lists["before"], chain.lists["after"]
-
-    def drag_and_drop(self, actions):  # what Qt does between press and release, which needs a real mouse
-        target.dropMimeData(0, source.mimeData([source.item(0)]), Qt.DropAction.MoveAction)
-        source.takeItem(0)
-    monkeypatch.setattr(QListWidget, "startDrag", drag_and_drop)
-    source.startDrag(Qt.DropAction.MoveAction)
-    assert session.document.before == () and [e.plugin for e in session.document.after] == ["Gain"]
-
-
-def test_boards_are_saved_and_loaded(opened, tmp_path):
-    chain, session = opened.chain, opened.session
-    chain.add_effect("before", "HighpassFilter")
-    session.change_target(lambda curve: curve.shifted(1.0), "Shift")
-    target = session.document.target
-    chain.save_board(str(tmp_path / "board.toml"))
-    session.edit("Clear", before=(), target=None)
-    opened.files.open(str(tmp_path / "board.toml"))
-    assert [effect.plugin for effect in session.document.before] == ["HighpassFilter"]
-    assert (tmp_path / "board.target.csv").is_file() and target is not None
 
 
 # ---------------------------------------------------------------------------------------------- manners, files

@@ -1,158 +1,23 @@
-"""The batch queue: recordings that wait, one way to render them all, and how far they are. The host's batch does it."""
+"""The batch queue: recordings that wait, one way to render them all, and how far they are; the host's batch does it."""
 
 from __future__ import annotations
 
-import hashlib
 import os
-import threading
-import time
 from collections import Counter
-from collections.abc import Callable, Iterable
-from contextlib import closing
-from dataclasses import dataclass, replace
-from pathlib import Path, PurePosixPath
-from statistics import median
+from collections.abc import Iterable
+from dataclasses import replace
+from pathlib import Path
 
 from babe2_fx.errors import UserError
-from babe2_host.audio.writing import WRITABLE
-from babe2_host.batch.estimate import duration_s
-from babe2_host.batch.job_list import FOREIGN, LISTS, Job, check_jobs, jobs_of_folder, jobs_of_list
-from babe2_host.batch.run import BatchProgress, run_batch
-from babe2_host.console import versions
-from babe2_host.rendering.recipe import Recipe
 from babe2_host.states import JobState
 
-from .chain import write_curve
+from .batch_entries import WORDS, BatchOptions, Entry, QueueError, entries_of, jobs_of, lengths_s
+from .batch_run import BatchRun, Pace
 from .curve import TargetCurve
 from .engine import sentence
 from .events import Event
-from .render import Gate, RenderState, clock
+from .render import clock
 from .tasks import Tasks
-
-FINISHED = (JobState.DONE, JobState.AS_BEFORE, JobState.FAILED)
-WORDS = {JobState.WAITING: "Waiting", JobState.DONE: "Done", JobState.AS_BEFORE: "As before", JobState.FAILED: "Failed"}
-UNKNOWN_S = 60.0  # a recording's length where no header says any
-# The host's sentences speak to those who gave a command; here the same is done otherwise.
-HERE = {"or give --overwrite": "or tick “Replace other files”", "and give the same command again": "and start again",
-        "load the board with allow_external=True": "use the command: babe2 batch, with --allow-external"}
-
-
-class QueueError(UserError):
-    """A mistake in what the queue is to do; the message says what to do instead."""
-
-
-@dataclass(frozen=True)
-class BatchOptions:
-    """How all of a queue is rendered.
-
-    folder: for the results · preset or board: by its name or file, one of them None · quality, seed: None: the
-    board's own · target: a file, or a folder of recordings · drawn: whether the main window's target counts in its
-    place · ending, depth: of the results, None: as each recording's · replace: also files that no batch has made.
-    """
-
-    folder: str = ""
-    preset: str | None = "piano"
-    board: str | None = None
-    quality: str | None = "standard"
-    seed: int | None = 0
-    target: str | None = None
-    drawn: bool = False
-    ending: str | None = None
-    depth: str | None = None
-    replace: bool = False
-
-    def recipe(self, target: str | None, device: str) -> Recipe:
-        """As the host takes it."""
-        settings = () if self.seed is None else (("seed", self.seed),)
-        return Recipe(self.preset, self.board, self.quality, target, settings=settings, depth=self.depth,
-                      device=device)
-
-
-@dataclass(eq=False)
-class Entry:
-    """One file of the queue: the recording, its name among the results, and what became of it.
-
-    listed: the list that it comes from and its place there, whose own columns count · now: while it is rendered ·
-    reason: of a failure · notes: of a render · result: the file that was made.
-    """
-
-    source: Path
-    name: str
-    listed: tuple[Path, int] | None = None
-    length_s: float = 0.0
-    state: JobState = JobState.WAITING
-    now: RenderState | None = None
-    reason: str = ""
-    notes: tuple[str, ...] = ()
-    result: Path | None = None
-
-    @property
-    def words(self) -> str:
-        """Its state for the user, in one line."""
-        if self.state == JobState.RUNNING:
-            return self.now.words() if self.now else "Preparing…"
-        reason = self.reason.replace(str(self.source), self.source.name)
-        return f"{WORDS[self.state]}: {reason}" if reason else WORDS[self.state]
-
-    @property
-    def share(self) -> float:
-        """How much of it is behind, 0 to 1."""
-        return 1.0 if self.state in FINISHED else self.now.share if self.now else 0.0
-
-    def reset(self) -> None:
-        self.state, self.now, self.reason, self.notes, self.result = JobState.WAITING, None, "", (), None
-
-
-class BatchRun:
-    """One run of the host's batch, in a thread of its own. After `cancel` nothing is heard of it any more.
-
-    Args:
-        make_jobs: gives the checked jobs; it may take its time.
-        after: a run that was cancelled and may still be at its last step, in the same folder.
-    """
-
-    def __init__(self, make_jobs: Callable[[], list[Job]], folder: str, overwrite: bool,
-                 after: "BatchRun | None" = None):
-        self.make_jobs, self.folder, self.overwrite, self.after = make_jobs, folder, overwrite, after
-        self.gate = Gate()
-        self._thread: threading.Thread | None = None
-
-    def start(self, progress: Callable[[BatchProgress], None], done: Callable[[], None],
-              failed: Callable[[Exception], None]) -> None:
-        """All three are called on the run's thread."""
-        def work() -> None:
-            try:
-                if self._run(progress):
-                    done()
-            except Exception as error:  # whatever it is, the window must hear of it
-                if not self.gate.cancelled:
-                    failed(error)
-        self._thread = threading.Thread(target=work, daemon=True, name="batch")
-        self._thread.start()
-
-    def join(self, timeout_s: float | None = None) -> None:
-        if self._thread:
-            self._thread.join(timeout_s)
-
-    def _run(self, progress) -> bool:
-        """Whether it came to its end."""
-        if self.after:
-            self.after.join()
-            self.after = None
-        if self.gate.cancelled:
-            return False
-        jobs = self.make_jobs()
-        if not self.gate.passed():
-            return False
-        with closing(run_batch(jobs, self.folder, versions(), overwrite=self.overwrite)) as batch:
-            for at in batch:
-                if self.gate.cancelled:
-                    return False
-                progress(at)
-                del at  # it holds a whole recording's audio
-                if not self.gate.passed():
-                    return False
-        return True
 
 
 class BatchQueue:
@@ -171,7 +36,7 @@ class BatchQueue:
         self.run: BatchRun | None = None
         self.summary = ""  # of the last run
         self._last: BatchRun | None = None
-        self._pace: _Pace | None = None
+        self._pace: Pace | None = None
         self._resting = False
 
     @property
@@ -241,7 +106,7 @@ class BatchQueue:
             self.changed()
 
     def move(self, indices: Iterable[int], to: int) -> list[int]:
-        """Puts entries, in their order, before the one at `to`; where they are then."""
+        """Puts entries, in their order, before the one at `to`; returns where they are then."""
         chosen = set(indices)
         moving = sorted(chosen)
         if not self._may_change():
@@ -254,7 +119,7 @@ class BatchQueue:
         return list(range(at, at + len(taken)))
 
     def shift(self, indices: Iterable[int], step: int) -> list[int]:
-        """Moves entries one place up (-1) or down (1); where they are then."""
+        """Moves entries one place up (-1) or down (1); returns where they are then."""
         moving = sorted(set(indices))
         if not moving:
             return []
@@ -268,13 +133,13 @@ class BatchQueue:
 
     def _may_change(self) -> bool:
         if self.running:
-            self.report("The batch is at work. Wait until it is done, or cancel it, to change the queue.", True)
+            self.report("The batch is running. Wait until it is done, or cancel it, to change the queue.", True)
         return not self.running
 
     def report(self, error: Exception | str, is_error: bool = False) -> None:
         """Tells the user something; an exception as a sentence."""
         if isinstance(error, Exception):
-            error, is_error = _here(sentence(error)), True
+            error, is_error = sentence(error), True
         self.reported(error, is_error)
 
     # ------------------------------------------------------------------------------------------------ rendering
@@ -293,15 +158,14 @@ class BatchQueue:
         entries, options = list(self.entries), self.options
         run = BatchRun(lambda: jobs_of(entries, options, drawn, device), options.folder, options.replace, self._last)
         self.run, self.summary, self._last = run, "", run
-        self._pace = _Pace(lengths_s(entries), run.gate)
+        self._pace = Pace(lengths_s(entries), run.gate)
         self.rest(self._resting)
 
         def heard(function):  # of this run alone, on the queue's thread
             return lambda *values: self.tasks.call_here(
                 lambda: function(*values) if self.run is run else None)
-        forward = heard(self._progress)
         self.changed()
-        run.start(lambda at: forward(*_plain(at)), heard(self._done), heard(self._failed))
+        run.start(heard(self._progress), heard(self._done), heard(self._failed))
         return True
 
     def _check(self, drawn: TargetCurve | None) -> None:
@@ -339,26 +203,24 @@ class BatchQueue:
             if changed:
                 self.changed()
 
-    def _progress(self, index: int, name: str, state: JobState, now: RenderState | None, reason: str,
-                  notes: tuple[str, ...]) -> None:
+    def _progress(self, index: int, changes: dict) -> None:
         entry = self.entries[index]
-        entry.state, entry.now, entry.reason, entry.notes = state, now, _here(reason), notes
-        if state in (JobState.DONE, JobState.AS_BEFORE):
-            entry.result = Path(self.options.folder, name)
+        for name, value in changes.items():
+            setattr(entry, name, value)
         self._pace.tell(index, entry)
         self.entry_changed(index)
 
     def _done(self) -> None:
         self.run = None
         counts = Counter(entry.state for entry in self.entries)
-        said = ", ".join(f"{counts[state]} {WORDS[state].lower()}" for state in FINISHED if counts[state])
+        said = ", ".join(f"{counts[state]} {WORDS[state].lower()}" for state in WORDS if counts[state])
         self.summary = f"{_files(len(self.entries))}: {said}."
         self.changed()
-        self.report(f"The batch is over. {self.summary} The record is in {Path(self.options.folder, 'manifest.json')}.",
-                    bool(counts[JobState.FAILED]))
+        record = Path(self.options.folder, "manifest.json")
+        self.report(f"The batch is finished. {self.summary} The record is in {record}.", bool(counts[JobState.FAILED]))
 
     def _failed(self, error: Exception) -> None:
-        """What stops all of it: nothing can be made as asked, or nothing can be written any more."""
+        """What stops all of it: nothing can be made as asked, or nothing can be written."""
         self.cancel()
         self.summary = ""
         self.changed()
@@ -368,12 +230,12 @@ class BatchQueue:
 
     @property
     def share(self) -> float:
-        """How much of all the music is behind, 0 to 1."""
+        """How much of all the music is done, 0 to 1."""
         if self.running:
             return self._pace.share
         lengths = lengths_s(self.entries)
-        behind = sum(length * entry.share for length, entry in zip(lengths, self.entries))
-        return behind / sum(lengths) if lengths else 0.0
+        done = sum(length * entry.share for length, entry in zip(lengths, self.entries))
+        return done / sum(lengths) if lengths else 0.0
 
     @property
     def left_s(self) -> float | None:
@@ -393,122 +255,6 @@ class BatchQueue:
             return f"{where} · waits while the main window restores"
         left_s = self.left_s
         return f"{where} · " + ("preparing…" if left_s is None else f"{clock(left_s)} left")
-
-
-class _Pace:
-    """How far a run is, and the time left by the music that was rendered in it: what was not must not count.
-
-    Several files may be at work at once.
-    """
-
-    def __init__(self, lengths: list[float], gate: Gate):
-        self.lengths, self.gate, self.started = lengths, gate, time.monotonic()
-        self.all_s = sum(lengths)
-        self.finished, self._behind_s, self._rendered_s = 0, 0.0, 0.0
-        self._at_work: dict[int, float] = {}  # seconds done of each
-
-    def tell(self, index: int, entry: Entry) -> None:
-        """An entry has come further."""
-        if entry.state == JobState.RUNNING:
-            self._at_work[index] = entry.share * self.lengths[index]
-            return
-        self._at_work.pop(index, None)
-        self.finished += 1
-        self._behind_s += self.lengths[index]
-        self._rendered_s += self.lengths[index] * (entry.state == JobState.DONE)
-
-    @property
-    def share(self) -> float:
-        """Of all the music."""
-        return min((self._behind_s + sum(self._at_work.values())) / self.all_s, 1.0)
-
-    @property
-    def left_s(self) -> float | None:
-        now_s = sum(self._at_work.values())
-        done_s, left_s = self._rendered_s + now_s, max(self.all_s - self._behind_s - now_s, 0.0)
-        elapsed_s = time.monotonic() - self.started - self.gate.paused_s
-        return elapsed_s * left_s / done_s if done_s > 0 else None
-
-
-# --------------------------------------------------------------------------------------------- entries and jobs
-
-def entries_of(path: str, folder: str) -> tuple[list[Entry], list[str]]:
-    """What a recording, a folder or a list gives, and sentences on what could not be looked into.
-
-    A folder's results go into a folder of its name, as when one is copied.
-
-    Args:
-        folder: for the results, which is passed over in folders of recordings.
-
-    Raises UserError.
-    """
-    path, problems = Path(path), []
-    ending = path.suffix.lower()
-    if path.is_dir():
-        jobs, problems = jobs_of_folder(path, folder, Recipe())
-        entries = [Entry(job.source, str(PurePosixPath(path.name, job.name))) for job in jobs]
-    elif ending in LISTS:
-        entries = [Entry(Path(os.path.normpath(job.source)), job.name, (path, at))
-                   for at, job in enumerate(jobs_of_list(path, Recipe()))]
-    elif not path.exists():
-        raise QueueError(f"There is no file {path}.")
-    elif ending in (*WRITABLE, *FOREIGN):
-        entries = [Entry(path, path.name if ending in WRITABLE else f"{path.stem}.flac")]
-    else:
-        raise QueueError(f"{path} is not a recording by its name, nor a list (.csv, .toml). It was not added.")
-    for entry in entries:
-        entry.length_s = duration_s(Job(entry.name, entry.source, Recipe()))
-    return entries, problems
-
-
-def jobs_of(entries: list[Entry], options: BatchOptions, drawn: TargetCurve | None = None,
-            device: str = "auto") -> list[Job]:
-    """The host's jobs for entries, checked together. A drawn target is written beside the results. Raises UserError."""
-    target = options.target
-    if options.drawn and drawn is not None:
-        # By its content, so that it is never another's file, and the same batch finds the same.
-        digest = hashlib.sha256(repr(drawn.points).encode()).hexdigest()[:8]
-        path = Path(options.folder, f"target-{digest}.csv")
-        path.parent.mkdir(parents=True, exist_ok=True)
-        write_curve(path, drawn)
-        target = str(path)
-    recipe = options.recipe(target, device)
-    lists = {path: jobs_of_list(path, recipe, options.ending)
-             for path in dict.fromkeys(entry.listed[0] for entry in entries if entry.listed)}
-    jobs = []
-    for entry in entries:
-        if entry.listed is None:
-            name = PurePosixPath(entry.name)
-            jobs.append(Job(str(name.with_suffix(options.ending) if options.ending else name), entry.source, recipe))
-            continue
-        path, at = entry.listed
-        if at >= len(lists[path]) or Path(os.path.normpath(lists[path][at].source)) != entry.source:
-            raise QueueError(f"{path} was changed since it was added. Remove its files from the queue, then add it "
-                             "again.")
-        jobs.append(lists[path][at])
-    check_jobs(jobs, options.folder)
-    return jobs
-
-
-def lengths_s(entries: list[Entry]) -> list[float]:
-    """Lengths in s; where one is not known, a usual one."""
-    known = [entry.length_s for entry in entries if entry.length_s > 0]
-    usual = median(known) if known else UNKNOWN_S
-    return [entry.length_s or usual for entry in entries]
-
-
-def _plain(at: BatchProgress) -> tuple:
-    """What there is to show of progress, without the audio in it."""
-    now = at.now
-    now = now and RenderState(now.share_done, now.block, now.blocks, now.step, now.steps, now.sigma)
-    return at.number - 1, at.job.name, at.state, now, at.reason, tuple(at.rendered.notes) if at.rendered else ()
-
-
-def _here(text: str) -> str:
-    """A sentence of the host as this window says it."""
-    for there, here in HERE.items():
-        text = text.replace(there, here)
-    return text
 
 
 def _files(count: int) -> str:

@@ -3,10 +3,6 @@
 from __future__ import annotations
 
 import math
-import subprocess
-import sys
-import tempfile
-import tomllib
 from collections.abc import Iterable
 from dataclasses import dataclass, field, fields, is_dataclass, replace
 from fnmatch import fnmatch
@@ -17,15 +13,14 @@ import numpy as np
 from babe2_fx.files import write_whole
 from babe2_host.audio.destinations import check_destination
 from babe2_host.boards.board import Board
-from babe2_host.boards.board_files import FORMAT
-from babe2_host.boards.plugins import EXTERNAL, LIMITS, NATIVE, BoardError, is_enum
-from babe2_host.boards.values import OFFLINE
+from babe2_host.boards.plugins import EXTERNAL, LIMITS, NATIVE, is_enum
+from babe2_host.boards.values import OFFLINE, make_plugins, plugin_values
 
+from . import plugins_apart
 from .curve import TargetCurve
+from .plugins_apart import WHERE
 
 RESTORATION = "GenerativeEQ"
-SAYS = "babe2: "  # begins the line in which a process for plugins says what went wrong
-APART = (sys.executable, "-m", "babe2_gui.model.plugins_apart")
 # What a knob should cover; the host's limits are what an effect can take, which is far more.
 RANGES = {"cutoff_frequency_hz": (20, 20000), "cutoff_hz": (20, 20000), "centre_frequency_hz": (20, 20000),
           "rate_hz": (0.01, 20), "target_sample_rate": (8000, 96000), "*_ms": (0.1, 2000), "gain_db": (-36, 36),
@@ -44,9 +39,24 @@ class Effect:
     values: dict = field(default_factory=dict)
     enabled: bool = True
 
+    @classmethod
+    def of(cls, plain: dict) -> "Effect":
+        """From the host's values of a plugin."""
+        return cls(plain["plugin"], {name: value for name, value in plain.items() if name != "plugin"})
+
+    @property
+    def plain(self) -> dict:
+        """The host's values of the plugin."""
+        return {"plugin": self.plugin, **self.values}
+
+    @property
+    def is_program(self) -> bool:
+        """Whether it is a VST3 plugin or an Audio Unit, which runs in a process of its own."""
+        return self.plugin in EXTERNAL
+
     @property
     def title(self) -> str:
-        if self.plugin in EXTERNAL:
+        if self.is_program:
             return Path(str(self.values.get("path", self.plugin))).stem
         return spaced(self.plugin)
 
@@ -90,19 +100,14 @@ def new_effect(plugin: str) -> Effect:
 
 
 def convolution(path: str) -> Effect:
-    """A convolution with an impulse response. Raises BoardError if the file is none."""
+    """A convolution with an impulse response. Raises BoardError if the file is not one."""
     return effects_of(board_of([Effect("Convolution", {"impulse_response_filename": str(Path(path).absolute())})]))[0]
 
 
 def external(path: str) -> Effect:
     """A VST3 plugin (or Audio Unit) from its file. Loads it, which runs it; that takes a while. Raises BoardError."""
-    effect = Effect("AudioUnitPlugin" if path.endswith(".component") else "VST3Plugin",
-                    {"path": str(Path(path).absolute())})
-    with tempfile.TemporaryDirectory(prefix="babe2-") as folder:
-        file = Path(folder, "chain.toml")
-        write_effects(file, [effect])
-        _apart("load", file, file)
-        return read_effect(file, effect)
+    kind = "AudioUnitPlugin" if path.endswith(".component") else "VST3Plugin"
+    return Effect.of(plugins_apart.ask("load", {"plugin": kind, "path": str(Path(path).absolute())}))
 
 
 def processed(effects: Iterable[Effect], audio: np.ndarray, sample_rate: float) -> np.ndarray:
@@ -110,46 +115,9 @@ def processed(effects: Iterable[Effect], audio: np.ndarray, sample_rate: float) 
     effects = [effect for effect in effects if effect.enabled]
     if not effects:
         return audio
-    if not any(effect.plugin in EXTERNAL for effect in effects):
-        return board_of(effects)(audio, sample_rate)
-    with tempfile.TemporaryDirectory(prefix="babe2-") as folder:
-        file, source, result = (Path(folder, name) for name in ("chain.toml", "in.npy", "out.npy"))
-        write_effects(file, effects)
-        np.save(source, audio)
-        _apart("process", file, source, result, sample_rate)
-        return np.load(result)
-
-
-def _apart(*args) -> None:
-    """Has plugins do something in a process of their own (see `plugins_apart`). Raises BoardError."""
-    try:
-        done = subprocess.run([*APART, *map(str, args)], capture_output=True, check=False,
-                              creationflags=getattr(subprocess, "CREATE_NO_WINDOW", 0))
-    except OSError as error:
-        raise BoardError(f"No process could be started for the plugins: {error.strerror}.") from error
-    if done.returncode:
-        raise BoardError(said_apart(done.returncode > 0, done.stderr))
-
-
-def said_apart(ended: bool, stderr: bytes) -> str:
-    """Why plugins failed in their process, as a sentence. ended: whether it came to an end of its own."""
-    lines = stderr.decode("utf-8", "replace").splitlines()  # plugins have their say there too
-    said = next((line.removeprefix(SAYS) for line in lines if line.startswith(SAYS)), None)
-    return said if ended and said else ("A plugin ended its process unexpectedly. Switch it off, or remove it from the "
-                                        "chain.")
-
-
-def write_effects(path: Path, effects: Iterable[Effect]) -> None:
-    """A board file of effects, which are not loaded for that. Raises OSError."""
-    import tomlkit
-    content = {"format": FORMAT, "plugins": [{"plugin": effect.plugin, **effect.values} for effect in effects]}
-    path.write_text(tomlkit.dumps(content), encoding="utf-8")
-
-
-def read_effect(path: Path, like: Effect) -> Effect:
-    """The one effect of a board file, switched on or off as another. Raises OSError, or ValueError for another file."""
-    entry = tomllib.loads(path.read_text(encoding="utf-8"))["plugins"][0]
-    return replace(like, plugin=entry.pop("plugin"), values=entry)
+    if any(effect.is_program for effect in effects):
+        return plugins_apart.ask("process", [effect.plain for effect in effects], audio, sample_rate)
+    return board_of(effects)(audio, sample_rate)
 
 
 def parameters(effect: Effect) -> list[Parameter]:
@@ -183,28 +151,14 @@ def _range(plugin, name: str) -> tuple[float, float]:
     return 0.0, 1.0
 
 
-def board_of(effects: Iterable[Effect], title: str = "", allow_external: bool = False) -> Board:
+def board_of(effects: Iterable[Effect], title: str = "") -> Board:
     """A board of those effects that are enabled. Raises BoardError, naming the one at fault."""
-    import tomlkit
-    entries = [{"plugin": effect.plugin, **effect.values} for effect in effects if effect.enabled]
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "chain.toml"
-        path.write_text(tomlkit.dumps({"format": FORMAT, "title": title, "plugins": entries}), encoding="utf-8")
-        try:
-            return Board.load(path, allow_external=allow_external)
-        except BoardError as error:
-            raise BoardError(str(error).replace(f"{path}, ", "The chain: ").replace(str(path), "The chain")) from error
+    return Board(make_plugins([effect.plain for effect in effects if effect.enabled], where=WHERE), title=title)
 
 
 def effects_of(board: Board) -> tuple[Effect, ...]:
     """A board's plugins as plain values. Raises BoardError for one that cannot be kept."""
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "chain.toml"
-        board.save(path)
-        content = tomllib.loads(path.read_text(encoding="utf-8"))
-    entries = content.get("plugins", [])
-    return tuple(Effect(entry["plugin"], {key: value for key, value in entry.items() if key != "plugin"})
-                 for entry in entries)
+    return tuple(map(Effect.of, plugin_values(board, where=WHERE)))
 
 
 def load_chain(path: str, allow_external: bool = False) -> tuple[tuple[Effect, ...], dict, tuple[Effect, ...]]:
@@ -226,14 +180,16 @@ def names_programs(path: str) -> bool:
 
 
 def save_chain(path: str, before: Iterable[Effect], restoration: dict, after: Iterable[Effect]) -> None:
-    """Writes a board file of all three; effects that are switched off are left out. Raises BoardError."""
-    effects = [*before, Effect(RESTORATION, restoration), *after]
-    allow = any(effect.plugin in EXTERNAL for effect in effects)
-    board_of(effects, Path(path).stem, allow_external=allow).save(path)
+    """Writes a board file of all three; effects that are switched off are left out. Raises UserError."""
+    effects = [effect for effect in (*before, Effect(RESTORATION, restoration), *after) if effect.enabled]
+    if any(effect.is_program for effect in effects):
+        plugins_apart.ask("save", [effect.plain for effect in effects], Path(path).stem, path)
+    else:
+        board_of(effects, Path(path).stem).save(path)
 
 
 def save_curve(board: str, target: TargetCurve) -> str:
-    """Writes a target beside a board, which can only name one; its path. Raises FileError."""
+    """Writes a target next to a board, which can only name one; returns its path. Raises FileError."""
     path = Path(board).with_suffix(".target.csv")
     write_curve(path, target)
     return str(path)

@@ -11,7 +11,7 @@ LOWEST_HZ, HIGHEST_HZ = 20.0, 24000.0
 LOWEST_DB, HIGHEST_DB = -150.0, 60.0
 SPACING = 2 ** (1 / 96)  # neighbouring points are this far apart at least
 TOLERANCE_DB = 0.4  # by which a curve of few points may differ from the one it stands for
-PIVOT_HZ = 1000.0  # a change of slope leaves this side of the curve where it is
+PIVOT_HZ = 1000.0  # a change of slope leaves the curve where it is on this frequency's side
 ALIGNED_HZ = (300.0, 3000.0)  # levels are relative, and spectra are compared where all have music
 
 Point = tuple[float, float]
@@ -28,7 +28,7 @@ class TargetCurve:
     def __post_init__(self):
         points = tuple((float(hz), float(db)) for hz, db in self.points)
         if len(points) < 2:
-            raise ValueError("A target needs two points at least.")
+            raise ValueError("A target needs at least two points.")
         flat = [value for point in points for value in point]
         if not all(map(math.isfinite, flat)) or points[0][0] <= 0 or any(b[0] <= a[0]
                                                                          for a, b in zip(points, points[1:])):
@@ -78,7 +78,7 @@ class TargetCurve:
         return replace(self, points=(*self.points[:index], point, *self.points[index + 1:]))
 
     def with_point(self, hz: float, db: float) -> tuple["TargetCurve", int]:
-        """One point more, and its index; where there is one already, that is moved."""
+        """One point more, and its index; a point that is there already is moved instead."""
         hz = min(max(hz, LOWEST_HZ), HIGHEST_HZ)
         near = int(np.argmin(np.abs(np.log2(self.hz / hz))))
         if max(self.points[near][0], hz) / min(self.points[near][0], hz) < SPACING:
@@ -94,7 +94,7 @@ class TargetCurve:
         return replace(self, points=left)
 
     def drawn(self, path: list[Point]) -> "TargetCurve":
-        """The curve along a line drawn by hand, (Hz, dB) in any order; outside of it as it was."""
+        """The curve along a line drawn by hand, (Hz, dB) in any order; elsewhere as it was."""
         if len(path) < 2:
             return self
         by_hz = {}

@@ -53,7 +53,7 @@ class History:
         self._key = key
 
     def amend(self, change) -> None:
-        """Applies `change(document)` to every document of the past and the future: what is no edit of the user's."""
+        """Applies `change(document)` to every document, past and future: for what is not an edit of the user's."""
         self._steps = [(change(document), label) for document, label in self._steps]
 
     @property

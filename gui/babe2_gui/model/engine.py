@@ -1,4 +1,4 @@
-"""The one place that calls the engine: what the command line does, the app does through the same effect."""
+"""What the app asks of the engine: the same effect, targets and spectra as the command line's."""
 
 from __future__ import annotations
 
@@ -80,7 +80,7 @@ def devices() -> list[tuple[str, str]]:
 
 
 def sentence(error: Exception) -> str:
-    """An error as a sentence for the user, with a way out where it does not have one itself."""
+    """An error as a sentence for the user, with a way out if it has none itself."""
     if isinstance(error, (UserError, ValueError)) and str(error):
         return str(error)
     if isinstance(error, MemoryError) or "out of memory" in str(error) or "can't allocate memory" in str(error):

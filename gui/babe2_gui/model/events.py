@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 
 class Event:
-    """Call `connect` with a function to hear of it, and the event itself to tell all that did."""
+    """Call `connect` with a function to hear of it; calling the event calls all of them."""
 
     def __init__(self):
         self._listeners: list[Callable] = []

@@ -20,7 +20,7 @@ STAMP = slice(338, 346)  # of a bext chunk: where its audio begins, in samples s
 
 def write_take(path: str | os.PathLike, audio: np.ndarray, start: int, like: Recording, depth: str | None = None,
                seed: int = 0) -> list[str]:
-    """Writes a take's audio (channels, samples); what the user should know of it, as sentences.
+    """Writes a take's audio (channels, samples); what the user should know about it, as sentences.
 
     Args:
         start: the sample of the recording that it begins with.
@@ -39,7 +39,7 @@ def write_take(path: str | os.PathLike, audio: np.ndarray, start: int, like: Rec
 
 
 def later(extras: WaveExtras, start: int) -> WaveExtras:
-    """What a WAV file holds beside its samples, for a piece that begins so many samples later: programs that put
+    """What a WAV file holds besides its samples, for a piece that begins so many samples later: programs that put
     broadcast waves at their time stamps put it there too."""
     def stamped(content: bytes) -> bytes:
         then = (int.from_bytes(content[STAMP], "little") + start) % 2 ** 64
@@ -54,11 +54,11 @@ def later(extras: WaveExtras, start: int) -> WaveExtras:
 def hand_out(audio: np.ndarray, start: int, recording: Recording, seed: int = 0) -> tuple[Path, list[str]]:
     """Writes a take to a WAV file of its own, which other programs may go on reading.
 
-    It lies beside the recording, where it is looked for and backed up; or in the user's folder of music, where
+    It lies next to the recording, where it is looked for and backed up; or in the user's folder of music, where
     the recording's folder cannot be written to or is one for temporary files. No file is replaced.
 
     Returns:
-        The file, and what the user should know of it.
+        The file, and what the user should know about it.
 
     Raises:
         FileError: neither folder can be written to, or the disk is full.
@@ -76,7 +76,7 @@ def hand_out(audio: np.ndarray, start: int, recording: Recording, seed: int = 0)
 
 
 def _new_file(beside: Path, name: str) -> tuple[Path, list[str]]:
-    """An empty file that nobody else has, so that what is written takes no other's place."""
+    """A new, empty file, so that what is written replaces nothing."""
     music, why = Path(platformdirs.user_music_path()) / "BABE-2", "is one for temporary files"
     if not beside.resolve().is_relative_to(Path(tempfile.gettempdir()).resolve()):
         try:

@@ -27,13 +27,13 @@ class Listening:
         self.matched = True
         self._audio: dict[str, tuple[np.ndarray, int, float]] = {}  # version: audio, start, gain that matches
         self._made_of: dict[str, object] = {}
-        self._ready: dict = {}  # what was made of takes, the last ones, so that they are compared without waiting
+        self._ready: dict = {}  # what was made of the latest takes, so that they are compared without waiting
         session.changed.connect(self.refresh)
 
     @property
     def restored(self) -> tuple[np.ndarray, int] | None:
         """What is heard as the restored version, after the chain: audio (channels, samples) and where it begins; None
-        while there is none. That is the take before, until the current one is ready."""
+        while there is none. That is the previous take, until the current one is ready."""
         held = self._audio.get("restored")
         return held[:2] if held else None
 
@@ -75,7 +75,7 @@ class Listening:
         self._make("restored", key, work)
 
     def equalize(self) -> None:
-        """Makes the plain equalizer's version, if what there is does not fit the target any more."""
+        """Makes the plain equalizer's version, if what there is no longer fits the target."""
         document, recording = self.session.document, self.session.recording
         if recording is None:
             return

@@ -1,4 +1,4 @@
-"""What is drawn of a recording, for the part that is seen alone: envelopes and spectrograms of any length at once."""
+"""What is drawn of a recording, for the visible part only: envelopes and spectrograms of any length at once."""
 
 from __future__ import annotations
 

@@ -1,18 +1,18 @@
-"""A render in a thread of its own: it can be paused, and cancelled at once, and tells how far it is."""
+"""A render in a thread of its own: it can be paused, is cancelled at once, and reports how far it is."""
 
 from __future__ import annotations
 
 import threading
 import time
 from collections.abc import Callable
-from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-import numpy as np
-
+from babe2_host.audio.recording import Recording
+from babe2_host.boards.board import Board
 from babe2_host.rendering.journal import FolderJournal
+from babe2_host.rendering.render import Rendered, render
 
-from .chain import Effect, processed
+from .chain import Effect, board_of, processed
 from .curve import TargetCurve
 from .engine import effect_for
 from .options import RenderOptions
@@ -33,6 +33,11 @@ class RenderState:
     left_s: float | None = None
     learned: Learned | None = None
     paused: bool = False
+
+    @classmethod
+    def of(cls, now, left_s: float | None = None, learned: Learned | None = None) -> "RenderState":
+        """From the engine's `Progress`."""
+        return cls(now.share_done, now.block, now.blocks, now.step, now.steps, now.sigma, left_s, learned)
 
     def words(self) -> str:
         """For the user: "Step 5 of 12 · block 1 of 3 · sigma 0.023"."""
@@ -56,7 +61,7 @@ def clock(seconds: float) -> str:
 
 
 class Gate:
-    """What a worker passes before each step: it holds the worker while it is paused, and tells it of a cancel."""
+    """What a worker passes after each step: it holds the worker while paused, and says when it is cancelled."""
 
     def __init__(self):
         self._open, self._cancelled = threading.Event(), threading.Event()
@@ -97,7 +102,7 @@ class RenderJob:
     """One render. `progress`, `done` and `failed` are called on its own thread; after `cancel` none is.
 
     Args:
-        audio: (channels, samples) of the whole recording, which tells of its noise and its spectrum.
+        recording: all of it, which tells of its noise and its spectrum.
         passage: first and last sample (not included) of what is rendered.
         before: effects that it goes through first.
         prior: stands in for the preset's.
@@ -105,10 +110,10 @@ class RenderJob:
             or killed; None: nowhere.
     """
 
-    def __init__(self, audio: np.ndarray, sample_rate: int, passage: tuple[int, int], options: RenderOptions,
+    def __init__(self, recording: Recording, passage: tuple[int, int], options: RenderOptions,
                  target: TargetCurve | None, before: tuple[Effect, ...], name: str, prior=None,
                  journal: FolderJournal | None = None):
-        self.audio, self.sample_rate, self.passage = audio, sample_rate, passage
+        self.recording, self.passage = recording, passage
         self.options, self.target, self.before, self.name, self.prior = options, target, before, name, prior
         self.journal = journal
         self.state = RenderState()
@@ -132,7 +137,7 @@ class RenderJob:
         return self._gate.paused
 
     def cancel(self) -> None:
-        """Nothing is heard of it any more, at once; its thread ends after the step that it is at."""
+        """Nothing more is heard of it from now on; its thread ends after the step that it is at."""
         self._gate.cancel()
 
     def join(self, timeout_s: float | None = None) -> None:
@@ -150,36 +155,34 @@ class RenderJob:
                 done(take)
 
     def _render(self, progress) -> Take | None:
-        audio = processed(self.before, self.audio, self.sample_rate)
-        effect = effect_for(self.options, self.target, self.prior)
+        recording, before = self.recording, self.before
+        if any(effect.is_program for effect in before):
+            recording = replace(recording, audio=processed(before, recording.audio, recording.sample_rate))
+            before = ()
+        board = Board([*board_of(before), effect_for(self.options, self.target, self.prior)])
         started = time.monotonic()
-        with closing(effect.run(audio, self.sample_rate, journal=self.journal, passage=self.passage)) as run:
-            while True:
-                if not self._gate.passed():
-                    return None
-                try:
-                    now = next(run)
-                except StopIteration as end:
-                    restored = end.value
-                    break
+        with render(recording, board, journal=self.journal, passage=self.passage) as run:
+            for now in run:
                 elapsed_s = time.monotonic() - started - self._gate.paused_s
                 left_s = elapsed_s * (1 - now.share_done) / now.share_done if now.share_done > 0 else None
-                learned = Learned.of(now) if now.equalizer else None
-                self.state = RenderState(now.share_done, now.block, now.blocks, now.step, now.steps, now.sigma, left_s,
-                                         learned)
+                self.state = RenderState.of(now, left_s, Learned.of(now) if now.equalizer else None)
                 if not self._gate.cancelled:
                     progress(self.state)
-        taken_s = time.monotonic() - started - self._gate.paused_s
-        notes = list(effect.result.notes)
+                if not self._gate.passed():
+                    return None
+            rendered = run.value
+        notes = list(rendered.notes)
+        if rendered.resumed_blocks:
+            notes.append(f"{rendered.resumed_blocks} blocks were taken from a render that was cancelled.")
         if self.journal:
-            if self.journal.found:
-                notes.append(f"{self.journal.found} blocks were taken from a render that was cancelled.")
             self.journal.clear()
-        return self._take(effect.result, restored, taken_s, tuple(notes))
+        return self._take(rendered, tuple(notes))
 
-    def _take(self, result, restored: np.ndarray, taken_s: float, notes: tuple[str, ...]) -> Take:
+    def _take(self, rendered: Rendered, notes: tuple[str, ...]) -> Take:
+        result = rendered.results[0]
         eq = result.equalizer
         learned = Learned(result.frequencies_hz, result.response_db, eq.breakpoints_hz if eq else (),
                           eq.slopes_db_per_octave if eq else (), result.reference_hz)
-        return Take(self.name, restored, self.passage[0], self.options, self.target, learned,
-                    (result.ltas_hz, result.input_ltas_db, result.restored_ltas_db), notes, taken_s)
+        return Take(self.name, rendered.audio, self.passage[0], self.options, self.target, learned,
+                    (result.ltas_hz, result.input_ltas_db, result.restored_ltas_db), notes,
+                    rendered.taken_s - self._gate.paused_s)

@@ -48,7 +48,7 @@ class View:
 class Session:
     """The document and everything around it. Views listen to its events and call its methods.
 
-    changed: the document, the recording or what is known of them · progressed: a render is further (`RenderState`) ·
+    changed: the document, the recording or what is known of them · progressed: how far a render is (`RenderState`) ·
     reported: a sentence for the user, and whether it is an error · prior: stands in for the presets' priors ·
     folder: where finished blocks of a render are kept, or None.
     """
@@ -141,15 +141,23 @@ class Session:
                        lambda curve: self.set_target(curve, "Load target", selected=set()), self.report)
 
     def set_options(self, label: str, key: object = None, **changes) -> None:
-        """Changes how to render. Expert settings that have no effect any more become the preset's again; a change that
+        """Changes how to render. Expert settings that no longer have an effect become the preset's again; a change that
         cannot be made is reported, and nothing changes."""
+        self._use(lambda: self.document.options.changed(**changes), label, key)
+
+    def use_settings(self, take: Take) -> None:
+        """Takes over a take's target and settings."""
+        self.selected = set()
+        self._use(take.options.changed, "Use a take's settings", target=take.target)
+
+    def _use(self, make, label: str, key: object = None, **changes) -> None:
         try:
-            options, idle = self.document.options.changed(**changes)
+            options, idle = make()
         except (UserError, ValueError) as error:
             self.report(error)
             self.changed()  # views show what is
             return
-        self.edit(label, key, options=options)
+        self.edit(label, key, options=options, **changes)
         if idle:
             self.report(" ".join(f"{name} is as the preset has it again: it does nothing with {why}."
                                  for name, why in idle.items()))
@@ -165,7 +173,7 @@ class Session:
         self.tasks.run(lambda: pull(name, False, progress), installed, ended)
 
     def _find_preset_target(self) -> None:
-        """Loads the prior's spectrum when the preset is another."""
+        """Loads the prior's spectrum when the preset has changed."""
         options = self.document.options
         if self._preset_of == options.preset:
             return
@@ -298,7 +306,7 @@ class Session:
         return 0, samples
 
     def render(self, passage_only: bool = False) -> bool:
-        """Starts a render in its own thread; whether it could."""
+        """Starts a render in its own thread; returns whether it could."""
         if self.recording is None:
             self.report("Open a recording first: File > Open, or drop one on the window.")
             return False
@@ -317,9 +325,8 @@ class Session:
                           if take.name.startswith(("Take ", "Preview ")) and take.name.split()[1].isdigit()), default=0)
         name = f"{'Preview' if passage_only and self.view.selection_s else 'Take'} {number}"
         document = self.document
-        job = RenderJob(self.recording.audio, self.recording.sample_rate, (begin, end), document.options,
-                        document.target, document.before, name, self.prior,
-                        FolderJournal(self.folder / "render") if self.folder else None)
+        job = RenderJob(self.recording, (begin, end), document.options, document.target, document.before, name,
+                        self.prior, FolderJournal(self.folder / "render") if self.folder else None)
         self.job = job
 
         def heard(function):  # of this job alone, on the session's thread

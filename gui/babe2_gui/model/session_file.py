@@ -147,7 +147,7 @@ def read_session(path: str | os.PathLike, recording_path: str | None = None) -> 
 
     Raises:
         RecordingMissing: it is not there; the message says where it was.
-        SessionError: the file is missing, damaged, or no session; or the recording is another one.
+        SessionError: the file is missing, damaged, or not a session; or the recording is a different one.
     """
     path = Path(path)
     if not path.is_file():
@@ -184,11 +184,11 @@ def _recording(path: Path, content: dict, given: str | None) -> Recording:
     candidates = [Path(given)] if given else [known, *([path.absolute().parent / relative] if relative else [])]
     found = next((candidate for candidate in candidates if candidate.is_file()), None)
     if found is None:
-        raise RecordingMissing(f"The recording of this session, {known}, is not there any more. Say where it is now.")
+        raise RecordingMissing(f"The recording of this session, {known}, is no longer there. Say where it is now.")
     recording = read_recording(found)
     here = recording.sample_rate, recording.channels, recording.audio.shape[1]
     if here != (content["sample_rate"], content["channels"], content["samples"]):
-        raise RecordingMissing(f"{found} is another recording than that of the session (length, rate or channels "
+        raise RecordingMissing(f"{found} is not the recording of this session (its length, rate or channels "
                                "differ). Say where the right one is.")
     return recording
 
@@ -204,7 +204,7 @@ def _with_effect(document: Document) -> tuple[Document, tuple[str, ...]]:
     """Without the expert settings that have no effect, which earlier versions saved too; and a sentence on each."""
     try:
         options, idle = document.options.changed()
-    except UserError:  # the preset is gone, or is another: the window says so, and the rest can be used
+    except UserError:  # the preset is gone or has changed: the window says so, and the rest can be used
         return document, ()
     return dataclasses.replace(document, options=options), tuple(
         f"The saved setting {name} was left out: it does nothing with {why}." for name, why in idle.items())
@@ -247,12 +247,12 @@ def _take(content: dict, archive: zipfile.ZipFile, recording: Recording) -> Take
 def _array(values) -> np.ndarray:
     array = np.array(values, dtype=float)
     if array.ndim != 1 or not np.isfinite(array).all():
-        raise ValueError("a curve holds what is not a number")
+        raise ValueError("a curve holds something that is not a number")
     return array
 
 
 def _view(content: dict) -> View:
-    """What can be used of it: how a window looked is no reason to refuse a session."""
+    """What of it can be used: how a window looked is no reason to refuse a session."""
     view = View()
     for item in fields(View):
         value, default = content.get(item.name), getattr(view, item.name)

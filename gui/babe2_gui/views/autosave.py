@@ -64,7 +64,7 @@ class Autosave(QObject):
         return sorted(found, key=lambda path: path.stat().st_mtime, reverse=True)
 
     def close(self) -> None:
-        """The work is saved or given up."""
+        """The work is saved, or the user gave it up."""
         self._timer.stop()
         self._remove()
         self._lock.unlock()

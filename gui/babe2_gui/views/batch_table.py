@@ -8,7 +8,8 @@ from PySide6.QtWidgets import QStyledItemDelegate, QTableView
 
 from babe2_host.states import JobState
 
-from ..model.batch_queue import BatchQueue, Entry
+from ..model.batch_entries import Entry
+from ..model.batch_queue import BatchQueue
 from ..model.render import clock
 from . import theme
 from .widgets import take_drag
@@ -32,7 +33,7 @@ class QueueTable(QAbstractTableModel):
         self.entries: list[Entry] = []
 
     def show(self) -> None:
-        """All of the queue may be another."""
+        """The queue may hold other entries now."""
         if self.entries is self.queue.entries:
             if self.entries:
                 self.dataChanged.emit(self.index(0, 0), self.index(len(self.entries) - 1, STATE))
@@ -100,7 +101,8 @@ class StateDelegate(QStyledItemDelegate):
 
     def initStyleOption(self, option, index) -> None:
         super().initStyleOption(option, index)
-        option.textElideMode = Qt.TextElideMode.ElideRight
+        if index.data(Qt.ItemDataRole.UserRole).state != JobState.FAILED:  # whose reason may begin with a long path
+            option.textElideMode = Qt.TextElideMode.ElideRight
 
     def paint(self, painter: QPainter, option, index) -> None:
         entry = index.data(Qt.ItemDataRole.UserRole)

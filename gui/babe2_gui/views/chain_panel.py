@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 from PySide6.QtCore import QProcess, Qt, Signal
 from PySide6.QtGui import QKeySequence, QShortcut
@@ -19,9 +18,10 @@ from PySide6.QtWidgets import (
 )
 
 from babe2_fx.errors import UserError
+from babe2_host.boards.plugins import BoardError
 
-from ..model import chain
-from ..model.chain import EXTERNAL, Effect
+from ..model import chain, plugins_apart
+from ..model.chain import Effect
 from .dialogs import ask
 from .parameter_form import ParameterForm
 from .widgets import button, label, named, row, rule, tool
@@ -60,7 +60,7 @@ class EffectList(QListWidget):
                             enabled=item.checkState() == Qt.CheckState.Checked) for item in items)
 
     def startDrag(self, actions) -> None:
-        """An item is in both lists until the drag is over; only then is it known what is wanted."""
+        """During a drag the item is in both lists; only when it is over do they show what the user wants."""
         EffectList.dragging = True
         try:
             super().startDrag(actions)
@@ -143,7 +143,7 @@ class ChainPanel(QWidget):
             section.blockSignals(False)
         if self._selected and self._selected[1] >= len(self._effects(self._selected[0])):
             self._selected = None
-        if not self._editing:  # else the form is where the edit came from
+        if not self._editing:  # otherwise the edit came from the form
             self._show_form()
 
     def _select(self, section: str, index: int) -> None:
@@ -222,7 +222,7 @@ class ChainPanel(QWidget):
             self._editing = False
 
     def _arranged(self, *_) -> None:
-        """After a drop or a click on a box: the lists are what is wanted now."""
+        """After a drop or a click on a box: the lists show what the user wants now."""
         if EffectList.dragging:
             return
         now = {name: section.effects() for name, section in self.lists.items()}
@@ -259,41 +259,39 @@ class ChainPanel(QWidget):
 
     def _show_editor_button(self) -> None:
         effect, free = self.effect, self._editing_process is None
-        self.editor.setVisible(effect is not None and effect.plugin in EXTERNAL)
+        self.editor.setVisible(effect is not None and effect.is_program)
         self.editor.setEnabled(free)
         self.editor.setText("Open editor…" if free else "Editor is open")
 
     def open_editor(self) -> None:
-        """The selected plugin's own window, in another process; what is set there counts once it is closed."""
+        """The selected plugin's own window, in another process; what is set there is taken over when it is closed."""
         if self.effect is not None and self._editing_process is None:
             self._try(lambda: self._edit_apart(self.effect))
 
     def _edit_apart(self, effect: Effect) -> None:
-        folder = TemporaryDirectory(prefix="babe2-")
-        file = Path(folder.name, "effect.toml")
-        chain.write_effects(file, [effect])
         process = self._editing_process = QProcess(self)
 
         def finished(*_) -> None:
-            if self._editing_process is None:  # both signals come where it cannot start, and none counts at the end
+            if self._editing_process is None:  # a process that cannot start emits both signals; none counts at the end
                 return
             self._editing_process = None
             self._show_editor_button()
-            self._try(lambda: self._take_edited(process, file, effect))
-            folder.cleanup()
+            self._try(lambda: self._take_edited(process.readAllStandardOutput().data(), effect))
             process.deleteLater()
         process.finished.connect(finished)
         process.errorOccurred.connect(lambda error: error == QProcess.ProcessError.FailedToStart and finished())
-        program, *args = (*chain.APART, "edit", str(file))
+        program, *args = plugins_apart.APART
         process.start(program, args)
+        process.write(plugins_apart.request("edit", effect.plain))
+        process.closeWriteChannel()
         self._show_editor_button()
 
-    def _take_edited(self, process: QProcess, file: Path, effect: Effect) -> None:
-        ended = process.exitStatus() == QProcess.ExitStatus.NormalExit
-        if not ended or process.exitCode() or process.error() == QProcess.ProcessError.FailedToStart:
-            why = chain.said_apart(ended, bytes(process.readAllStandardError().data()))
-            raise ValueError(f"The editor of {effect.title}: {why} The plugin's settings are as they were.")
-        edited = chain.read_effect(file, effect)
+    def _take_edited(self, data: bytes, effect: Effect) -> None:
+        try:
+            edited = replace(Effect.of(plugins_apart.answer(data)), enabled=effect.enabled)
+        except BoardError as error:
+            raise BoardError(f"The editor of {effect.title}: {error} The plugin's settings are as they "
+                             "were.") from error
         place = next(((section, at) for section in SECTIONS for at, other in enumerate(self._effects(section))
                       if other == effect), None)
         if place is None:
@@ -319,7 +317,7 @@ class ChainPanel(QWidget):
             self.load_board(path)
 
     def load_board(self, path: str) -> None:
-        """A board's effects; what it says of the restoration (preset, quality and so on) is taken over too."""
+        """A board's effects; what it says about the restoration (preset, quality and so on) is taken over too."""
         allow = chain.names_programs(path)
         if allow:
             question = "This board names plugins, which are programs that would run on this computer."

@@ -27,7 +27,7 @@ TAGS = {"title": "Title", "artist": "Artist", "album": "Album", "date": "Date", 
 
 
 def ask(parent, question: str, more: str, answers: dict[str, str]) -> str:
-    """Asks; the first answer is the default, the last one is that of Escape. Returns the answer's name."""
+    """Asks; the first answer is the default, Escape gives the last. Returns the answer's name."""
     box = QMessageBox(parent)
     box.setWindowTitle("BABE-2")
     box.setText(question)
@@ -80,7 +80,7 @@ class ExportDialog(QDialog):
                 self.format.addItem(words, suffix)
         self.format.setCurrentIndex(max(self.format.findData(ending), 0))
         self.format.activated.connect(self._format_chosen)
-        self.depth = named(Combo(), "Bit depth", "Bits of each sample; what is rounded is dithered")
+        self.depth = named(Combo(), "Bit depth", "Bits per sample; rounding is dithered")
         for depth, words in DEPTH_WORDS.items():
             self.depth.addItem(words, depth)
         self.tags = {}
@@ -124,7 +124,7 @@ class ExportDialog(QDialog):
     def _export(self) -> None:
         path = self.path.text().strip()
         if path != self._agreed and Path(path).is_file() and ask(
-                self, f"{Path(path).name} is there already.", "If you replace it, what is in it is lost.",
+                self, f"{Path(path).name} already exists.", "If you replace it, what is in it is lost.",
                 {"keep": "Keep it", "replace": "Replace", "cancel": "Cancel"}) != "replace":
             return
         self.chosen.emit(path, self.depth.currentData(),

@@ -86,7 +86,7 @@ class EqPanel(QWidget):
     # ------------------------------------------------------------------------------------------------ showing
 
     def refresh(self) -> None:
-        """Shows what is new of the session."""
+        """Shows what is new in the session."""
         session, document = self.session, self.session.document
         take = document.take
         self._once("target", (session.shown_target, frozenset(session.selected)), lambda: self.plot.set_target(
@@ -106,7 +106,7 @@ class EqPanel(QWidget):
             self.plot.reset_view()
 
     def _once(self, name: str, key: tuple, show) -> None:
-        """Draws only what is another than before: arrays are by being the same ones."""
+        """Draws only what has changed; arrays are the same only if they are one object."""
         held = self._shown.get(name)
         if held is None or any(a is not b and (isinstance(a, tuple) or a != b) for a, b in zip(held, key, strict=True)):
             self._shown[name] = key

@@ -14,7 +14,7 @@ from ..model.take import Learned
 from . import theme
 from .axes import FrequencyAxis, dress, hz_text, unit
 
-REACH_PX = 11  # how near to a point the mouse has to be
+REACH_PX = 11  # how near a point the mouse has to be
 FRAMES, FRAME_MS = 6, 30  # of the learned curve's way from one step to the next
 GHOSTS = 5  # how many steps stay visible behind it
 START_DB, MOST_DB = (-48.0, 18.0), 80.0
@@ -65,7 +65,7 @@ class EqPlot(pg.PlotWidget):
         self._past: list[Learned] = []
 
     def _set_pens(self) -> None:
-        """Lines are drawn in the screen's own pixels, which are smaller on a dense one."""
+        """Lines are drawn in the screen's own pixels, which are smaller on a high-resolution one."""
         scale = self.devicePixelRatioF()
         for name, style in theme.CURVES.items():
             self.curves[name].setPen(pg.mkPen(style.colour, width=style.width * scale, style=style.stroke))
@@ -131,7 +131,7 @@ class EqPlot(pg.PlotWidget):
         self.curves[name].setData(np.log10(hz[inside]), db[inside])
 
     def set_target(self, curve, selected: set[int], own: bool) -> None:
-        """The target; its points only where it is the user's, for the preset's are none of his."""
+        """The target; its points are faint where it is the preset's and not the user's own."""
         if curve is None:
             self.curves["target"].setData([], [])
             self.points.setData([], [])

@@ -42,7 +42,7 @@ class Files(QObject):
             self.open(path)
 
     def open(self, path: str) -> None:
-        """A recording, a session, a board or a target's curve, by its ending. Asks about unsaved work where that
+        """A recording, a session, a board or a target's curve, by its ending. Asks about unsaved work if that
         would be lost."""
         ending = Path(path).suffix.lower()
         if ending == ".toml":
@@ -113,7 +113,7 @@ class Files(QObject):
         return path + ENDING if path and not path.endswith(ENDING) else path
 
     def _write(self, path: str, at_once: bool = False) -> bool:
-        """Writes in the background, or at once where the window is about to close; then, whether it could."""
+        """Writes in the background, or at once if the window is about to close; returns whether it could."""
         snapshot = Snapshot.of(self.session)
 
         def done(_) -> None:

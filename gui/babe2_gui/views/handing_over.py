@@ -33,7 +33,7 @@ class HandOver(QObject):
 
     @property
     def path(self) -> str | None:
-        """The current take's file; None if there is none yet, or it is not as it was written any more."""
+        """The current take's file; None if there is none yet, or it has been changed since."""
         path, *state = self._known().get(self._key(), [None])
         return path if path and state == _state(path) else None
 
@@ -86,14 +86,14 @@ class HandOver(QObject):
         self.write(put)
 
     def drag(self, source: QWidget) -> None:
-        """Drags the file, which is there. To be copied only: after a move the other program would delete it."""
+        """Drags the file, which is there; to be copied only, for after a move the other program would delete it."""
         drag = QDrag(source)
         drag.setMimeData(_data(self.path))
         drag.setPixmap(QLabel(f"  {os.path.basename(self.path)}  ").grab())
         drag.exec(Qt.DropAction.CopyAction)
 
     def _key(self) -> str:
-        """What the file is made of: a take, and the chain behind it."""
+        """What the file is made of: a take, and the chain after it."""
         document = self.session.document
         after = [effect for effect in document.after if effect.enabled]
         return f"{document.current} {hashlib.sha1(repr(after).encode()).hexdigest()}"
@@ -106,7 +106,7 @@ class HandOver(QObject):
 
 
 def _state(path) -> list[int]:
-    """By which a file is known to be as it was; [] if it is gone."""
+    """What tells whether a file is as it was; [] if it is gone."""
     try:
         found = os.stat(path)
     except OSError:
@@ -121,10 +121,10 @@ def _data(path: str) -> QMimeData:
 
 
 class Grip(QObject):
-    """Makes a widget one from which the take is dragged.
+    """Lets the take be dragged from a widget.
 
-    Its file is written when a drag begins. Where that takes a while, the window goes on working; the drag goes on once
-    the file is whole, or is begun anew.
+    Its file is written when a drag begins. If that takes a while, the window goes on working; the drag goes on once the
+    file is whole, or is started again.
     """
 
     def __init__(self, widget: QWidget, hand_over: HandOver, is_take=lambda position: True):
@@ -150,7 +150,7 @@ class Grip(QObject):
 
     def _drag(self) -> None:
         if isinstance(self.widget, QAbstractButton):
-            self.widget.setDown(False)  # letting go of it now is no click
+            self.widget.setDown(False)  # releasing it now is not a click
         if self.hand_over.path:
             self._pressed_at = None
             self.hand_over.drag(self.widget)

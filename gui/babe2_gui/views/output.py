@@ -1,4 +1,4 @@
-"""Plays a mixer: through the sound device where there is one, else silently, so that everything else works."""
+"""Plays a mixer: through the sound device if there is one, otherwise silently, so that everything else works."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ class _Stream(QIODevice):
 
 
 def _to_channels(audio: np.ndarray, channels: int) -> np.ndarray:
-    """(any, samples) for a device of so many channels: mono goes to all, what is too much is left out."""
+    """(any, samples) for a device of so many channels: mono goes to all, channels too many are left out."""
     if len(audio) == channels:
         return audio
     return np.repeat(audio, channels, axis=0) if len(audio) == 1 else np.resize(audio, (channels, audio.shape[1])) \

@@ -1,4 +1,4 @@
-"""Controls for an effect's parameters, made from what it says of them."""
+"""Controls for an effect's parameters, made from what it says about them."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ STEPS = 1000
 
 
 class ParameterForm(QWidget):
-    """Signal: edited (name, value, whether it is part of a drag)."""
+    """Signal: edited (name, value)."""
 
     edited = Signal(str, object)
 

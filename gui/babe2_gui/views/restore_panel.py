@@ -1,4 +1,4 @@
-"""How to restore, and how far it is."""
+"""How to restore, and how far that has got."""
 
 from __future__ import annotations
 
@@ -80,7 +80,7 @@ class RestorePanel(QWidget):
         self.install.clicked.connect(self._install)
         self.state = label("", "dim")
         self.state.setWordWrap(True)
-        self.quality = named(Combo(), "Quality", "How much work to take")
+        self.quality = named(Combo(), "Quality", "How much work to put in")
         for name in QUALITIES:
             self.quality.addItem(QUALITY_WORDS[name], name)
         self.device = named(Combo(), "Device", "Where to compute. A GPU makes it many times faster")
@@ -107,7 +107,7 @@ class RestorePanel(QWidget):
         self.passage = button("Restore selection", "Restore the selected passage first, as a preview (Ctrl+Shift+R)")
         self.pause = button("Pause", "Pause after this step, or go on")
         self.pause.setCheckable(True)
-        self.cancel = button("Cancel", "End at once. Blocks that are done are kept: the same render goes on from there "
+        self.cancel = button("Cancel", "Stop at once. Finished blocks are kept, and the same render goes on from there "
                              "when it is started again (Escape)")
         self.bar = named(QProgressBar(), "Progress of the render")
         self.bar.setRange(0, 1000)
@@ -209,7 +209,7 @@ class RestorePanel(QWidget):
         self._show_buttons()
         if state is None:
             return
-        self.bar.setRange(0, 1000 if state.steps else 0)  # without an end while it prepares
+        self.bar.setRange(0, 1000 if state.steps else 0)  # busy, without a share, while it prepares
         self.bar.setValue(round(state.share * 1000))
         self.words.setText(state.words())
         self.left.setText(state.left_words())
@@ -234,7 +234,7 @@ class RestorePanel(QWidget):
         self._set_expert(name, self.session.document.options.without_expert(name))
 
     def _set_expert(self, name: str, expert: dict) -> None:
-        self._shown_options = None  # the form is drawn again, whether or not the value is taken
+        self._shown_options = None  # the form is shown again, whether or not the value is taken
         self.session.set_options(f"Change {name.replace('_', ' ')}", ("setting", name), expert=expert)
 
     def _install(self) -> None:

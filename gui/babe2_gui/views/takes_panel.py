@@ -15,7 +15,7 @@ EMPTY = "No takes yet. Each render is kept here as a take, to be compared and na
 
 
 class TakesPanel(QWidget):
-    """Signals: export_asked · settings_asked: use a take's settings and target again."""
+    """Signal: export_asked."""
 
     export_asked = Signal()
 
@@ -96,7 +96,7 @@ class TakesPanel(QWidget):
         rate, whole = self.session.recording.sample_rate, take.is_whole(self.session.recording.audio.shape[1])
         place = "where the recording's clip begins" if whole else f"{take.start / rate:.3f} s into the recording's clip"
         named(self.grip, "Drag to your DAW", f"Drag the take onto a track, to {place}. A click copies it instead, to "
-              "be pasted there (Ctrl+Shift+C). Its file is written beside the recording and stays there")
+              "be pasted there (Ctrl+Shift+C). Its file is written next to the recording and stays there")
 
     def _html(self, take) -> str:
         rate = self.session.recording.sample_rate
@@ -133,8 +133,7 @@ class TakesPanel(QWidget):
     def _use_settings(self) -> None:
         take = self.session.document.take
         if take:
-            self.session.selected = set()
-            self.session.edit("Use a take's settings", target=take.target, options=take.options)
+            self.session.use_settings(take)
 
 
 def _escaped(text: str) -> str:

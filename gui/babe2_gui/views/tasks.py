@@ -45,7 +45,7 @@ class QtTasks(QObject):
             function()
 
     def close(self) -> None:
-        """Nothing is called any more; what has not begun is dropped."""
+        """From now on nothing is called; what has not begun is dropped."""
         with self._lock:
             self._closed = True
         self._pool.shutdown(wait=False, cancel_futures=True)

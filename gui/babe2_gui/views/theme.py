@@ -16,7 +16,7 @@ PICTURES = Path(__file__).parent.as_posix()
 
 @dataclass(frozen=True)
 class CurveStyle:
-    """Colour (Okabe and Ito's), width in pixels and stroke of a curve: told apart by two of them at least."""
+    """Colour (Okabe and Ito's), width in pixels and stroke of a curve: any two differ in at least two of these."""
 
     title: str
     colour: str
@@ -29,7 +29,7 @@ CURVES = {
     "input": CurveStyle("Input", "#56b4e9", 1.4, Qt.PenStyle.SolidLine,
                         "Long-term spectrum of the recording, third octaves, dB"),
     "target": CurveStyle("Target", "#f0e442", 2.0, Qt.PenStyle.SolidLine,
-                         "The spectrum to come to, dB. Drag its points; double-click to add one"),
+                         "The spectrum to aim for, dB. Drag its points; double-click to add one"),
     "learned": CurveStyle("Learned", "#d55e00", 2.2, Qt.PenStyle.DashLine,
                           "What the medium did to the music, dB, with its five breakpoints"),
     "restored": CurveStyle("Restored", "#009e73", 1.8, Qt.PenStyle.DashDotLine,
@@ -140,7 +140,7 @@ QFrame#tour {{ background: #2a2e34; border: 1px solid {ACCENT}; border-radius: 8
 
 
 def apply(app: QApplication) -> None:
-    """Dresses the whole application."""
+    """Gives the whole application its look."""
     app.setStyle("Fusion")
     palette = QPalette()
     roles = QPalette.ColorRole

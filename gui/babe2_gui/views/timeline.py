@@ -112,6 +112,9 @@ class Timeline(QWidget):
         self._set_kind()
         self.refresh()
 
+    def toggle_difference(self) -> None:
+        (self.restored if self.difference.isChecked() else self.difference).click()
+
     def _set_kind(self) -> None:
         kind, recording = self.session.view.timeline, self.session.recording
         if self._kind_of != (kind, id(recording)):
@@ -162,6 +165,10 @@ class Timeline(QWidget):
         begin, end = self.session.view.time_s or (0.0, self.duration_s)
         middle, half = (begin + end) / 2, (end - begin) / 2 * scale
         self.set_time(middle - half, middle + half)
+
+    def select_all(self) -> None:
+        if self.duration_s:
+            self.select((0.0, self.duration_s))
 
     def select(self, span: tuple[float, float] | None) -> None:
         if span and span[1] - span[0] < SHORTEST_S:

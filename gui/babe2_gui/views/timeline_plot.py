@@ -90,7 +90,7 @@ class TimelinePlot(pg.PlotWidget):
         """What to draw: (audio, start), or (audio, start, audio to compare with) for a difference; None for nothing,
         with a note that says why."""
         self._subject, self._envelope = subject, None
-        self._asked += 1  # what is being made is of another
+        self._asked += 1  # what is being made is of another subject
         self.set_selection(self._span)
         self.note.setText(note, size="10pt", color=theme.DIM)
         self._resized()
@@ -137,7 +137,7 @@ class TimelinePlot(pg.PlotWidget):
     # ------------------------------------------------------------------------------- making, in the background
 
     def _make(self) -> None:
-        """Has the visible part made; one at a time, the latest wish next."""
+        """Has the visible part made; one at a time, the latest request next."""
         if self._subject is None or not self.samples:
             return
         if self._busy:

@@ -12,7 +12,7 @@ WIDTH = 330
 
 
 class Tour(QWidget):
-    """Covers a window; leaves what it speaks of uncovered.
+    """Covers a window; leaves what it is about uncovered.
 
     Args:
         steps: (widget, title, text) each.
@@ -67,7 +67,7 @@ class Tour(QWidget):
         return QRect(widget.mapTo(self.parentWidget(), QPoint(0, 0)), widget.size())
 
     def _place(self) -> None:
-        """Beside what it speaks of, where there is room."""
+        """Next to what it is about, where there is room."""
         self.frame.adjustSize()
         hole, size, gap = self._hole(), self.frame.size(), 16
         x, y = hole.center().x() - size.width() // 2, hole.center().y() - size.height() // 2

@@ -16,7 +16,7 @@ from .widgets import label, named, row, tool
 
 LOWEST_DB, FALL_DB, HOLD_TICKS = -60.0, 1.2, 45
 SCALE_DB = (-48, -36, -24, -12, 0)
-CALM_MS = 600  # after an edit, until the plain equalizer's version is made anew
+CALM_MS = 600  # after an edit, until the plain equalizer's version is made again
 
 
 class Meter(QWidget):
@@ -163,7 +163,7 @@ class Transport(QWidget):
         self.versions[shown].setChecked(True)
 
     def choose(self, version: str) -> None:
-        """Hears a version: at once if it is there, else as soon as it is made."""
+        """Hears a version: at once if it is there, otherwise as soon as it is made."""
         if self.versions[version].isEnabled():
             self.session.view.version = version
             self.refresh()

@@ -31,7 +31,7 @@ def named(widget: QWidget, name: str, tip: str = "") -> QWidget:
 
 def tool(picture: str | None, name: str, tip: str = "", text: str = "", checkable: bool = False,
          style: str = "") -> QToolButton:
-    """A button with an icon, a text or both. It has the focus by Tab alone: Space belongs to the transport."""
+    """A button with an icon, text or both. Only Tab gives it the focus: Space belongs to the transport."""
     button = named(QToolButton(), name, tip)
     if picture:
         button.setIcon(icon(picture))
@@ -71,7 +71,7 @@ def rule() -> QFrame:
 
 
 def row(*parts, spacing: int = 6, margins: tuple[int, int, int, int] = (0, 0, 0, 0)) -> QHBoxLayout:
-    """Widgets and layouts beside each other; a number is a stretch."""
+    """Widgets and layouts side by side; a number is a stretch."""
     layout = QHBoxLayout()
     layout.setSpacing(spacing)
     layout.setContentsMargins(*margins)
@@ -91,7 +91,7 @@ def local_paths(event) -> list[str]:
 
 
 def dropped_urls(event) -> list[QUrl]:
-    """What a drag brings: its list of addresses, or the file addresses in its text where a program gives only that."""
+    """What a drag brings: its list of addresses, or the file addresses in its text if a program gives only that."""
     data = event.mimeData()
     if data.hasUrls():
         return [url for url in data.urls() if url.scheme()]  # lists may have comments
@@ -99,7 +99,7 @@ def dropped_urls(event) -> list[QUrl]:
 
 
 def _local_path(url: QUrl) -> str:
-    """The file that an address means; "" if it is none of this computer's."""
+    """The file that an address means; "" if that is not on this computer."""
     if not url.isLocalFile():
         return ""
     path, plain = url.toLocalFile().removeprefix("//localhost"), QUrl.ComponentFormattingOption.FullyDecoded
@@ -110,7 +110,7 @@ def _local_path(url: QUrl) -> str:
 
 def take_drag(event) -> None:
     """Accepts files that are dragged over a widget. As a copy, whatever was proposed: after a move the other program
-    would delete them, and some go by what was answered here and not by the drop."""
+    would delete them, and some go by the answer given here, not by the drop."""
     event.setDropAction(Qt.DropAction.CopyAction)
     event.accept()
 

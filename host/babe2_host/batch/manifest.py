@@ -152,7 +152,7 @@ class Manifest:
     @staticmethod
     def _stopped(why: str) -> ManifestError:
         return ManifestError(f"{why} The batch cannot go on without it. What is finished is kept: make room, or bring "
-                             "the folder back, and give the same command again.", "record-lost", why=why)
+                             "the folder back, and start the batch again.")
 
 
 def is_made(entry: dict, output: Path, input_sha256: str, key: str) -> bool:

@@ -145,7 +145,7 @@ class RemotePool:
     def wait(self) -> list[tuple[object, list[Event] | None]]:
         reports = []
         if not self._called:
-            raise BatchError("No worker is left. What is finished is kept; give the same command again.")
+            raise BatchError("No worker is left. What is finished is kept; start the batch again.")
         for worker, value in self._wait(self._called):
             del self._called[worker]
             if value is self.LOST:

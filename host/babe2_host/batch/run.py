@@ -18,7 +18,7 @@ from .job_list import BatchError, Job
 from .manifest import Manifest, described
 from .pools import local_pool
 from .schedule import LOSSES, Schedule
-from .worker import Event, Task, blocks_of, code_of, look, reason_of
+from .worker import Event, Task, blocks_of, look, reason_of
 
 LOCK = ".babe2-batch.lock"
 
@@ -28,8 +28,8 @@ class BatchProgress:
     """How far a batch is: the job, its number (from 1) of count, and RUNNING, DONE, AS_BEFORE or FAILED.
 
     now: while it runs, the render's own `Progress` · rendered: when done, the `Rendered`, without audio if another
-    process made it · reason, code: of a failure, the sentence and the error's code. A file may be
-    reported as done when others are being rendered already.
+    process made it · reason: of a failure, and its code, if it was a UserError. A file may be reported as done when
+    others are being rendered already.
     """
 
     job: Job
@@ -114,7 +114,7 @@ class _Batch:
             try:
                 tasks.append(self._task(number, self.pool.ships(worker)))
             except Exception as error:
-                news.append(self._fail(number, reason_of(error), code_of(error)))
+                news.append(self._fail(number, reason_of(error), getattr(error, "code", "")))
             else:
                 if tasks[-1] is not None:
                     continue
@@ -159,7 +159,7 @@ class _Batch:
                 FolderJournal(self.folder / job.name).clear()
         except Exception as error:
             if event.state == JobState.DONE:
-                return self._fail(event.number, reason_of(error), code_of(error))
+                return self._fail(event.number, reason_of(error), getattr(error, "code", ""))
         if event.state == JobState.DONE:
             self.manifest.finish(job.name, made, **event.record)
         return self._progress(event.number, event.state, now=event.now, rendered=event.rendered)

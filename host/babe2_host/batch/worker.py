@@ -73,7 +73,7 @@ class Event:
     record: dict = field(default_factory=dict)
     rendered: Rendered | None = None
     reason: str = ""
-    code: str = ""
+    code: str = ""  # of a failure that was a UserError
     files: dict[str, bytes] = field(default_factory=dict, repr=False)
 
 
@@ -108,8 +108,8 @@ def look(task: Task, folder: Path, key: str) -> dict | None:
     if is_made(task.entry, output, given["sha256"], key):
         return None
     if not task.overwrite and not may_replace(task.entry, output):
-        raise BatchError(f"{output} is there and was not made by this batch, or was changed since. Move it away, or "
-                         "give --overwrite.", "not-ours", path=output)
+        raise BatchError(f"{output} is there and was not made by this batch, or was changed since.",
+                         "not-replaced", path=output)
     return given
 
 
@@ -286,7 +286,7 @@ class Worker:
         if task.content is not None:
             reason = self._named(task, reason)
             shutil.rmtree(self._folder_of(task), ignore_errors=True)
-        return Event(task.number, JobState.FAILED, reason=reason, code=code_of(error))
+        return Event(task.number, JobState.FAILED, reason=reason, code=getattr(error, "code", ""))
 
     # ----------------------------------------------------------------------------- files that have to be shipped
 
@@ -322,11 +322,6 @@ class Worker:
 def reason_of(error: Exception) -> str:
     """Why a file failed, in a line."""
     return sentence(error) or f"{type(error).__name__}: {' '.join(str(error).split())}"
-
-
-def code_of(error: Exception) -> str:
-    """What kind of failure it is, for those who say it in their own words; "" for faults of the program."""
-    return getattr(error, "code", "")
 
 
 def blocks_of(output: Path) -> list[Path]:

@@ -145,9 +145,9 @@ class _Maker:
                              f"{shown(parameters)}.")
         path = self.folder / path
         if not self.allow_external:
-            raise UserError(f"{path} is a program, which would run on this computer; that has not been allowed. If you "
-                            "trust both it and this board, load the board with allow_external=True.",
-                            "external-not-allowed", path=path)
+            raise ValueError(f"{path} is a program, which would run on this computer; that has not been "
+                             "allowed. If you trust both it and this board, allow it: --allow-external, or "
+                             "allow_external=True in Python.")
         plugin = load_plugin(path, parameters or {}, chosen, name)
         if not plugin.is_effect:
             raise ValueError(f"{path} is an instrument, which does not take audio.")

@@ -121,8 +121,9 @@ def _render(jobs: list, args: argparse.Namespace, pool) -> Counter:
             counts[at.state] += 1
             pace.past(length_s, at.state == JobState.DONE)
             if at.state == JobState.FAILED:
+                way_out = " Move it away, or give --overwrite." if at.code == "not-replaced" else ""
                 with tqdm.external_write_mode(sys.stderr) if live else nullcontext():
-                    print(f"babe2: {at.job.name}: {at.reason}", file=sys.stderr)
+                    print(f"babe2: {at.job.name}: {at.reason}{way_out}", file=sys.stderr)
                 continue
             row(at, at.state, f"took {_time(at.rendered.taken_s)}" if at.state == JobState.DONE else "")
             for note in at.rendered.notes if at.state == JobState.DONE else ():

@@ -7,10 +7,11 @@ import pytest
 import soundfile
 
 from babe2_fx import TargetProfile
-from babe2_gui.model import batch_queue
-from babe2_gui.model.batch_queue import BatchOptions, BatchQueue, Entry, entries_of, jobs_of
+from babe2_gui.model import batch_run
+from babe2_gui.model.batch_entries import BatchOptions, Entry, entries_of, jobs_of
+from babe2_gui.model.batch_queue import BatchQueue
 from babe2_gui.model.curve import TargetCurve
-from babe2_gui.model.render import Gate
+from babe2_gui.model.render import Gate, RenderState
 from babe2_gui.model.tasks import InlineTasks
 from babe2_host.batch.manifest import Manifest
 from babe2_host.states import JobState
@@ -108,7 +109,8 @@ def test_one_bad_file_fails_with_its_sentence_and_the_rest_are_done(queue, shelf
     queue.entry_changed.connect(see)
     assert finish(queue) == [JobState.DONE, JobState.FAILED, JobState.DONE]
     bad = queue.entries[1]
-    assert "b.flac" in bad.reason and bad.reason.endswith(".") and bad.words.startswith("Failed: b.flac is not")
+    assert "b.flac" in bad.reason and bad.reason.endswith(".") and bad.words == f"Failed: {bad.reason}"
+    assert bad.reason.startswith(f"{shelf / 'b.flac'} is not")
     assert queue.summary == "3 files: 2 done, 1 failed."
     sentence, error = queue.said[-1]
     assert error and "2 done, 1 failed" in sentence and "manifest.json" in sentence
@@ -177,7 +179,7 @@ def test_nothing_of_a_running_queue_can_be_changed(queue, shelf):
                    lambda: queue.set_options(seed=3)):
         queue.said.clear()
         change()
-        assert "The batch is at work" in queue.said[0][0]
+        assert "The batch is running" in queue.said[0][0]
     assert len(queue.entries) == 3 and queue.options is options
     queue.cancel()
 
@@ -255,14 +257,14 @@ def test_a_drawn_target_is_rendered_as_it_is_drawn(queue, tmp_path):
 
 def test_the_time_left_counts_only_what_was_rendered(monkeypatch):
     now = [100.0]
-    monkeypatch.setattr(batch_queue.time, "monotonic", lambda: now[0])
+    monkeypatch.setattr(batch_run.time, "monotonic", lambda: now[0])
     gate = Gate()
     entries = [Entry(None, str(at)) for at in range(4)]
-    pace = batch_queue._Pace([10.0, 20.0, 30.0, 40.0], gate)
+    pace = batch_run.Pace([10.0, 20.0, 30.0, 40.0], gate)
 
     def tell(at, state, share=0.0):
         entries[at].state = state
-        entries[at].now = batch_queue.RenderState(share) if state == JobState.RUNNING else None
+        entries[at].now = RenderState(share) if state == JobState.RUNNING else None
         pace.tell(at, entries[at])
     assert pace.left_s is None
     tell(0, JobState.AS_BEFORE)

@@ -144,6 +144,17 @@ def test_takes_are_named_chosen_and_deleted_and_that_is_undone(session, render):
     assert session.document.take.name == "bright one"
 
 
+def test_a_takes_settings_are_used_again_where_they_have_an_effect(session, render):
+    session.change_target(lambda curve: curve.shifted(1.0), "Shift target")
+    take = render(session)
+    old = replace(take, id="old", options=replace(take.options, seed=8, expert=take.options.expert | {"xi": 2.0}))
+    session.add_take(old)
+    session.set_target(None, "Back")
+    session.use_settings(old)
+    assert session.document.target == take.target and session.document.options == replace(take.options, seed=8)
+    assert "xi is as the preset has it again" in session.said[-1][0]
+
+
 def test_undoing_an_edit_does_not_throw_a_render_away(session, render):
     session.change_target(lambda curve: curve.shifted(1.0), "Shift target")
     take = render(session)

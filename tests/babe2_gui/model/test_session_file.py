@@ -14,7 +14,7 @@ from babe2_gui.model.session_file import RecordingMissing, SessionError, Session
 
 @pytest.fixture
 def saved(full_session, tmp_path):
-    """What a session was when it was saved, and its file; the recording lies beside it."""
+    """What a session was when it was saved, and its file; the recording lies next to it."""
     recording = full_session.recording
     beside = shutil.copy(recording.path, tmp_path / "notes.flac")
     snapshot = replace(Snapshot.of(full_session), recording=replace(recording, path=beside))
@@ -87,7 +87,7 @@ def test_a_recording_that_is_gone_is_asked_for(saved, tmp_path):
 
 def test_another_recording_is_not_taken_for_it(saved, shared):
     _, path = saved
-    with pytest.raises(RecordingMissing, match="another recording"):
+    with pytest.raises(RecordingMissing, match="not the recording of this session"):
         read_session(path, str(shared / "audio" / "piano_ragtime_clean.flac"))
 
 

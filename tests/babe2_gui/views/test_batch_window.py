@@ -79,7 +79,7 @@ def test_dropped_files_are_rendered_row_by_row_and_a_bad_one_fails_alone(batch, 
     seen = []
     batch.model.dataChanged.connect(lambda first, last: seen.append((first.row(), shown(batch)[first.row()])))
     QTest.mouseClick(batch.start, LEFT)
-    assert batch.cancel.isVisible() and not batch.start.isEnabled() and not batch.how.isEnabled()
+    assert batch.cancel.isVisible() and not batch.start.isEnabled() and not batch.form.how.isEnabled()
     wait(lambda: not batch.queue.running)
     assert states(batch) == [JobState.DONE, JobState.FAILED, JobState.DONE] and shown(batch)[0] == "Done"
     assert any(row == 2 and "Step 1 of 2" in words for row, words in seen)
@@ -115,7 +115,7 @@ def test_a_double_click_opens_the_result_in_the_main_window(batch, window, wait,
     assert window.session.recording.path == tmp_path / "restored" / "disc" / "a.wav"
     (tmp_path / "restored" / "disc" / "a.wav").unlink()
     press(batch, Qt.Key.Key_Return)
-    assert "is not there any more" in batch.banner.text.text()
+    assert "is no longer there" in batch.banner.text.text()
 
 
 def test_it_runs_on_when_the_window_is_closed(batch, window, shelf, wait):
@@ -200,37 +200,38 @@ def test_everything_can_be_done_with_keys(batch, wait, monkeypatch, tmp_path):
 
 def test_a_board_brings_its_own_settings_and_a_preset_has_usual_ones(batch):
     def choose(kind, name):
-        batch.how.setCurrentIndex([batch.how.itemData(at) for at in range(batch.how.count())].index((kind, name)))
-        batch._how_chosen()
+        how = batch.form.how
+        how.setCurrentIndex([how.itemData(at) for at in range(how.count())].index((kind, name)))
+        batch.form._how_chosen()
     choose("board", "piano-78")
     options = batch.queue.options
     assert (options.preset, options.board, options.quality, options.seed) == (None, "piano-78", None, None)
-    assert batch.quality.currentText() == batch.seed.text() == "As the board says"
-    assert batch.target.currentText() == "The board's own"
+    assert batch.form.quality.currentText() == batch.form.seed.text() == "As the board says"
+    assert batch.form.target.currentText() == "The board's own"
     choose("preset", "piano")
     options = batch.queue.options
     assert (options.preset, options.board, options.quality, options.seed) == ("piano", None, "standard", 0)
-    assert batch.seed.text() == "0"
+    assert batch.form.seed.text() == "0"
 
 
 def test_a_board_that_names_programs_is_refused_with_a_way_out(batch, tmp_path):
     board = tmp_path / "board.toml"
     board.write_text('format = "babe2-board-1"\n[[plugins]]\nplugin = "VST3Plugin"\npath = "x.vst3"\n')
-    batch._use_board(str(board))
-    assert batch.queue.options.board is None and batch.how.currentText() == "Tiny"
+    batch.form._use_board(str(board))
+    assert batch.queue.options.board is None and batch.form.how.currentText() == "Tiny"
     assert "babe2 batch, with --board and --allow-external" in batch.banner.text.text()
     board.write_text('format = "babe2-board-1"\n[[plugins]]\nplugin = "Gain"\n')
-    batch._use_board(str(board))
-    assert batch.queue.options.board == str(board) and batch.how.currentText() == "Board board.toml"
+    batch.form._use_board(str(board))
+    assert batch.queue.options.board == str(board) and batch.form.how.currentText() == "Board board.toml"
 
 
 def test_the_target_of_the_main_window_can_be_chosen_once_there_is_one(batch, window, wait, tmp_path):
-    drawn = batch.target.findData("drawn")
-    assert not batch.target.model().item(drawn).isEnabled()
+    drawn = batch.form.target.findData("drawn")
+    assert not batch.form.target.model().item(drawn).isEnabled()
     window.session.change_target(lambda curve: curve.shifted(-3.0), "Shift")
-    assert batch.target.model().item(drawn).isEnabled()
-    batch.target.setCurrentIndex(drawn)
-    batch._target_chosen()
+    assert batch.form.target.model().item(drawn).isEnabled()
+    batch.form.target.setCurrentIndex(drawn)
+    batch.form._target_chosen()
     batch.queue.remove([1, 2])
     batch.start_batch()
     wait(lambda: not batch.queue.running)
@@ -263,7 +264,7 @@ def test_folders_and_several_files_dropped_on_the_main_window_lead_here(shelf, w
 def test_files_dropped_while_it_runs_are_refused_with_a_sentence(slow, shelf):
     slow.start_batch()
     drop(slow, shelf)
-    assert "The batch is at work" in slow.banner.text.text() and slow.model.rowCount() == 3
+    assert "The batch is running" in slow.banner.text.text() and slow.model.rowCount() == 3
 
 
 @pytest.mark.parametrize("size", [(860, 560), (1040, 640), (1280, 800), (3840, 2160)])
@@ -281,7 +282,7 @@ def test_no_text_is_cut_off_and_all_has_a_name(slow, wait, size):
         for widget in slow.findChildren(QLabel):
             if widget.isVisible() and widget.text() and not widget.wordWrap():
                 assert widget.width() >= widget.fontMetrics().horizontalAdvance(widget.text()), widget.text()
-        assert all(editor.accessibleName() and editor.toolTip() for editor in slow.editors)
+        assert all(editor.accessibleName() and editor.toolTip() for editor in slow.form.editors)
 
 
 def test_the_real_preset_through_a_list(batch, wait, shared, tmp_path):

@@ -252,7 +252,7 @@ def test_the_take_is_copied_by_key_and_by_a_click_for_those_who_do_not_drag(take
 
 
 def test_without_a_take_there_is_a_sentence_and_no_file(opened):
-    assert not opened.copy_action.isEnabled() and not opened.takes.grip.isVisible()
+    assert not opened.menus.copy.isEnabled() and not opened.takes.grip.isVisible()
     opened.hand_over.copy()
     assert "restore the recording first" in opened.statusBar().currentMessage() and files(opened) == []
 
@@ -339,7 +339,7 @@ def test_a_drop_asks_about_unsaved_work(opened, odd, monkeypatch, wait):
 
 
 @pytest.mark.parametrize("address, words", [
-    ("https://example.org/aria.wav", "https://example.org/aria.wav is no file on this computer. Save it"),
+    ("https://example.org/aria.wav", "https://example.org/aria.wav is not a file on this computer. Save it"),
     ("file:///nowhere/aria%20two.wav", "There is no file /nowhere/aria two.wav."),
     ("file:///dev/null", "/dev/null is not a regular file."),
     ("file:///nowhere/%00.wav", "")])

@@ -10,12 +10,9 @@ import pytest
 pytest.importorskip("PySide6.QtWidgets", reason="the desktop app needs PySide6", exc_type=ImportError)
 pytest.importorskip("pyqtgraph", reason="the desktop app needs pyqtgraph", exc_type=ImportError)
 
-from babe2_gui.model import (
-    chain,  # noqa: E402
-    plugins_apart,  # noqa: E402
-)
-from babe2_gui.model.chain import Effect, read_effect, write_effects  # noqa: E402
-from babe2_host.boards.board import Board  # noqa: E402
+from babe2_gui.model import chain, plugins_apart  # noqa: E402
+from babe2_gui.model.chain import Effect  # noqa: E402
+from babe2_host.boards.plugins import BoardError  # noqa: E402
 
 # What a VST3 plugin has for Pedalboard, over a Gain; its editor sets 6 dB, as a user would, or goes wrong.
 STANDIN = textwrap.dedent("""
@@ -34,7 +31,7 @@ STANDIN = textwrap.dedent("""
             return {"gain_db": types.SimpleNamespace(type=float, raw_value=(self.gain_db + 100) / 200)}
 
         def show_editor(self):
-            print("warning: a plugin says goodbye", file=sys.stderr)
+            os.write(1, b"a plugin has its say")
             if "crash" in self.path:
                 os.abort()
             if "blind" in self.path:
@@ -50,8 +47,8 @@ def plugin(tmp_path, monkeypatch):
     """plugin(name): the effect of a stand-in plugin's file, which loads as one in editors' processes."""
     script = tmp_path / "editor.py"
     script.write_text(STANDIN + "\npedalboard.VST3Plugin = VST3Plugin\nfrom babe2_gui.model.plugins_apart import main\n"
-                      "sys.exit(main(sys.argv[1:]))\n")
-    monkeypatch.setattr(chain, "APART", (sys.executable, str(script)))
+                      "sys.exit(main())\n")
+    monkeypatch.setattr(plugins_apart, "APART", (sys.executable, str(script)))
 
     def make(name):
         (tmp_path / f"{name}.vst3").mkdir()
@@ -111,20 +108,25 @@ def test_an_effect_that_was_removed_meanwhile_stays_away(window, edit, wait):
     assert "was removed or changed" in said[0] and window.session.document.after == ()
 
 
-def test_a_plugin_that_cannot_be_loaded_is_a_sentence(tmp_path, capsys):
-    write_effects(tmp_path / "effect.toml", [Effect("VST3Plugin", {"path": str(tmp_path / "none.vst3")})])
-    assert plugins_apart.main(["edit", str(tmp_path / "effect.toml")]) == 1
-    assert "there is no plugin" in capsys.readouterr().err
+def test_a_plugin_that_cannot_be_loaded_is_a_sentence(tmp_path):
+    with pytest.raises(BoardError, match=r"^The chain, plugin 1 \(VST3Plugin\): there is no plugin .*none.vst3"):
+        plugins_apart.ask("edit", {"plugin": "VST3Plugin", "path": str(tmp_path / "none.vst3")})
 
 
-def test_an_effect_survives_its_file(tmp_path, monkeypatch, plugin):
+@pytest.mark.parametrize("data", [b"", b"\x80\x05", b"no pickle"])
+def test_a_process_without_an_answer_has_crashed(data):
+    with pytest.raises(BoardError, match="ended its process unexpectedly"):
+        plugins_apart.answer(data)
+
+
+def test_a_plugin_survives_being_loaded_and_being_kept_in_a_board(tmp_path, monkeypatch, plugin):
+    effect, file = plugin("good"), tmp_path / "board.toml"
+    assert plugins_apart.ask("load", effect.plain) == effect.plain
+    chain.save_chain(str(file), (effect,), {"preset": "piano"}, ())
     names = {}
     exec(compile(STANDIN, "standin", "exec"), names)
     monkeypatch.setattr(pedalboard, "VST3Plugin", names["VST3Plugin"])
-    effect, file = plugin("good"), tmp_path / "effect.toml"
-    write_effects(file, [effect])
-    Board.load(file, allow_external=True).save(file)
-    assert read_effect(file, effect).values["parameters"] == {"gain_db": -2.0}
+    assert chain.load_chain(str(file), allow_external=True)[0] == (effect,)
 
 
 def test_a_plugin_is_added_once_it_is_loaded(window, plugin, wait, tmp_path):
@@ -144,5 +146,5 @@ def test_a_chain_with_plugins_is_rendered_apart(plugin):
     assert out.shape == audio.shape and out == pytest.approx(audio * 10 ** (6 / 20), rel=1e-4)
     off = Effect("VST3Plugin", {"path": "/none.vst3"}, enabled=False)
     assert chain.processed([off], audio, 22050) is audio
-    with pytest.raises(ValueError, match="there is no plugin /none.vst3"):
+    with pytest.raises(BoardError, match="there is no plugin /none.vst3"):
         chain.processed([Effect("VST3Plugin", {"path": "/none.vst3"})], audio, 22050)

@@ -59,7 +59,7 @@ def test_another_variant_keeps_the_changes_that_still_have_an_effect(opened, for
     assert expert()["xi"] == 2.0 and opened.session.document.options.settings["xi"] == 2.0
     QTest.mouseClick(form._resets["guidance"], Qt.MouseButton.LeftButton)  # back to the preset's, which has no xi
     assert "guidance" not in expert() and "xi" not in expert() and expert()["rho"] == 9.0
-    opened.undo_action.trigger()
+    opened.menus.undo.trigger()
     assert (expert()["guidance"], expert()["xi"]) == ("gradient", 2.0)
     assert_shows_what_has_an_effect(opened, form)
 
