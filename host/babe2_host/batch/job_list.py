@@ -17,6 +17,7 @@ from pathlib import Path, PurePosixPath
 import soundfile
 
 from babe2_fx.errors import UserError
+from babe2_fx.files import reason
 from babe2_fx.settings import NAMES, SettingError
 
 from ..audio.writing import WRITABLE
@@ -75,7 +76,7 @@ def _files_in(source: Path, but: str, problems: list[str]) -> Iterator[Path]:
     seen, links = set(), [source]
 
     def note(error: OSError):
-        problems.append(f"{error.filename} cannot be read: {(error.strerror or str(error)).lower()}.")
+        problems.append(f"{error.filename} cannot be read: {reason(error)}.")
 
     while links:
         for folder, names, files in os.walk(links.pop(0), onerror=note):
@@ -136,7 +137,7 @@ def _rows(path: Path) -> Iterator[tuple[str, dict]]:
                 raise BatchError(f"{path} has two columns called {twice[0]!r}.")
             rows = [(f"line {reader.line_num}", {key: value for key, value in row.items() if value}) for row in reader]
     except OSError as error:
-        raise BatchError(f"{path} cannot be read: {(error.strerror or str(error)).lower()}.") from error
+        raise BatchError(f"{path} cannot be read: {reason(error)}.") from error
     except UserError:
         raise
     except (csv.Error, RecursionError, ValueError) as error:

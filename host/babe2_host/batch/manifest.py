@@ -10,7 +10,7 @@ from datetime import datetime
 from pathlib import Path
 
 from babe2_fx.errors import UserError
-from babe2_fx.files import FileError, write_whole
+from babe2_fx.files import FileError, reason, write_whole
 
 from ..rendering.recipe import facts_key, sha256
 from ..states import JobState
@@ -120,8 +120,7 @@ class Manifest:
                 file.flush()
                 os.fsync(file.fileno())
         except OSError as error:
-            reason = (error.strerror or str(error)).lower()
-            raise self._stopped(f"{self._journal} could not be written: {reason}.") from error
+            raise self._stopped(f"{self._journal} could not be written: {reason(error)}.") from error
         self._changes.clear()
         self._sizes[1] += len(data)
         if self._sizes[1] > max(self._sizes[0], LEAST_FOLD):

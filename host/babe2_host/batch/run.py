@@ -9,7 +9,7 @@ from collections.abc import Generator, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from babe2_fx.files import write_whole
+from babe2_fx.files import reason, write_whole
 
 from ..rendering.journal import FolderJournal
 from ..rendering.recipe import facts_key
@@ -196,7 +196,7 @@ def _alone(folder: Path) -> Iterator[None]:
     except Timeout as error:
         raise BatchError(f"Another batch is at work in {folder}; wait for it, or choose another folder.") from error
     except OSError as error:
-        raise BatchError(f"{folder} cannot be written to: {(error.strerror or str(error)).lower()}.") from error
+        raise BatchError(f"{folder} cannot be written to: {reason(error)}.") from error
     try:
         yield
     finally:

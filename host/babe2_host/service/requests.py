@@ -10,6 +10,7 @@ from reprlib import repr as shown
 
 from babe2_fx.catalogue.presets import QUALITIES, load_preset
 from babe2_fx.errors import UserError
+from babe2_fx.files import reason
 from babe2_fx.settings import NAMES, check_values
 
 from ..audio.writing import WRITABLE
@@ -158,7 +159,7 @@ def _real(path: str, folders: list[Path], there: bool = True) -> str:
     except FileNotFoundError as error:
         raise JobError(f"There is no file {path}.") from error
     except OSError as error:
-        raise JobError(f"{path} cannot be used: {(error.strerror or str(error)).lower()}.") from error
+        raise JobError(f"{path} cannot be used: {reason(error)}.") from error
     except ValueError as error:  # what no file can be called
         raise JobError(f"{shown(path)} is not the name of a file.") from error
     return real
