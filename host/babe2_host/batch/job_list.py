@@ -138,8 +138,6 @@ def _rows(path: Path) -> Iterator[tuple[str, dict]]:
             rows = [(f"line {reader.line_num}", {key: value for key, value in row.items() if value}) for row in reader]
     except OSError as error:
         raise BatchError(f"{path} cannot be read: {reason(error)}.") from error
-    except UserError:
-        raise
     except (csv.Error, RecursionError, ValueError) as error:
         raise BatchError(f"{path} is not a {path.suffix[1:].upper()} file that can be read: {error}.") from error
     for where, row in rows:
