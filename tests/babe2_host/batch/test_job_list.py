@@ -46,7 +46,7 @@ def test_a_folder_that_cannot_be_looked_into_is_reported_and_the_rest_is_done(sh
         return scan(path)
     monkeypatch.setattr(os, "scandir", scandir)
     assert batch("in", "-o", "out", *BOARD, "-q") == cli.FAILED
-    assert capsys.readouterr().err == "babe2: in/disc 1 cannot be looked into: permission denied.\n"
+    assert capsys.readouterr().err == "babe2: in/disc 1 cannot be read: permission denied.\n"
     assert results(shelf / "out") == {"a.wav"}
 
 
@@ -179,7 +179,7 @@ def test_panels_of_one_set_of_files_with_their_own_step_sizes(shelf):
     ("x.toml", b"[[files]]\nseed = 1" + 5000 * b"0", "x.toml is not a TOML file that can be read"),
     ("x.toml", b"[[files]\n", "x.toml is not a TOML file that can be read"),
     ("x.toml", b"files = [3]\n", "x.toml, file 1: it must be a table, not 3."),
-    ("x.toml", b"[[files]]\nfile = 3\n", "x.toml, file 1: file must be a text, not 3."),
+    ("x.toml", b"[[files]]\nfile = 3\n", "x.toml, file 1: file must be text, not 3."),
     ("x.toml", b"[[files]]\nfile = 'in/a.wav'\nseed = true\n", "x.toml, file 1: seed must be a number, not True.")])
 def test_mistakes_in_lists_are_sentences_that_say_where(shelf, capsys, name, content, sentence):
     (shelf / name).write_bytes(content)
