@@ -75,22 +75,22 @@ def ray(workers: int, seconds: float = 5.0) -> dict[str, float]:
     """Round trips a second of all workers together, each with nothing to do; bytes a second to a worker and back."""
     import ray
 
-    from babe2_host.batch.ray_crew import RayCrew
+    from babe2_host.batch.ray_pool import RayPool
     with tempfile.TemporaryDirectory() as folder:
         lock = Path(folder, "lock")
         lock.touch()
         ray.init(address="local", num_cpus=workers, include_dashboard=False, log_to_driver=False)
-        crew = RayCrew("local", "cpu", cores=1)
-        crew.join(Path(folder), lock, lock)
-        while len(crew.free) < workers:
-            crew.tell()
+        pool = RayPool("local", "cpu", cores=1)
+        pool.start(Path(folder), lock, lock)
+        while len(pool.free) < workers:
+            pool.wait()
         started, trips = time.perf_counter(), 0
         while time.perf_counter() - started < seconds:
-            for worker in list(crew.free):
-                crew.call(worker, [])
-            trips += len(crew.tell())
+            for worker in list(pool.free):
+                pool.assign(worker, [])
+            trips += len(pool.wait())
         trips_per_s = trips / (time.perf_counter() - started)
-        crew.close()
+        pool.close()
         content, rates = os.urandom(42 << 20), []
 
         @ray.remote

@@ -1,8 +1,9 @@
-"""The breakpoint EQ fitted anew at every step, in decibels over log frequency.
+"""The breakpoint EQ fitted as a whole at every step, in decibels over log frequency.
 
 The paper's optimiser follows the loudest bands and starts from wherever the step before left it. With sufficient
 statistics the nine numbers can instead be fitted as a whole: what is compared is the level of each twelfth of an
 octave, so that a band counts by its width and not by its power, and a few starts guard against bad local optima.
+Off with `filter_fit = "adam"`.
 """
 
 from __future__ import annotations
@@ -82,7 +83,7 @@ class BandFit:
         # With breakpoints fixed the curve is linear in the slopes: (starts, bands) and (starts, 4, bands).
         self.grid_fixed, by_parameters = _curves(np.pad(self.grid, ((0, 0), (0, 4))), self.octave)
         self.grid_design = by_parameters[:, 5:].copy()
-        self.parameters = None
+        self.parameters: np.ndarray | None = None
         self.leaked = np.zeros(len(self.octave), bool)
 
     @classmethod

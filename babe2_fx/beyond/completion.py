@@ -1,4 +1,8 @@
-"""What a recording does not decide: music under its noise, and what lies above its band limit."""
+"""What a recording does not decide: music under its noise, and what lies above its band limit.
+
+A small prior makes steady noise of both. The highs go with `extension = "none"`, all of it with that and
+`recording_noise = "ignored"`.
+"""
 
 from __future__ import annotations
 

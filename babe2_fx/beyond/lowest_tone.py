@@ -1,4 +1,7 @@
-"""Where the notes of a recording begin: below its lowest tone there is no music, however loud it rumbles there."""
+"""Where the notes of a recording begin: below its lowest tone there is no music, however loud it rumbles there.
+
+Music without low notes has lost none, so nothing below is lifted. Off with `ltas_margin = 0`.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,8 @@
-"""What a recording's long-term spectrum tells of its medium, before any sampling."""
+"""What a recording's long-term spectrum says about its medium, before any sampling.
+
+Recordings differ among themselves, so not all of a deviation from the reference is the medium's. Plain LTAS-EQ with
+`ltas_margin = 0` and `recording_noise = "ignored"`.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""The noise of a recording, from the recording alone: what stays when the music pauses or lets a gap."""
+"""The noise of a recording, from the recording alone: what stays when the music pauses or leaves a gap.
+
+It says nothing of the response and is not lifted. Off with `recording_noise = "ignored"`.
+"""
 
 from __future__ import annotations
 
@@ -30,8 +33,8 @@ def noise_floor(audio: Tensor, fft_size: int) -> Tensor:
     window = torch.hann_window(fft_size, dtype=audio.dtype, device=audio.device)
     every = math.ceil(frames * len(audio) / MAX_FRAMES)
     pieces = audio.unfold(-1, fft_size, hop * every).reshape(-1, fft_size)
-    power = torch.cat([torch.fft.rfft(piece * window).abs().square() for piece in pieces.split(1024)])
-    power = (power / window.sum()).double().cpu().numpy()
+    spectra = torch.cat([torch.fft.rfft(piece * window).abs().square() for piece in pieces.split(1024)])
+    power = (spectra / window.sum()).double().cpu().numpy()
     level = power.sum(axis=1)
     power = power[level > 10 ** (PAUSE_DB / 10) * level.max()]
     if len(power) < 4:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
+from numpy.typing import ArrayLike
 from torch import Tensor
 
 OUTER_SLOPE_DB = 80.0  # per octave, beyond the outermost breakpoints; never optimised
@@ -50,7 +51,8 @@ def _all_slopes(parameters: np.ndarray, outer_db: float = OUTER_SLOPE_DB) -> np.
 
 def response_db(parameters: np.ndarray, log2_hz: np.ndarray) -> np.ndarray:
     """Eq. 18 in dB at rising frequencies given as log2 of Hz. parameters (9,), log2_hz (bins,) -> (bins,)."""
-    return _all_slopes(parameters) @ _stretches(parameters, log2_hz)[0]
+    level_db: np.ndarray = _all_slopes(parameters) @ _stretches(parameters, log2_hz)[0]
+    return level_db
 
 
 def response_and_gradient(parameters: np.ndarray, log2_hz: np.ndarray,
@@ -140,7 +142,7 @@ class BreakpointEQ:
     def reference_hz(self) -> float:
         return self.breakpoints_hz[REFERENCE]
 
-    def response_db(self, hz) -> np.ndarray:
+    def response_db(self, hz: ArrayLike) -> np.ndarray:
         """Response in dB at rising frequencies (n,) in Hz; minus infinity at 0 Hz."""
         hz = np.asarray(hz, dtype=float)
         with np.errstate(divide="ignore"):
@@ -148,6 +150,6 @@ class BreakpointEQ:
         # Bins do the cutting in the published filter, so the grid must start with one that is a frequency.
         return np.concatenate([np.full((hz <= 0).sum(), -np.inf), response_db(self.parameters, log2_hz[hz > 0])])
 
-    def response(self, hz) -> Tensor:
+    def response(self, hz: ArrayLike) -> Tensor:
         """Linear magnitude at rising frequencies (n,) in Hz, as a float64 tensor; 0 at 0 Hz."""
-        return torch.from_numpy(10 ** (self.response_db(np.asarray(hz)) / 20))
+        return torch.from_numpy(10 ** (self.response_db(hz) / 20))

@@ -93,8 +93,9 @@ class FilterFit:
         self.count += 1
         self.momentum += 0.1 * (gradient - self.momentum)
         self.power += 0.001 * (gradient ** 2 - self.power)
-        return (self.learning_rate * (self.momentum / (1 - 0.9 ** self.count))
-                / (np.sqrt(self.power / (1 - 0.999 ** self.count)) + 1e-8))
+        step: np.ndarray = (self.learning_rate * (self.momentum / (1 - 0.9 ** self.count))
+                            / (np.sqrt(self.power / (1 - 0.999 ** self.count)) + 1e-8))
+        return step
 
     def step(self, statistics: FilterStatistics, noise_level: float = 0.0) -> None:
         """One fit: moves the breakpoints and slopes by up to `iterations` updates towards these statistics.

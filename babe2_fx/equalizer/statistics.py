@@ -33,7 +33,8 @@ class FilterStatistics:
         noise_power = float(filter_window(x, window).square().sum()) * x.numel() / FILTER_HOP
         x, y = analyse(x, window).abs(), analyse(y, window).abs()
         other = tuple(d for d in range(x.ndim) if d != x.ndim - 2)
-        return cls(*(product.sum(dim=other).double().cpu().numpy() for product in (x * x, x * y, y * y)), noise_power)
+        sxx, sxy, syy = (product.sum(dim=other).double().cpu().numpy() for product in (x * x, x * y, y * y))
+        return cls(sxx, sxy, syy, noise_power)
 
     def __add__(self, other: "FilterStatistics") -> "FilterStatistics":
         return FilterStatistics(self.sxx + other.sxx, self.sxy + other.sxy, self.syy + other.syy,

@@ -6,6 +6,7 @@ import json
 import os
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -113,6 +114,7 @@ def add_noise(audio: np.ndarray, noise: np.ndarray | None, *, snr_db: float | No
         raise DegradationError(f"The {'recording' if noise_rms > 0 else 'noise'} is silent; a signal-to-noise ratio "
                                "has no meaning.")
     if gain is None:
+        assert snr_db is not None
         gain = music_rms / noise_rms * 10 ** (-snr_db / 20)
     added_db = 20 * np.log10(noise_rms * gain)
     return audio + gain * noise, {"noise_dbfs": round(added_db, 3), "noise_gain": gain, "noise_start_sample": start,
@@ -139,7 +141,8 @@ def _breakpoints(hz: np.ndarray, rng: np.random.Generator) -> tuple[np.ndarray, 
     rising = rng.uniform((-10, -24), (6, -6))  # dB per octave above the reference, the nearer slope first
     falling = rng.uniform((-3, 4), (8, 16))  # below it: positive where the response falls towards the lows
     eq = BreakpointEQ((below[1], below[0], reference_hz, *above), (falling[1], falling[0], *rising), 2 * HIGHEST_HZ)
-    rounded = {"fref": reference_hz, "fc_p": above, "A_p": [*rising, -80.0], "fc_m": below, "A_m": [*falling, 80.0]}
+    rounded: dict[str, Any] = {"fref": reference_hz, "fc_p": above, "A_p": [*rising, -80.0], "fc_m": below,
+                               "A_m": [*falling, 80.0]}
     return eq.response_db(hz), {name: np.round(value, 3).tolist() for name, value in rounded.items()}
 
 

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from ..errors import UserError
 from ..settings import BASELINES, Settings, baseline
 
 ORIGINAL = "original"  # nothing is done
-VARIANTS = {"babe2": {}, "babe2-ltas-init": {"ltas": "initial"}, "babe2-ltas-obj": {"ltas": "objective"},
-            "babe2-no-noise-reg": {"noise_regularization": 0.0}}
+VARIANTS: dict[str, dict[str, Any]] = {
+    "babe2": {}, "babe2-ltas-init": {"ltas": "initial"}, "babe2-ltas-obj": {"ltas": "objective"},
+    "babe2-no-noise-reg": {"noise_regularization": 0.0}}
 METHODS = (ORIGINAL, *BASELINES, *VARIANTS)
 
 

@@ -6,6 +6,7 @@ import csv
 import io
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 
 import numpy as np
 from scipy.stats import t as student
@@ -86,8 +87,7 @@ def summarise(scored: list[Scored], reference: Tensor, reference_moments: dict[s
         row = {}
         for name, moments in reference_moments.items():
             statistics, own = moments.statistics(), [Moments.of(item.frames[name]) for item in items]
-            row[FAD + name] = jackknife(own, lambda some, known=statistics: frechet_distance(
-                *known, *sum(some[1:], some[0]).statistics()))
+            row[FAD + name] = jackknife(own, partial(_distance, statistics))
             frames = np.concatenate([item.frames[name] for item in items])
             if infinity and len(frames) > FEWEST:
                 row[FAD_INFINITY + name] = Estimate(frechet_distance_at_infinity(*statistics, frames), None, len(items))
@@ -97,6 +97,10 @@ def summarise(scored: list[Scored], reference: Tensor, reference_moments: dict[s
             row[name] = jackknife([item.scores[name] for item in items if name in item.scores], np.mean)
         table[method] = {name: Estimate(float(e.value), e.half_width, e.recordings) for name, e in row.items()}
     return table
+
+
+def _distance(reference: tuple[np.ndarray, np.ndarray], recordings: Sequence[Moments]) -> float:
+    return frechet_distance(*reference, *sum(recordings[1:], recordings[0]).statistics())
 
 
 def heading(figure: str) -> str:

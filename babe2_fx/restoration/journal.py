@@ -32,5 +32,5 @@ def fingerprint(audio: np.ndarray, *what) -> str:
     digest = hashlib.sha256(repr((__version__, torch.__version__, audio.shape, *what)).encode())
     for channel in audio:
         for part in chunks(len(channel), audio):
-            digest.update(np.ascontiguousarray(channel[part]))
+            digest.update(np.ascontiguousarray(channel[part]).data)
     return digest.hexdigest()[:32]

@@ -13,7 +13,7 @@ from torch import Tensor
 from ..audio.mapped import all_finite, allocate, release
 from ..beyond import BandFit, Completion, DirectGuidance, Medium, margin_db
 from ..equalizer import FilterFit
-from ..operators import BlindEQ, FixedFilter, Measurement, Operator, OperatorError, Place
+from ..operators import BlindEQ, Fitter, FixedFilter, Measurement, Operator, OperatorError, Place
 from ..priors import Prior, PriorError
 from ..progress import Run
 from ..sampling import GradientGuidance, Guidance, draw_noise, solve
@@ -234,7 +234,7 @@ class Restorer:
             completion = Completion(self.prior, reference, task.noise, extends)
         return lambda operator, y, draw: DirectGuidance(self.prior, operator, y, completion)
 
-    def _fitter(self, medium: Medium, removed: Tensor) -> FilterFit | BandFit | None:
+    def _fitter(self, medium: Medium, removed: Tensor) -> Fitter | None:
         """What fits the EQ. removed: the response that LTAS-EQ has undone already, linear (2049,)."""
         fit, rate = self.settings.fit, self.prior.sample_rate
         if self.operators and not any(isinstance(operator, BlindEQ) for operator in self.operators):
@@ -248,7 +248,7 @@ class Restorer:
                              fit.collapse_decay, fit.tag, lowpass_only=fit.filter_shape == "lowpass")
         return None
 
-    def _sample(self, batch: Batch, guide: Guide, fitter: FilterFit | BandFit | None, removed: Tensor,
+    def _sample(self, batch: Batch, guide: Guide, fitter: Fitter | None, removed: Tensor,
                 run_name: str) -> Generator[Progress, None, Tensor]:
         """One batch of blocks, (rows, samples), from the journal or from the sampler."""
         prior, solver = self.prior, self.settings.solver

@@ -89,9 +89,9 @@ class RestorationResult:
         plain = resample_spectrum(reference.double(), len(bins_hz))
         if prior.emphasis:
             plain = plain / torch.from_numpy(prior.emphasis.power(len(bins_hz)))
-        curves = [_aligned_db(p.numpy(), bins_hz) for p in (*power, smooth_octave(plain))]
-        return cls(restored, sample_rate, equalizer, hz, level_db, float(reference_hz), bins_hz[1:], *curves, settings,
-                   tuple(notes))
+        before, after, aimed_at = (_aligned_db(p.numpy(), bins_hz) for p in (*power, smooth_octave(plain)))
+        return cls(restored, sample_rate, equalizer, hz, level_db, float(reference_hz), bins_hz[1:], before, after,
+                   aimed_at, settings, tuple(notes))
 
     def eq_export(self) -> dict:
         """The learned EQ as plain values for JSON."""

@@ -83,7 +83,7 @@ Sample = Callable[[Batch], Generator[Progress, None, Tensor]]
 def sample_recording(task: Task, cut: Blocks, how, sample: Sample) -> Generator[Progress, None, Tensor]:
     """The whole recording (channels, samples), block by block. how: `Settings.blocks`; sample: restores a `Batch`."""
     if isinstance(how, TimeInvariant) and task.fitter is not None and cut.count > 1:
-        return (yield from _time_invariant(task, cut, how.estimation_blocks, sample))
+        return (yield from _time_invariant(task, task.fitter, cut, how.estimation_blocks, sample))
     return (yield from _autoregressive(task, cut, sample))
 
 
@@ -105,7 +105,8 @@ def _autoregressive(task: Task, cut: Blocks, sample: Sample) -> Generator[Progre
     return done[..., :samples]
 
 
-def _time_invariant(task: Task, cut: Blocks, count: int, sample: Sample) -> Generator[Progress, None, Tensor]:
+def _time_invariant(task: Task, fitter: Fitter, cut: Blocks, count: int,
+                    sample: Sample) -> Generator[Progress, None, Tensor]:
     """The filter from a batch of blocks in the middle, then every block with it, in batches."""
     channels, samples = task.observation.shape
     count = min(count, cut.count)
@@ -117,7 +118,7 @@ def _time_invariant(task: Task, cut: Blocks, count: int, sample: Sample) -> Gene
         return Batch(task.operator(blocks, cut), observed, start, rows, index, rounds)
     first = (cut.count - count) // 2
     yield from sample(batch(task, range(first, first + count), 0))
-    learned = BlindEqualizer(task.fitter, task.domain.prior.sample_rate).response
+    learned = BlindEqualizer(fitter, task.domain.prior.sample_rate).response
     task, done = task.with_filter(learned), cut.allocate(channels)
     for number, begin in enumerate(range(0, cut.count, BATCH), 1):
         blocks = range(begin, min(begin + BATCH, cut.count))

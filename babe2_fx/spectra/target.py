@@ -153,11 +153,11 @@ def _from_json(path: Path) -> TargetProfile:
         raise ValueError(f"it is not JSON ({error}).") from error
     if not isinstance(curve, dict) or "freqs_hz" not in curve or not {"level_db", "response_db"} & set(curve):
         raise ValueError("it needs the lists freqs_hz and level_db.")
-    return TargetProfile(tuple(curve["freqs_hz"]), tuple(curve.get("level_db", curve.get("response_db"))))
+    return TargetProfile(tuple(curve["freqs_hz"]), tuple(curve["level_db" if "level_db" in curve else "response_db"]))
 
 
 def _read_columns(path: Path) -> list[tuple[float, float]]:
-    points = []
+    points: list[tuple[float, float]] = []
     lines = path.read_text(encoding="utf-8-sig").splitlines()
     for number, line in enumerate(lines, 1):
         line = line.split("#")[0].strip()

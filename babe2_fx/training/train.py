@@ -10,11 +10,11 @@ from collections.abc import Generator
 from contextlib import ExitStack, closing
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
+from typing import Any
 
 import filelock
 import numpy as np
 import torch
-from torch import Tensor
 
 from ..priors import Emphasis, Prior, load_prior, save_prior
 from ..progress import Run
@@ -104,7 +104,7 @@ def _train(data: Path, output: Path, config: TrainingConfig, base: Path | None, 
                 raise TrainingError(f"{output} is there already. Give another -o, or replace it with --restart.")
         processes.wait()  # for that to have taken effect
         state = load_state(run)
-        base_facts = start and {"file": base.name, "hash": _hash(base)}
+        base_facts = {"file": base.name, "hash": _hash(base)} if base else None
         if state:
             _check_same_run(state, run, config, base_facts)
         recordings = yield from _read(data, files, cache or run / "audio", config, processes)
@@ -133,10 +133,11 @@ def _train(data: Path, output: Path, config: TrainingConfig, base: Path | None, 
 def _read(data: Path, files: list[Path], cache: Path, config: TrainingConfig,
           processes: Processes) -> Generator[TrainingProgress, None, list[Recording]]:
     """The recordings of the folder that can be used, decoded by the leader while the others wait."""
-    recordings = []
+    recordings: list[Recording | None] = []
+    notes: list[str] = []
     if not processes.leads:
         processes.wait()  # for the leader to decode
-    for recording in prepare(files, data, cache, config.sample_rate, notes := []):
+    for recording in prepare(files, data, cache, config.sample_rate, notes):
         recordings.append(recording)
         yield TrainingProgress("reading", len(recordings) / len(files), message=notes.pop() if notes else "")
     if processes.leads:
@@ -156,7 +157,8 @@ def _prepared(recordings: list[Recording], config: TrainingConfig, base: Prior |
     network_config = base.network.config if base else config.network(sigma_data)
     material = Material(recordings, emphasis, sigma_data, config.normalization)
     try:
-        trainer = Trainer(config, network_config, material, base and base.network.state_dict(), processes)
+        trainer = Trainer(config, network_config, material, base.network.state_dict() if base else None,
+                          processes)
         for length in {config.crop_length, config.block_length}:
             trainer.network.transform(length)
     except (IndexError, ValueError) as error:
@@ -279,13 +281,13 @@ def as_base(config: TrainingConfig, base: Prior) -> TrainingConfig:
         crop=min(config.crop, network.block_length))
 
 
-def measure(recordings: list[Recording], config: TrainingConfig, base: Prior | None) -> dict[str, Tensor]:
+def measure(recordings: list[Recording], config: TrainingConfig, base: Prior | None) -> dict[str, Any]:
     """The material's curves.
 
     emphasis_db: (2049,), takes `config.flattening` of the slope of the material's spectrum, or the base's; none in a
     plain domain · ltas: of the emphasised material, (bins,) · ltas_spread_db: how recordings differ from it, (bins,).
     """
-    curves = {}
+    curves: dict[str, Any] = {}
     if base and base.emphasis:  # the domain that the network knows
         curves["emphasis_db"] = base.emphasis.gain_db
     elif config.flattening and not base:

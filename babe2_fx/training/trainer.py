@@ -6,8 +6,9 @@ import copy
 import itertools
 import math
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import numpy as np
 import torch
@@ -29,15 +30,15 @@ def denoising_loss(network: nn.Module, clean: Tensor, sigma: Tensor, noise: Tens
     p, noisy = preconditioning, clean + sigma * noise
     target = (clean - p.c_skip(sigma) * noisy) / p.c_out(sigma)
     error = network(p.c_in(sigma) * noisy, p.c_noise(sigma)) - target
-    transform = getattr(network, "module", network).transform(clean.shape[-1])
-    return transform.band_limit(error).square().mean(-1)
+    bare: Any = getattr(network, "module", network)  # DistributedDataParallel wraps it
+    return bare.transform(clean.shape[-1]).band_limit(error).square().mean(-1)
 
 
 @torch.no_grad()
 def evaluate(network: CQTDiff, material: Material, config: TrainingConfig) -> dict[str, float]:
     """Loss on held-out crops at fixed levels, the same crops and noise every time."""
     rng, generator = np.random.default_rng(1), torch.Generator().manual_seed(1)
-    device = network.downsamplerT.kernel.device
+    device = network.device
     clean = material.batch(HELD_OUT_CROPS, config.crop_length, 0.0, rng)
     noise = torch.randn(clean.shape, generator=generator)
     result = {}
@@ -76,8 +77,8 @@ class Trainer:
         self.convolutions = [p for p in self.trained if muon and p.dim() == 4 and min(p.shape[:2]) > 2]
         self.matrices = [nn.Parameter(p.detach().view(len(p), -1)) for p in self.convolutions]
         chosen = {id(p) for p in self.convolutions}
-        self.optimisers = {"adam": (torch.optim.Adam([p for p in self.trained if id(p) not in chosen]),
-                                    config.learning_rate)}
+        self.optimisers: dict[str, tuple[torch.optim.Optimizer, float]] = {
+            "adam": (torch.optim.Adam([p for p in self.trained if id(p) not in chosen]), config.learning_rate)}
         if muon:
             self.optimisers["muon"] = (torch.optim.Muon(self.matrices, weight_decay=0.0,
                                                         adjust_lr_fn="match_rms_adamw"), config.muon_rate)
@@ -118,6 +119,7 @@ class Trainer:
         if math.isfinite(self.gradient_norm):
             self.skipped = 0
             for matrix, weight in zip(self.matrices, self.convolutions):
+                assert weight.grad is not None
                 matrix.grad = weight.grad.reshape(matrix.shape)
             for optimiser, _ in self.optimisers.values():
                 optimiser.step()
@@ -147,7 +149,7 @@ class Trainer:
         self.step_count = state["step"]
 
 
-def ahead(draw: Callable[[int], tuple], first: int, depth: int = 2) -> Iterator[tuple]:
+def ahead(draw: Callable[[int], tuple], first: int, depth: int = 2) -> Generator[tuple, None, None]:
     """What `draw` gives for `first`, `first + 1` ..., made by a thread while what came before is being used."""
     with ThreadPoolExecutor(1) as thread:
         waiting = deque(thread.submit(draw, first + i) for i in range(depth))

@@ -19,7 +19,7 @@ class UsageError(UserError):
 
 
 def speaker(quiet: bool) -> Callable[[str], None]:
-    """What says a line to the user, on stderr; nothing if `quiet`."""
+    """What prints a line for the user, on stderr; nothing if `quiet`."""
     return (lambda line: None) if quiet else (lambda line: print(line, file=sys.stderr))
 
 
@@ -30,7 +30,7 @@ def fail(sentence: str, code: int) -> int:
 
 
 def sentence(error: BaseException) -> str | None:
-    """What to tell the user of an error; None for those that are faults of this program."""
+    """What to say to the user of an error; None for those that are faults of this program."""
     if isinstance(error, UserError):
         return str(error)
     if isinstance(error, OSError):
@@ -111,7 +111,7 @@ def choose_device(name: str) -> str:
 # ---------------------------------------------------------------------------------------------------- records
 
 def version(distribution: str) -> str:
-    """The installed version of a distribution, or a sentence's worth of why there is none."""
+    """The installed version of a distribution, or why there is none."""
     try:
         return metadata.version(distribution)
     except metadata.PackageNotFoundError:

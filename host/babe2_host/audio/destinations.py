@@ -33,7 +33,7 @@ def check_destination(path: str | os.PathLike, *sources: str | os.PathLike) -> P
             raise FileError(f"{path} cannot be written: {path.parent} is a file, not a folder.", "no-folder", path=path)
         if not real.parent.is_dir():
             raise FileError(f"{path} cannot be written: there is no folder {path.parent}.", "no-folder", path=path)
-        # Permissions alone do not tell (read-only disks, quotas, root).
+        # Permissions alone do not say (read-only disks, quotas, root).
         with whole_file(real, trial=True) as temporary:
             temporary.write_bytes(b"\0")
         return real

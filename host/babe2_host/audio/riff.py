@@ -1,4 +1,4 @@
-"""RIFF chunks: what WAV and RF64 files hold beside their samples, and the writing of both.
+"""RIFF chunks: what WAV and RF64 files hold besides their samples, and the writing of both.
 
 Archives live by these chunks: `bext` says where a transfer comes from, `cue ` and `LIST/adtl` mark and name
 places in it. They are carried from file to file byte for byte, before or after the samples as they were.
@@ -15,7 +15,7 @@ from typing import BinaryIO
 import numpy as np
 
 # A list is known by its type too. What is not named here is left behind: it describes the old samples (PEAK,
-# MD5, levl), is room to grow (JUNK, FLLR), or is unknown, so that nobody can tell whether it still holds.
+# MD5, levl), is room to grow (JUNK, FLLR), or is unknown, and may no longer be true.
 CARRIED = ("bext", "iXML", "axml", "chna", "cart", "_PMX", "DISP", "inst", "id3 ", "ID3 ", "LIST/INFO",
            "cue ", "LIST/adtl", "plst", "smpl")
 WAVES = ("WAV", "WAVEX", "RF64")  # the formats, as libsndfile names them, that have chunks
@@ -41,7 +41,7 @@ class Chunk:
 
 @dataclass(frozen=True)
 class WaveExtras:
-    """What a WAV or RF64 file holds beside its samples.
+    """What a WAV or RF64 file holds besides its samples.
 
     chunks: in the file's order · channel_mask: which speaker each channel is for, where the file says ·
     unread: names of chunks that are damaged or too large to be carried.
@@ -132,7 +132,7 @@ def _channel_mask(fmt: bytes) -> int | None:
 
 
 def read_info(content: bytes) -> dict[str, str]:
-    """The texts of a `LIST/INFO` chunk by their four-letter names; the first of each counts."""
+    """The values of a `LIST/INFO` chunk by their four-letter names; the first of each counts."""
     texts, at = {}, 4
     for _ in range(MOST_CHUNKS):
         name, size = content[at:at + 4], content[at + 4:at + 8]
@@ -153,7 +153,7 @@ def read_info(content: bytes) -> dict[str, str]:
 
 
 def info_chunk(texts: dict[str, str]) -> Chunk:
-    """A `LIST/INFO` chunk of texts by their four-letter names, in UTF-8."""
+    """A `LIST/INFO` chunk of these values by their four-letter names, in UTF-8."""
     parts = [b"INFO"]
     for name, text in texts.items():
         content = text.replace("\0", " ").encode("utf-8", "replace") + b"\0"

@@ -61,7 +61,7 @@ def read_tags(path, strings: dict[str, str], extras: WaveExtras | None) -> Tags:
     from mutagen.id3 import ID3
 
     found = []
-    # ID3 comes first: it tells two artists from one, and how its letters are coded.
+    # ID3 comes first: it distinguishes two artists from one, and states its encoding.
     for chunk in sorted(extras.chunks if extras else (), key=lambda chunk: chunk.name == "LIST/INFO"):
         if chunk.name.lower() == "id3 ":
             found.append(_from_id3(ID3(io.BytesIO(chunk.content))))
@@ -207,6 +207,6 @@ def _to_id3(tags: Tags, id3) -> None:
         id3.add(frame)
     for picture in map(Picture, tags.pictures):
         desc = picture.desc
-        while f"APIC:{desc}" in id3:  # ID3 tells pictures apart by what is said of them
+        while f"APIC:{desc}" in id3:  # ID3 distinguishes pictures by their descriptions
             desc += " "
         id3.add(frames.APIC(encoding=3, mime=picture.mime, type=picture.type, desc=desc, data=picture.data))

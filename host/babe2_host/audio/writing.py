@@ -38,7 +38,7 @@ def check_audio_output(path: str | os.PathLike, like: Recording, *sources: str |
                        depth: str | None = None) -> None:
     """Finds out before a long render whether its result can be written to `path`, by writing the input once.
 
-    That tells of all at once (folder, format, channels, rate, room on the disk). Nothing is left behind.
+    That checks everything at once (folder, format, channels, rate, space on the disk). Nothing is left behind.
 
     Raises:
         FileError: as `check_destination`, and for formats that cannot be written or cannot hold this.
@@ -61,7 +61,7 @@ def write_audio(path: str | os.PathLike, audio: np.ndarray, sample_rate: int, li
 
     Samples that are rounded to 16 or 24 bits get TPDF dither first; those that need no rounding stay as they
     are. A WAV file of more than 4 GB becomes RF64. Tags are carried over, and from WAV to WAV the chunks that
-    archives live by; `not_carried` tells what is not.
+    archives live by; `not_carried` says what is not.
 
     Args:
         path: its extension chooses the format.
@@ -98,9 +98,9 @@ def write_audio(path: str | os.PathLike, audio: np.ndarray, sample_rate: int, li
 
 def not_carried(path: str | os.PathLike, audio: np.ndarray, sample_rate: int,
                 like: Recording) -> tuple[str, ...]:
-    """What of the input beside its audio is not in the file that `write_audio` makes of the same arguments.
+    """What of the input besides its audio is not in the file that `write_audio` makes of the same arguments.
 
-    Sentences for the user; none where all is there.
+    Sentences for the user; none where nothing is missing.
     """
     said, file_format = list(like.notes), WRITABLE.get(Path(path).suffix.lower())
     chunks = _lost_chunks(audio, sample_rate, like)
@@ -125,7 +125,7 @@ def _lost_chunks(audio: np.ndarray, sample_rate: int, like: Recording) -> list[s
 
 
 def _extras_for(audio: np.ndarray, sample_rate: int, like: Recording) -> WaveExtras:
-    """What a WAV file of this audio holds beside it."""
+    """What a WAV file holds besides this audio."""
     lost = _lost_chunks(audio, sample_rate, like)
     chunks = tuple(chunk for chunk in like.extras.chunks if chunk.name not in lost)
     if not any(chunk.name.lower() in ("list/info", "id3 ") for chunk in chunks):

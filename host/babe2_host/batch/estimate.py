@@ -1,4 +1,4 @@
-"""What a batch will take, in time and room, before it is begun."""
+"""What a batch will take, in time and disk space, before it starts."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ from .manifest import Manifest, is_made
 
 @dataclass(frozen=True)
 class Estimate:
-    """What is left to do: files, their length in s, seconds of work (None: cannot be told), bytes of the results, and
-    the most that lies beside them meanwhile; bytes that are free."""
+    """What is left to do: files, their length in s, seconds of work (None: unknown), bytes of the results, and
+    the most that lies next to them meanwhile; bytes that are free."""
 
     files: int
     duration_s: float

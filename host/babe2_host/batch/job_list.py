@@ -49,7 +49,7 @@ def jobs_of_folder(source: str | os.PathLike, folder: str | os.PathLike, recipe:
                    ending: str | None = None) -> tuple[list[Job], list[str]]:
     """A job for each recording in a folder and the folders in it, sorted, and sentences on what cannot be looked into.
 
-    Recordings are told by their endings. Links are followed, each folder taken once; hidden files, `folder` (the
+    Recordings are recognised by their extensions. Links are followed, each folder once; hidden files, `folder` (the
     output) and unfinished renders are passed over.
 
     Args:
@@ -146,7 +146,7 @@ def _rows(path: Path) -> Iterator[tuple[str, dict]]:
             yield where, row
 
 
-def _job_of_row(beside: Path, row: dict, recipe: Recipe, ending: str | None) -> Job:
+def _job_of_row(base: Path, row: dict, recipe: Recipe, ending: str | None) -> Job:
     if not isinstance(row, dict):
         raise BatchError(f"it must be a table, not {row!r}.")
     if None in row:
@@ -159,10 +159,10 @@ def _job_of_row(beside: Path, row: dict, recipe: Recipe, ending: str | None) -> 
     values = {name: _value(name, value, NAMES.get(name)) for name, value in row.items()}
     if not values.get("file"):
         raise BatchError("it names no file.")
-    source = beside / values.pop("file")
+    source = base / values.pop("file")
     # Outside of the list's folder there is no structure to keep.
     inside = Path(os.path.normpath(source))
-    inside = inside.relative_to(beside) if inside.is_relative_to(beside) and ".." not in inside.parts else inside.name
+    inside = inside.relative_to(base) if inside.is_relative_to(base) and ".." not in inside.parts else inside.name
     name = values.pop("output", None) or _result_name(Path(inside), ending)
     if name != PurePosixPath(name).as_posix() or PurePosixPath(name).is_absolute() or Path(name).is_absolute() or (
             ".." in PurePosixPath(name).parts):
@@ -171,10 +171,10 @@ def _job_of_row(beside: Path, row: dict, recipe: Recipe, ending: str | None) -> 
     for one, other in (("preset", "board"), ("board", "preset")):
         if one in own and other not in own:
             own[other] = None
-    for key in ("target", "board", "preset"):  # those that are files lie beside the list
+    for key in ("target", "board", "preset"):  # files are named relative to the list
         if own.get(key) and (key == "target" or os.path.dirname(own[key])
                              or own[key].lower().endswith((".toml", ".safetensors"))):
-            own[key] = str(beside / own[key])
+            own[key] = str(base / own[key])
     settings = dict(recipe.settings)
     if own.get("board"):  # what was asked of a preset is not for this row
         settings = {key: value for key, value in settings.items() if key == "seed" or not recipe.preset}
@@ -183,11 +183,11 @@ def _job_of_row(beside: Path, row: dict, recipe: Recipe, ending: str | None) -> 
 
 
 def _value(name: str, value, setting) -> object:
-    """A value of a list as its column needs it: CSV has but texts."""
+    """A value of a list as its column needs it: CSV has only text."""
     is_text = bool(setting.choices) if setting else name not in ("gain_db", "target_match")
     if is_text:
         if not isinstance(value, str) or "\0" in value:
-            raise BatchError(f"{name} must be a text, not {value!r}.")
+            raise BatchError(f"{name} must be text, not {value!r}.")
         return value.strip()
     if isinstance(value, str):
         for kind in (int, float):
@@ -208,7 +208,7 @@ def check_jobs(jobs: list[Job], folder: str | os.PathLike) -> None:
     """Finds out, before anything is rendered, what is wrong with the jobs by themselves or together.
 
     Raises:
-        BatchError: two would make one file; one would replace an input; the output folder is none; a format is
+        BatchError: two would make one file; one would replace an input; the output folder is not one; a format is
             unknown. The message names the files.
         UserError: a recipe cannot be used.
     """
@@ -244,5 +244,5 @@ def check_jobs(jobs: list[Job], folder: str | os.PathLike) -> None:
 
 
 def _one_name(path: str) -> str:
-    """Equal for names that are one file where file systems do not tell upper case from lower."""
+    """Equal for names of one file where file systems ignore case."""
     return path if sys.platform == "linux" else unicodedata.normalize("NFC", path).casefold()

@@ -1,4 +1,4 @@
-"""The manifest of a batch: what was made of what, and how, in a JSON file beside the results."""
+"""The manifest of a batch: what was made of what, and how, in a JSON file next to the results."""
 
 from __future__ import annotations
 
@@ -30,9 +30,9 @@ class ManifestError(UserError):
 class Manifest:
     """What is known of the files of a batch.
 
-    Changes are kept until `save`, which appends them to a journal beside the manifest; once that is as long as the
+    Changes are kept until `save`, which appends them to a journal next to the manifest; once that is as long as the
     manifest, it is folded into it. So a million files cost a few times what is said of them, not its square, and what
-    a crash leaves is read back. A journal counts only beside the manifest that it was begun for.
+    a crash leaves is read back. A journal counts only with the manifest that it was begun for.
 
     As a context it is whole in the one file at the end.
 
@@ -40,7 +40,7 @@ class Manifest:
         folder: the output folder, which need not exist before `start`.
 
     Raises:
-        ManifestError: there is a file of its name that is no manifest.
+        ManifestError: there is a file of its name that is not a manifest.
     """
 
     def __init__(self, folder: Path):
@@ -52,7 +52,7 @@ class Manifest:
             if self.path.exists():
                 self.content = json.loads(self.path.read_text(encoding="utf-8"))
         except (OSError, ValueError, RecursionError) as error:
-            raise ManifestError(f"{self.path} cannot be read ({error}); move it away to begin anew.") from error
+            raise ManifestError(f"{self.path} cannot be read ({error}); move it away to start over.") from error
         if not _is_manifest(self.content):
             raise ManifestError(f"{self.path} is not the manifest of a batch that this version can read; choose "
                                 "another output folder, or move it away.")
@@ -73,7 +73,7 @@ class Manifest:
         return self
 
     def __exit__(self, kind, error, trace) -> None:
-        with contextlib.suppress(*(() if kind is None else (ManifestError,))):  # the first error tells more
+        with contextlib.suppress(*(() if kind is None else (ManifestError,))):  # the first error says more
             if self._sizes[1] or self._changes:
                 self._fold()
 
@@ -94,7 +94,7 @@ class Manifest:
         self._set(name, JobState.UNFINISHED, input=given, recipe=key, run=len(self.content["runs"]) - 1)
 
     def finish(self, name: str, made: dict, **record) -> None:
-        """Notes that `name` is there, as `described`, with what there is to tell of it."""
+        """Notes that `name` is there, as `described`, with its record."""
         begun = _of(self.entry(name), "input", "recipe", "run", "started")
         self._set(name, JobState.DONE, **begun, output=made, **record)
 
@@ -113,7 +113,7 @@ class Manifest:
         head = "" if self._sizes[1] else json.dumps(self.content["runs"][-1]) + "\n"
         data = (head + "".join(self._changes)).encode()
         try:
-            with open(self._journal, "ab") as file:  # anew each time: not into a folder that was moved away
+            with open(self._journal, "ab") as file:  # opened each time: not into a folder that was moved away
                 if head:
                     file.truncate(0)
                 file.write(data)

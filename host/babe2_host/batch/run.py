@@ -14,9 +14,9 @@ from babe2_fx.files import write_whole
 from ..rendering.journal import FolderJournal
 from ..rendering.recipe import facts_key
 from ..states import JobState
-from .crews import local_crew
 from .job_list import BatchError, Job
 from .manifest import Manifest, described
+from .pools import local_pool
 from .schedule import LOSSES, Schedule
 from .worker import Event, Task, blocks_of, look, reason_of
 
@@ -43,7 +43,7 @@ class BatchProgress:
 
 
 def run_batch(jobs: list[Job], folder: str | os.PathLike, versions: dict, *, overwrite: bool = False,
-              crew=None) -> Generator[BatchProgress, None, None]:
+              pool=None) -> Generator[BatchProgress, None, None]:
     """Makes the files of checked jobs in `folder`, with a manifest; goes on after those that fail.
 
     A file is left as it is if its content, its recording's and its recipe are those of the manifest. One that the
@@ -51,7 +51,7 @@ def run_batch(jobs: list[Job], folder: str | os.PathLike, versions: dict, *, ove
 
     Args:
         versions: for the record.
-        crew: the workers; None: those of this computer (`local_crew`). It is closed at the end.
+        pool: the workers; None: those of this computer (`local_pool`). It is closed at the end.
 
     Yields `BatchProgress`. Closing it cancels; the same call goes on from there.
 
@@ -61,7 +61,7 @@ def run_batch(jobs: list[Job], folder: str | os.PathLike, versions: dict, *, ove
     """
     folder = Path(folder)
     with _alone(folder), Manifest(folder) as manifest:
-        batch = _Batch(jobs, folder, manifest, versions, overwrite, crew or local_crew(
+        batch = _Batch(jobs, folder, manifest, versions, overwrite, pool or local_pool(
             {job.recipe.device for job in jobs}, any(job.recipe.allow_external for job in jobs)))
         yield from batch.run()
 
@@ -69,67 +69,67 @@ def run_batch(jobs: list[Job], folder: str | os.PathLike, versions: dict, *, ove
 class _Batch:
     """A batch at work: brings together what is to be done, who does it, and the record."""
 
-    def __init__(self, jobs: list[Job], folder: Path, manifest: Manifest, versions: dict, overwrite: bool, crew):
-        self.jobs, self.folder, self.manifest, self.crew = jobs, folder, manifest, crew
+    def __init__(self, jobs: list[Job], folder: Path, manifest: Manifest, versions: dict, overwrite: bool, pool):
+        self.jobs, self.folder, self.manifest, self.pool = jobs, folder, manifest, pool
         self._versions, self._overwrite, self._started = versions, overwrite, False
         self._key = functools.lru_cache(1024)(lambda recipe: facts_key(recipe.facts(recipe.make())))
 
     def run(self) -> Generator[BatchProgress, None, None]:
-        crew, jobs = self.crew, self.jobs
+        pool, jobs = self.pool, self.jobs
         try:
             if not jobs:
                 return
-            crew.join(self.folder, self.folder / LOCK, jobs[0].source)
+            pool.start(self.folder, self.folder / LOCK, jobs[0].source)
             order = range(len(jobs))
-            if crew.apart:  # the longest first, so that all end together
+            if pool.remote:  # the longest first, so that all end together
                 order = sorted(order, key=lambda number: -_bytes(jobs[number]))
             schedule = Schedule(order)
             while not schedule.finished:
-                told = []
-                for worker in list(crew.free):
+                news = []
+                for worker in list(pool.free):
                     if worker not in schedule:
                         schedule.add(worker)
-                    told += self._give(schedule, worker)
-                if not told:
-                    for worker, events in crew.tell():
+                    news += self._give(schedule, worker)
+                if not news:
+                    for worker, events in pool.wait():
                         if events is None:
-                            told += [self._fail(number, f"{LOSSES} workers ended while they had it; it was given up.")
+                            news += [self._fail(number, f"{LOSSES} workers ended while they had it; it was given up.")
                                      for number in schedule.lost(worker)]
                         for event in events or ():
-                            told.append(self._record(event))
+                            news.append(self._record(event))
                             if event.now:
                                 schedule.went_on(event.number, event.now.share_done)
                             if event.state.ended:
                                 schedule.done(worker, event.number)
                 self.manifest.save()
-                yield from filter(None, told)
+                yield from filter(None, news)
         finally:
-            for event in crew.close():
+            for event in pool.close():
                 self._record(event)
 
     def _give(self, schedule: Schedule, worker) -> list[BatchProgress]:
         """Gives a free worker what it is to do, and lets it go on. Returns what need not be done after all."""
-        tasks, told = [], []
+        tasks, news = [], []
         for number in schedule.give(worker):
             try:
-                tasks.append(self._task(number, self.crew.ships(worker)))
+                tasks.append(self._task(number, self.pool.ships(worker)))
             except Exception as error:
-                told.append(self._fail(number, reason_of(error), getattr(error, "code", "")))
+                news.append(self._fail(number, reason_of(error), getattr(error, "code", "")))
             else:
                 if tasks[-1] is not None:
                     continue
                 tasks.pop()
-                told.append(self._tell(number, JobState.AS_BEFORE))
+                news.append(self._progress(number, JobState.AS_BEFORE))
             schedule.done(worker, number)
         if schedule.holds(worker):
-            self.crew.call(worker, tasks)
-        return told
+            self.pool.assign(worker, tasks)
+        return news
 
     def _task(self, number: int, ships: bool) -> Task | None:
         """A job for a worker; None if its file is there already and the worker cannot see that."""
         job = self.jobs[number]
         task = Task(number, job, self.manifest.entry(job.name), self._overwrite)
-        if self.crew.apart:
+        if self.pool.remote:
             task = replace(task, key=self._key(job.recipe), job=replace(job, source=Path(os.path.abspath(job.source))))
         if ships:
             given = look(task, self.folder, task.key)
@@ -140,7 +140,7 @@ class _Batch:
         return task
 
     def _record(self, event: Event) -> BatchProgress | None:
-        """Puts on record what a worker tells; returns what there is to say of it."""
+        """Puts on record what a worker reports; returns what there is to say of it."""
         job = self.jobs[event.number]
         if event.state == JobState.UNFINISHED:
             self._start()
@@ -162,12 +162,12 @@ class _Batch:
                 return self._fail(event.number, reason_of(error))
         if event.state == JobState.DONE:
             self.manifest.finish(job.name, made, **event.record)
-        return self._tell(event.number, event.state, now=event.now, rendered=event.rendered)
+        return self._progress(event.number, event.state, now=event.now, rendered=event.rendered)
 
     def _fail(self, number: int, reason: str, code: str = "") -> BatchProgress:
         self._start()
         self.manifest.fail(self.jobs[number].name, self.jobs[number].source, reason)
-        return self._tell(number, JobState.FAILED, reason=reason, code=code)
+        return self._progress(number, JobState.FAILED, reason=reason, code=code)
 
     def _start(self) -> None:
         """The run comes on record with the first thing that happens in it."""
@@ -175,7 +175,7 @@ class _Batch:
             self.manifest.start(self._versions)
             self._started = True
 
-    def _tell(self, number: int, state: JobState, **what) -> BatchProgress:
+    def _progress(self, number: int, state: JobState, **what) -> BatchProgress:
         return BatchProgress(self.jobs[number], number + 1, len(self.jobs), state, **what)
 
 

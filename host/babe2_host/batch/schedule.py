@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections import Counter, deque
 from collections.abc import Iterable
 
-LOSSES = 3  # workers that a job may cost without coming further; then it is given up: it may be what ends them
+LOSSES = 3  # workers that a job may cost without making progress; then it is given up, as the likely cause
 
 
 class Schedule:
     """Hands out jobs to workers, each once, and again those of a worker that was lost.
 
-    A worker is given one job more than it is at work on, so that it can read ahead; not when the others could do all
-    that are left at once. Jobs that were with a lost worker come first, each
-    alone, so that one that ends its workers does not take others with it.
+    A worker is given one job more than it is working on, so that it can read ahead, unless the others could start all
+    that are left at once. Jobs of a lost worker come first, each alone, so that one that crashes its workers does not
+    take others with it.
 
     Args:
         jobs: in the order in which they are to be begun.
@@ -48,13 +48,13 @@ class Schedule:
         return bool(self._held[worker])
 
     def done(self, worker, job: int) -> None:
-        """A job is behind, made or failed."""
+        """A job is over, made or failed."""
         self._held[worker].remove(job)
         self._furthest.pop(job, None)
         self._left -= 1
 
     def went_on(self, job: int, share: float) -> None:
-        """How much of a job is done. One that comes further than before is not what has ended its workers."""
+        """How much of a job is done. One that gets further than before is not what ended its workers."""
         if share > self._furthest.get(job, 0.0):
             self._furthest[job] = share
             self._losses.pop(job, None)

@@ -116,52 +116,52 @@ class Worker:
     """Renders what it is given, in order. Meanwhile it reads the next recording and, on a GPU, writes the last.
 
     On the CPU rendering takes all cores, so there a result is finished before the next is begun; reading takes one
-    thread. It does nothing between calls of `step` but that, so what it tells can be put on record before it goes on.
+    thread. It does nothing between calls of `step` but that, so what it reports can be put on record before it goes on.
 
     Args:
         folder: the output folder.
-        behind: whether results are written while the next is rendered; None: on a GPU.
-        remote: whether what it tells goes to another process: it is kept small, and told every `interval_s`.
+        overlaps: whether results are written while the next is rendered; None: on a GPU.
+        remote: whether its events go to another process: they are kept small, and reported every `interval_s`.
         prior_of: gives the prior to use in the place of a preset's own; None: that itself.
     """
 
-    def __init__(self, folder: str | os.PathLike, behind: bool | None = None, remote: bool = False,
+    def __init__(self, folder: str | os.PathLike, overlaps: bool | None = None, remote: bool = False,
                  prior_of: Callable | None = None):
-        self.folder, self.behind, self.remote, self._prior_of = Path(folder), behind, remote, prior_of
+        self.folder, self.overlaps, self.remote, self._prior_of = Path(folder), overlaps, remote, prior_of
         self._make = functools.lru_cache(4)(self._board)  # the same for many files; a target may be many recordings
         self._facts = functools.lru_cache(1024)(lambda recipe: recipe.facts(self._make(recipe)))
         self._threads = ThreadPoolExecutor(1, "ahead"), ThreadPoolExecutor(1, "behind")
         self._waiting: deque[tuple[Task, Future]] = deque()
-        self._written: Future | None = None  # the event that tells of the last result
+        self._written: Future | None = None  # the event of the last result
         self._run = self._events()
         self._own = None
 
     def about(self, lock: str, stamp: tuple, source: str, source_stamp: tuple) -> dict:
-        """Who it is, and whether it sees the files that are told by their stamps (`stamp`)."""
+        """Who it is, and whether it sees the files that have these stamps (`stamp_of`)."""
         return {"host": platform.node(), "pid": os.getpid(), "version": version("babe2-fx"),
                 "shares": stamp_of(lock) == stamp and stamp_of(source)[1:] == source_stamp[1:]}
 
     def step(self, tasks: list[Task] = (), interval_s: float = 0.0) -> list[Event]:
         """Takes tasks more and works on, until something has to be on record or `interval_s` are over.
 
-        Returns what there is to tell; with nothing left to do, nothing.
+        Returns its events; with nothing left to do, none.
         """
         for task in tasks:
             self._waiting.append((task, self._begin_look(task)))
-        told, until = [], time.monotonic() + interval_s
+        events, until = [], time.monotonic() + interval_s
         while True:
             event = next(self._run)
             if event is None:
-                return told
-            if self.remote and told and told[-1].state == event.state == JobState.RUNNING and (
-                    told[-1].number == event.number):  # the last says it all
-                event = replace(event, files=told.pop().files | event.files)
-            told.append(event)
+                return events
+            if self.remote and events and events[-1].state == event.state == JobState.RUNNING and (
+                    events[-1].number == event.number):  # the last says it all
+                event = replace(event, files=events.pop().files | event.files)
+            events.append(event)
             if event.state != JobState.RUNNING or time.monotonic() >= until:
-                return [_small(event) for event in told] if self.remote else told
+                return [_small(event) for event in events] if self.remote else events
 
     def close(self) -> list[Event]:
-        """Cancels what is at work; its finished blocks are kept. Returns what was still to be told."""
+        """Cancels what is at work; its finished blocks are kept. Returns the events that were left."""
         self._run.close()
         for thread in self._threads:
             thread.shutdown(cancel_futures=thread is self._threads[0])
@@ -228,7 +228,7 @@ class Worker:
         sent = set(task.blocks)
         try:
             for now in run:
-                if now.share_done >= 1 and self._writes_behind(board):
+                if now.share_done >= 1 and self._writes_overlapping(board):
                     if self._written:  # one at a time
                         yield self._take_written()
                     self._written = self._threads[1].submit(self._finish, task, folder, run)
@@ -246,11 +246,13 @@ class Worker:
             yield self._take_written()
         yield last
 
-    def _writes_behind(self, board: Board) -> bool:
+    def _writes_overlapping(self, board: Board) -> bool:
         effects = board.effects("GenerativeEQ")
         if len(effects) > 1:  # the results in them are of one file at a time
             return False
-        return self.behind if self.behind is not None else any(effect.prior.device.type == "cuda" for effect in effects)
+        if self.overlaps is None:
+            return any(effect.prior.device.type == "cuda" for effect in effects)
+        return self.overlaps
 
     def _finish(self, task: Task, folder: Path, run: Run) -> Event:
         try:
@@ -327,7 +329,7 @@ def blocks_of(output: Path) -> list[Path]:
 
 
 def stamp_of(path: str | os.PathLike) -> tuple:
-    """Tells whether two computers see one file; () if this one sees none."""
+    """What is equal where two computers see one file; () if this one sees none."""
     try:
         stat = os.stat(path)
     except OSError:

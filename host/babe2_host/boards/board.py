@@ -23,7 +23,7 @@ from .plugins import expression
 
 @runtime_checkable
 class OfflineEffect(Protocol):
-    """An effect that a Board takes beside Pedalboard's own: one that needs the whole signal at once.
+    """An effect that a Board takes besides Pedalboard's own: one that needs the whole signal at once.
 
     `process` is given float32 in the shape that the board was given, and returns float32 of the same shape.
     It refuses `reset=False` with a ValueError if it cannot go on from one call to the next. To be kept in
@@ -45,7 +45,7 @@ class Board(MutableSequence):
 
     Takes Pedalboard's plugins (VST3 and Audio Units too), Pedalboards, Chains, Mixes, Boards and offline
     effects in any order. It is a list of them: what a list can do with its items it can, a slice is a Board,
-    and items are told apart by identity. Neighbouring plugins of Pedalboard run as one Pedalboard; without
+    and items are compared by identity. Neighbouring plugins of Pedalboard run as one Pedalboard; without
     offline effects the output is Pedalboard's to the last bit, also when streaming with `reset=False`.
 
     Threads may call one board at the same time, as they may a Pedalboard: a call resets what it passes
@@ -95,10 +95,10 @@ class Board(MutableSequence):
 
         Args:
             input_array: (samples,), (channels, samples) or (samples, channels), float32 or float64; which are
-                the channels, Pedalboard's rule tells.
+                the channels is decided by Pedalboard's rule.
             sample_rate: Hz.
             buffer_size: samples that native plugins are given at a time.
-            reset: whether to begin anew, rather than go on from the last call.
+            reset: whether to start afresh, rather than continue from the last call.
 
         Returns:
             float32 of the same shape; with `reset=False` it may be shorter, as Pedalboard's.
@@ -156,7 +156,7 @@ class Board(MutableSequence):
             stage.reset()
 
     def _arrange(self) -> list:
-        """What to run one after another: Pedalboards of neighbouring native plugins, and offline effects."""
+        """What to run, in order: Pedalboards of neighbouring native plugins, and offline effects."""
         flat = list(self._flat())
         # In a list, for Python's objects of what is in a Mix live, with their ids, only while they are held.
         natives = [part for plugin in flat if isinstance(plugin, Plugin) for part in _parts(plugin)]
@@ -267,7 +267,7 @@ class Board(MutableSequence):
 
         Args:
             path: the file, or the name of a board that ships or is the user's own, as `list_boards` has it.
-            effects: offline effects beside those of this package that the file may name, classes by their names.
+            effects: offline effects besides those of this package that the file may name, classes by their names.
             allow_external: whether it may name VST3 plugins and Audio Units. They are programs: this is for
                 files from people to be trusted.
 

@@ -1,4 +1,4 @@
-"""Offline effects for boards beside GenerativeEQ: each needs the whole recording, as it does."""
+"""Offline effects for boards besides GenerativeEQ; like it, each needs the whole recording."""
 
 from __future__ import annotations
 

@@ -49,7 +49,7 @@ def load_external(path: str | os.PathLike, parameters: Mapping | None = None, pl
                   kind: str = "VST3Plugin") -> Plugin:
     """A VST3 plugin or Audio Unit that can be kept in a board file.
 
-    One from `pedalboard.load_plugin` cannot, for Pedalboard does not tell which file it came from.
+    One from `pedalboard.load_plugin` cannot, because Pedalboard does not say which file it came from.
 
     Args:
         path: the plugin's file or bundle.

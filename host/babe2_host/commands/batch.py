@@ -68,24 +68,24 @@ def run(args: argparse.Namespace) -> int:
     else:
         jobs = jobs_of_list(args.input, recipe, ending)
     check_jobs(jobs, args.output)
-    crew = _cluster(args) if args.ray and not args.dry_run else None
+    pool = _cluster(args) if args.ray and not args.dry_run else None
     for problem in problems:
         print(f"babe2: {problem}", file=sys.stderr)
     if args.dry_run:
         _say_estimate(jobs, args.output)
         return FAILED if problems else OK
-    counts = _render(jobs, args, crew)
+    counts = _render(jobs, args, pool)
     said = ", ".join(f"{counts[state]} {state}" for state in ("done", "as before", "failed") if counts[state])
     speaker(args.quiet)(f"{_files(len(jobs))}: {said}. {Path(args.output) / 'manifest.json'} has the record.")
     return FAILED if problems or counts["failed"] else OK
 
 
 def _cluster(args: argparse.Namespace):
-    from ..batch.ray_crew import RayCrew
-    return RayCrew(args.ray, args.device)
+    from ..batch.ray_pool import RayPool
+    return RayPool(args.ray, args.device)
 
 
-def _render(jobs: list, args: argparse.Namespace, crew) -> Counter:
+def _render(jobs: list, args: argparse.Namespace, pool) -> Counter:
     """Runs the batch under a table: a line for each file and, on a terminal, a last one for what is at work."""
     from tqdm import tqdm
 
@@ -104,7 +104,7 @@ def _render(jobs: list, args: argparse.Namespace, crew) -> Counter:
         with tqdm.external_write_mode(sys.stderr) if live else nullcontext():
             say(f"{at.number:{width}}/{at.count}  {state:9}  {words:>16}  {at.job.name}")
 
-    with bar, closing(run_batch(jobs, args.output, versions(), overwrite=args.overwrite, crew=crew)) as batch:
+    with bar, closing(run_batch(jobs, args.output, versions(), overwrite=args.overwrite, pool=pool)) as batch:
         for at in batch:
             length_s = lengths[at.number - 1]
             if at.state == JobState.RUNNING:
@@ -139,7 +139,7 @@ class _Pace:
         self.whole_s, self.done_s, self.started = length_s, 0.0, time.monotonic()
 
     def past(self, length_s: float, rendered: bool) -> None:
-        """A file is behind; one that was not rendered takes no time, and must not make the rest look quick."""
+        """A file is finished; one that was not rendered takes no time, and must not make the rest look quick."""
         if rendered:
             self.done_s += length_s
         else:
@@ -162,7 +162,7 @@ def _say_estimate(jobs: list, folder: str) -> None:
     if not left:
         return
     found = estimate(left, folder)
-    work = "cannot be told" if found.work_s is None else f"about {_time(found.work_s)}"
+    work = "unknown" if found.work_s is None else f"about {_time(found.work_s)}"
     print(f"Music {_time(found.duration_s)}. Time {work}, on this machine as busy as it is now.")
     print(f"Room {_size(found.result_bytes)} and meanwhile up to {_size(found.meanwhile_bytes)} more; "
           f"{_size(found.free_bytes)} are free.")

@@ -9,10 +9,10 @@ def add(commands) -> None:
     parser = commands.add_parser(
         "degrade", allow_abbrev=False, help="make an old recording of a clean one, for tests",
         description="Puts a clean recording through a known zero-phase response and adds noise. What was done is "
-                    "recorded exactly in a JSON file beside the result, which `babe2 evaluate` reads.")
+                    "recorded exactly in a JSON file next to the result, which `babe2 evaluate` reads.")
     parser.add_argument("input", metavar="IN", help="the clean recording")
     parser.add_argument("-o", "--output", metavar="OUT", required=True,
-                        help="the degraded one; OUT.json beside it is the record. Both replaced if there")
+                        help="the degraded one; OUT.json next to it is the record. Both replaced if there")
     medium = parser.add_mutually_exclusive_group()
     medium.add_argument("--response", metavar="CURVE", help="a curve: Hz and dB in two columns, or JSON as --eq-out "
                                                             "writes it")

@@ -21,7 +21,7 @@ def add(commands) -> None:
     parser.add_argument("--reference", metavar="DIR", help="good recordings of that kind of music "
                                                            "(default: those of --clean)")
     parser.add_argument("--clean", metavar="DIR", help="clean originals of the recordings, under the same names (or "
-                        "NAME_clean for NAME_degraded); NAME.json or NAME_filter.json beside a recording is its known "
+                        "NAME_clean for NAME_degraded); NAME.json or NAME_filter.json next to a recording is its known "
                         "response")
     parser.add_argument("-o", "--output", metavar="DIR", required=True, help="folder for results.md, .csv, .json, "
                         "ltas.png, and a folder of restored recordings for each method")

@@ -132,7 +132,7 @@ def run_render(args: argparse.Namespace) -> int:
 
 
 def _run(args: argparse.Namespace, make_board, record: dict, chosen: str, sources: list) -> int:
-    """What both commands do: checks, the render, and what is written beside it."""
+    """What both commands do: checks, the render, and what is written besides it."""
     from babe2_fx.files import write_whole
 
     from ..audio.destinations import check_destination

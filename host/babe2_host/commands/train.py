@@ -62,7 +62,7 @@ def _add_run_options(parser: argparse.ArgumentParser, recipes: str) -> None:
                                                                      "file for --config, and do nothing")
     parser.add_argument("--cache", metavar="DIR", help="where decoded recordings are kept (default: PRIOR.run/audio); "
                                                        "several runs may share it")
-    parser.add_argument("--restart", action="store_true", help="begin anew, and replace what is there")
+    parser.add_argument("--restart", action="store_true", help="start over, and replace what is there")
     _add_common(parser)
 
 

@@ -38,7 +38,7 @@ def install() -> list[str]:
         said.append(f"The script is in {path}.")
     if again:
         said.append("Ardour goes on with its own copy of the earlier one until you remove that (Edit > Lua "
-                    "Scripts > Script Manager, Generative EQ, Remove) and add it anew:")
+                    "Scripts > Script Manager, Generative EQ, Remove) and add it again:")
     said.append("In Ardour choose Edit > Lua Scripts > Script Manager, an action that is unset, Add/Set, "
                 "Generative EQ, Add. From then on it is in Edit > Lua Scripts.")
     return said

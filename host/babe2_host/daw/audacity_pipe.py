@@ -12,7 +12,7 @@ import time
 
 from babe2_fx.errors import UserError
 
-CONNECT_S = 5.0  # Audacity makes its pipes anew after every client, which takes it a moment
+CONNECT_S = 5.0  # Audacity makes new pipes after every client, which takes it a moment
 ANSWER_S = 30.0
 LONG_S = 1800.0  # for what reads or writes the samples of a whole track
 LONGEST_LINE = 1000  # bytes; Audacity takes what is longer for two commands
@@ -60,7 +60,7 @@ class Audacity:
         return re.sub(r"\nBatchCommand finished: [^\n]*\n+\Z", "", answer).strip()
 
     def info(self, kind: str) -> list:
-        """What Audacity tells of its Tracks, Clips, Envelopes or Labels."""
+        """What Audacity reports of its Tracks, Clips, Envelopes or Labels."""
         answer = self.do(f"GetInfo: Type={kind} Format=JSON")
         try:
             return json.loads(re.sub(r'\\(?!["\\])', r"\\\\", answer), strict=False)

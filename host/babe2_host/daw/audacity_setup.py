@@ -13,7 +13,7 @@ from babe2_fx.files import write_whole
 from .audacity_pipe import AudacityError
 
 MODULE = "mod-script-pipe"
-ENABLED = "1"  # among Audacity's states of a module; 4 is one that it found and was not told about
+ENABLED = "1"  # among Audacity's states of a module; 4 is one that it found and has no instruction for
 
 
 def install(enable: bool = False) -> list[str]:

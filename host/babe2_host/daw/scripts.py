@@ -1,4 +1,4 @@
-"""The Lua scripts for DAWs: templates beside this file, filled with where this installation lies."""
+"""The Lua scripts for DAWs: templates next to this file, filled in with the paths of this installation."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Keeps the finished blocks of a render beside its output, so that one that was killed can go on."""
+"""Keeps the finished blocks of a render next to its output, so that one that was killed can resume."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ OURS = re.compile(r"[0-9a-f]{32}-[0-9]{5,}\.(safetensors|part)|\.babe2-[0-9a-f]{
 
 
 class FolderJournal:
-    """The `Journal` of a render as a folder: OUT.wav.unfinished beside OUT.wav.
+    """The `Journal` of a render as a folder: OUT.wav.unfinished next to OUT.wav.
 
     Each block is a safetensors file, which is there whole or not at all. The folder is made with the first block.
 
@@ -25,7 +25,7 @@ class FolderJournal:
         output: the file that the render is to make.
 
     Attributes:
-        found: how many blocks were taken from it.
+        found: how many blocks were read from it.
         problem: why blocks could not be kept, or None. A render goes on without.
     """
 
@@ -39,7 +39,7 @@ class FolderJournal:
         from safetensors.torch import load_file  # imports torch, hence only here
         try:
             tensors = load_file(self._file(name))
-        except (OSError, SafetensorError, ValueError):  # it is not there, or damaged: the block is made again
+        except (OSError, SafetensorError, ValueError):  # missing or damaged: the block is rendered again
             return None
         self.found += 1
         return tensors

@@ -25,7 +25,7 @@ class RecipeError(UserError):
 class Recipe:
     """How a recording is rendered: by a preset, or by a board.
 
-    quality, target, target_match: as in GenerativeEQ; None: the preset's or the board's own · settings: pairs of name
+    quality, target, target_match: as in GenerativeEQ; None: those of the preset or board · settings: pairs of name
     and value, over the preset's; a board takes `seed` alone · operators: what was done to the recording, the first
     thing first, each a name and pairs of parameter and value; not with a board, which has its own · gain_db: by which
     the recording is raised first · rate, depth: of the output, None: as the board says, else as the input · device:
@@ -100,7 +100,7 @@ class Recipe:
         return board
 
     def facts(self, board) -> dict:
-        """All that a result depends on beside the recording, as plain values for JSON; `board` is what `make` gave.
+        """All that a result depends on besides the recording, as plain values for JSON; `board` is what `make` gave.
 
         Weights, targets and boards are there by the SHA-256 of their files; impulse responses and VST3 plugins that a
         board names are not.

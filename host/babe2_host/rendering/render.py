@@ -86,7 +86,7 @@ def _render(recording: AudioFile, board: Board, journal: FolderJournal | None,
     first, last = passage or (0, recording.audio.shape[1])
     first, last = (round(at * rate / recording.sample_rate) for at in (first, last))
     last = min(last, audio.shape[1]) if passage else audio.shape[1]
-    if audio.shape[1] <= len(audio):  # which dimension holds the channels could not be told
+    if audio.shape[1] <= len(audio):  # it would be unclear which dimension holds the channels
         audio = np.pad(audio, ((0, 0), (0, len(audio) + 1 - audio.shape[1])))
     audio = yield from board.run(audio, rate, journal=journal, passage=passage and (first, last))
     audio = audio[:, :last - first]

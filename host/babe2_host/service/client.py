@@ -123,7 +123,7 @@ class Client:
         return ServiceError(f"The job service does not answer ({error}). {service_folder() / LOG} may say why.")
 
     def _endpoint(self) -> dict:
-        """How to reach the service, which is started if need be, and anew if it is of another version."""
+        """How to reach the service, which is started if need be, and restarted if it is of another version."""
         if self.is_running() and (endpoint := _read_endpoint()) and endpoint["version"] == version("babe2-fx"):
             return endpoint
         try:

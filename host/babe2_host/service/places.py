@@ -47,7 +47,7 @@ def _own(folder: Path) -> Path:
 
 
 def allowed_folders() -> list[Path]:
-    """The folders (and single files) beside `jobs_folder` that jobs may read and write."""
+    """The folders (and single files) besides `jobs_folder` that jobs may read and write."""
     try:
         named = json.loads(_list().read_text(encoding="utf-8"))
     except FileNotFoundError:

@@ -20,7 +20,7 @@ from .records import ID, JobError, JobRecord
 TEXTS = ("input", "output", "label", "preset", "board", "quality", "target", "depth", "device")
 NUMBERS = ("target_match", "seed", "rate")
 CHOICES = {"quality": QUALITIES, "depth": ("16", "24", "float"), "device": ("auto", "cpu", "cuda")}
-LONGEST = 4096  # characters of a text
+LONGEST = 4096  # characters of any text
 HIGHEST_HZ = 768000
 
 
@@ -44,7 +44,7 @@ def job_of(request: dict, folder: Path, allowed: list[Path]) -> JobRecord:
     if values.get("preset", "").lower().endswith(".safetensors"):
         values["preset"] = _real(values["preset"], [folder, *allowed])
     check_recipe(values)
-    for path in files_behind(values):
+    for path in target_files(values):
         _real(path, [folder, *allowed])
     if not stat.S_ISREG(os.stat(values["input"]).st_mode):
         raise JobError(f"{values['input']} is not a regular file.")
@@ -65,7 +65,7 @@ def _values(request: dict) -> dict:
         raise JobError(f"A job has no {shown(unknown[0])}.")
     for name, value in values.items():
         if name in TEXTS and not (isinstance(value, str) and len(value) <= LONGEST and _writable(value)):
-            raise JobError(f"{name} must be a text of at most {LONGEST} characters, not {shown(value)}.")
+            raise JobError(f"{name} must be text of at most {LONGEST} characters, not {shown(value)}.")
         if name in NUMBERS and (isinstance(value, bool) or not isinstance(value, (int, float))):
             raise JobError(f"{name} must be a number, not {shown(value)}.")
         if name in CHOICES and value not in CHOICES[name]:
@@ -113,8 +113,8 @@ def check_recipe(values: dict) -> None:
         raise JobError(str(error)) from error
 
 
-def files_behind(values: dict) -> list[str]:
-    """The files of a target folder, of which any may be a link."""
+def target_files(values: dict) -> list[str]:
+    """The files in a target folder; any of them may be a link."""
     folder = values.get("target")
     return [os.path.join(folder, name) for name in os.listdir(folder)] if folder and os.path.isdir(folder) else []
 

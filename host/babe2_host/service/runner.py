@@ -12,7 +12,7 @@ from pathlib import Path
 from ..states import JobState
 from .places import allowed_folders, lies_in
 from .records import JobError, JobRecord, delete_record, now, read_records, save_record
-from .requests import files_behind
+from .requests import target_files
 
 ATTEMPTS = 3  # services that a job may end; it may be what ends them
 REPORTS_S = 0.25  # between two records of how far a job is
@@ -152,7 +152,7 @@ class Runner:
         for path in (record.input, record.output, record.target, weights):
             if path and (os.path.realpath(path) != path or not lies_in(path, allowed)):
                 raise JobError(f"{path} leads elsewhere now, or to a folder that jobs may no longer use.")
-        for path in files_behind(vars(record)):
+        for path in target_files(vars(record)):
             if not lies_in(path, allowed):
                 raise JobError(f"{path} leads elsewhere, to a folder that jobs may not use.")
         if os.path.lexists(record.output) and record.attempts == 1:

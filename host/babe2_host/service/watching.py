@@ -1,4 +1,4 @@
-"""Watches a folder: every recording that comes into it is restored into another one, once it is whole."""
+"""Watches a folder: every recording that arrives in it is restored into another one, once it is whole."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ class FolderWatch:
         self._recipe, self._ending, self._settled_s = recipe, ending, settled_s
         self._client = Client()
         self._seen: dict[Path, tuple[tuple, float]] = {}  # a stamp, and when it was first seen
-        self._behind: dict[Path, tuple] = {}  # the stamp with which it was taken or passed over
+        self._handled: dict[Path, tuple] = {}  # the stamp with which it was taken or passed over
         self._label = f"watch {self.source}"
         self.at_work: dict[str, tuple[Job, dict]] = {}  # by the service's id, with the last record
         for record in self._client.jobs():  # of a watch that was killed
@@ -70,7 +70,7 @@ class FolderWatch:
                 self.at_work[record["id"]] = job, record
 
     def look(self) -> Iterator[Watched]:
-        """Looks once: takes what is whole, and tells of what has ended."""
+        """Looks once: takes what is whole, and reports what has ended."""
         for job in self._whole():
             yield from self._take(job)
         for job_id, (job, _) in list(self.at_work.items()):
@@ -97,7 +97,7 @@ class FolderWatch:
         return cancelled
 
     def _whole(self) -> list[Job]:
-        """Recordings that have not changed for a while and are not behind yet."""
+        """Recordings that have not changed for a while and have not been handled yet."""
         try:
             jobs, _ = jobs_of_folder(self.source, self.folder, None, self._ending)
         except BatchError:  # there are none
@@ -112,14 +112,14 @@ class FolderWatch:
             known, since = self._seen.get(job.source, (None, at))
             if known != stamp:
                 self._seen[job.source] = stamp, at
-            elif stat.st_size and at - since >= self._settled_s and self._behind.get(job.source) != stamp:
+            elif stat.st_size and at - since >= self._settled_s and self._handled.get(job.source) != stamp:
                 whole.append(job)
         here = {job.source for job in jobs}
         self._seen = {source: seen for source, seen in self._seen.items() if source in here}
         return whole
 
     def _take(self, job: Job) -> Iterator[Watched]:
-        self._behind[job.source] = self._seen[job.source][0]
+        self._handled[job.source] = self._seen[job.source][0]
         output = self.folder / job.name
         making = [other for other, _ in self.at_work.values() if other.name == job.name]
         if making:

@@ -49,7 +49,7 @@ def comparison_page(recordings: list[AudioFile], title: str) -> str:
                                f"{recording.duration_s:.2f} s; versions to compare must be equally long.")
         if recording.duration_s < SHORTEST_S:
             raise CompareError(f"{recording.path} lasts {recording.duration_s:.2f} s; {SHORTEST_S} s are needed to "
-                               "tell how loud it is.")
+                               "measure how loud it is.")
         if recording.channels > 2:
             raise CompareError(f"{recording.path} has {recording.channels} channels; a browser plays two at most.")
     loudness = [loudness_lufs(recording) for recording in recordings]
@@ -94,7 +94,7 @@ def loudness_lufs(recording: AudioFile) -> float:
     """Integrated loudness (ITU-R BS.1770). Raises CompareError for silence."""
     lufs = float(AF.loudness(torch.from_numpy(recording.audio), recording.sample_rate))
     if not np.isfinite(lufs):
-        raise CompareError(f"{recording.path} is silent, or too quiet to tell how loud it is.")
+        raise CompareError(f"{recording.path} is silent, or too quiet to measure how loud it is.")
     return lufs
 
 

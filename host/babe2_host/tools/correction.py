@@ -46,7 +46,7 @@ class Correction:
     corners_hz: np.ndarray
 
     def at(self, hz) -> np.ndarray:
-        """The correction in dB at frequencies (n,) in Hz, of which some may be 0."""
+        """The correction in dB at frequencies (n,) in Hz; some of them may be 0."""
         hz = np.asarray(hz, dtype=float)
         nearest = np.log2(np.clip(hz, self.low_hz, self.high_hz))
         response_db = np.interp(nearest, np.log2(self.freqs_hz), self.response_db)

@@ -27,7 +27,7 @@ class WeightsError(UserError):
 class DownloadError(WeightsError):
     """A download that failed; the message says why, and how to install the file without it."""
 
-    exit_code = 1  # no mistake of the user's
+    exit_code = 1  # not the user's mistake
 
 
 class _BrokenOff(Exception):
@@ -157,7 +157,7 @@ def _status(code: int) -> str:
 
 
 def _version(headers) -> str | None:
-    """What tells one version of a file at the server from another, as far as a continued download may trust it."""
+    """What identifies a version of a file at the server, as far as a resumed download may trust it."""
     tag = headers.get("ETag", "")
     return tag if tag.startswith('"') else headers.get("Last-Modified")
 

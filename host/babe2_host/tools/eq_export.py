@@ -53,7 +53,7 @@ def export_eq(source: str | os.PathLike, kind: str, output: str | os.PathLike | 
         kind: "csv": frequency, learned response and correction · "fir": an impulse response as a WAV file of
             32-bit floats, for any convolver · "graphic-eq": Equalizer APO's `GraphicEQ:` · "parametric": a
             few bands fitted to the correction, as Equalizer APO's `Filter N:`.
-        output: the file to write; by default beside the source, named after it.
+        output: the file to write; by default next to the source, named after it.
         limit_db: the most by which the correction lifts, 1 to 60.
         sample_rate: Hz; of "fir", and that at which the bands of "parametric" are fitted.
         phase: of "fir": "minimum" has no latency, "linear" has one of `length // 2` samples and keeps
@@ -91,7 +91,7 @@ def export_eq(source: str | os.PathLike, kind: str, output: str | os.PathLike | 
 
 
 def default_output(source: str | os.PathLike, kind: str) -> Path:
-    """EQ.json as a parametric equalizer is EQ.parametric.txt, beside it."""
+    """EQ.json as a parametric equalizer is EQ.parametric.txt, next to it."""
     source = Path(source)
     return source.with_name(f"{source.stem}.{kind}{ENDINGS[kind]}" if kind != "csv" else f"{source.stem}.csv")
 
@@ -210,7 +210,7 @@ def graphic_points(correction: Correction) -> tuple[np.ndarray, np.ndarray]:
     kept = np.zeros(len(grid), dtype=bool)
     kept[[0, -1]] = True
     spans = [(0, len(grid) - 1)]
-    while spans:  # Ramer, Douglas and Peucker: keep what lies farthest from the line, then go on beside it
+    while spans:  # Ramer, Douglas and Peucker: keep what lies farthest from the line, then go on to both sides of it
         start, end = spans.pop()
         line = np.interp(octaves[start:end + 1], octaves[[start, end]], db[[start, end]])
         away = np.abs(db[start:end + 1] - line)

@@ -34,7 +34,7 @@ from ..console import (
 )
 from .evaluation_page import command_line, markdown_page, reading_notes, spectra_figure
 
-SUFFIXES = ("_degraded", "_clean", "_filter")  # that tell the files of one piece apart
+SUFFIXES = ("_degraded", "_clean", "_filter")  # that distinguish the files of one piece
 SILENCE = 1e-7
 LENGTHS_APART_S = 0.1
 
@@ -144,7 +144,7 @@ class _Listener:
         return mean_ltas(spectra), moments
 
     def scored(self, piece: Piece, method: str, path: Path, learned: dict | None):
-        """All that can be told of one result: a `Scored`."""
+        """All that is measured of one result: a `Scored`."""
         from babe2_fx.evaluation.results import Scored, flat_scores
         from babe2_fx.evaluation.scores import RATE, filter_error_db, full_reference_scores
         scores = {}
@@ -202,7 +202,7 @@ def _sources(args: argparse.Namespace) -> dict[str, list[Path]]:
 def recordings_in(folder: str | os.PathLike, option: str) -> list[Path]:
     """The recordings that lie directly in a folder, sorted. Raises UsageError where there are none."""
     if not Path(folder).is_dir():
-        raise UsageError(f"{option} needs a folder; {folder} is none.")
+        raise UsageError(f"{option} needs a folder; {folder} is not one.")
     found = sorted(path for path in Path(folder).iterdir() if path.suffix.lower() in WRITABLE and path.is_file())
     if not found:
         raise UsageError(f"The folder {folder} given as {option} holds no recordings.")

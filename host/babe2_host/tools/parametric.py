@@ -31,7 +31,7 @@ class Band:
 def fit_bands(correction: Correction, sample_rate: int, count: int) -> list[Band]:
     """Bands, in order of frequency, whose sum comes close to the correction: least squares over octaves.
 
-    One band after another is put where the sum is farthest off, and all are fitted anew each time. Then bands
+    One band after another is put where the sum is farthest off, and all are refitted each time. Then bands
     that do little are put elsewhere, or bells at the ends made shelves, as long as that helps.
     """
     highest_hz = min(HIGHEST_HZ, 0.45 * sample_rate)

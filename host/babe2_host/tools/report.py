@@ -85,7 +85,7 @@ def write_report(folder: str | os.PathLike, recording: AudioFile, result, prior,
 
 
 def run_record(recording: AudioFile, result, prior, record: dict) -> dict:
-    """Everything needed to tell how a result came about, as plain values for JSON."""
+    """Everything needed to trace how a result came about, as plain values for JSON."""
     eq = result.equalizer
     network = getattr(prior, "network", None)
     duration_s, taken_s = recording.duration_s, record.get("time_taken_s")

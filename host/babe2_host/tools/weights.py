@@ -1,6 +1,6 @@
 """Fetches, keeps and checks the weights of published models, and those that users bring themselves.
 
-Installed weights are prior files, `weights/NAME.safetensors` in the cache folder, each with a record beside it,
+Installed weights are prior files, `weights/NAME.safetensors` in the cache folder, each with a record next to it,
 `NAME.json`: its checksum, and the file that it was made from. What was downloaded is deleted once it is installed.
 """
 
@@ -68,7 +68,7 @@ def pull(name: str, force: bool = False, report: Report | None = None) -> bool:
     Args:
         name: one of `KNOWN`.
         force: also where it is installed already, or where the file has another checksum than the first time.
-        report: is told of progress.
+        report: is called with the progress.
 
     Raises:
         WeightsError: there is no published model of this name.

@@ -9,6 +9,7 @@ import torch
 from scipy import stats
 
 from babe2_fx.catalogue.presets import load_preset
+from babe2_fx.errors import UserError
 from babe2_fx.evaluation import METHODS, Moments, embedding_statistics, frechet_distance, method_settings
 from babe2_fx.evaluation.results import (
     Estimate,
@@ -81,7 +82,7 @@ def test_methods_are_settings():
     assert method_settings("babe2-no-noise-reg", paper)["noise_regularization"] == 0
     assert method_settings("babe2-no-noise-reg", fast) == fast  # the direct guidance adds none
     assert len(METHODS) == 7
-    with pytest.raises(ValueError, match="babe2-ltas-obj"):
+    with pytest.raises(UserError, match="babe2-ltas-obj"):
         method_settings("magic", paper)
 
 

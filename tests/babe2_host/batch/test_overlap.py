@@ -9,8 +9,8 @@ import soundfile
 import babe2_fx.effect
 from babe2_fx.priors import Prior
 from babe2_host.batch import worker
-from babe2_host.batch.crews import Here, Together
 from babe2_host.batch.job_list import jobs_of_folder
+from babe2_host.batch.pools import InProcessPool, ThreadPool
 from babe2_host.batch.run import run_batch
 from babe2_host.batch.worker import render_job
 from babe2_host.rendering import render
@@ -50,7 +50,7 @@ def test_results_are_written_while_the_next_renders(shelf, monkeypatch):
     recipe = Recipe(preset="piano", quality="draft", settings=(("order", 1), ("steps", 3)), device="cpu")
     jobs, _ = jobs_of_folder("in", "out", recipe)
     told = []
-    for at in run_batch(jobs, "out", {}, crew=Here(behind=True)):
+    for at in run_batch(jobs, "out", {}, pool=InProcessPool(overlaps=True)):
         if at.state == "running" and at.job.name != "a.wav":
             begun.set()
         told.append((at.job.name, at.state))
@@ -71,7 +71,7 @@ def test_a_result_that_is_being_written_when_the_batch_is_cancelled_is_finished(
     monkeypatch.setattr(render, "write_audio", write)
     recipe = Recipe(preset="piano", quality="draft", settings=(("order", 1), ("steps", 3)), device="cpu")
     jobs, _ = jobs_of_folder("in", "out", recipe)
-    run = run_batch(jobs, "out", {}, crew=Here(behind=True))
+    run = run_batch(jobs, "out", {}, pool=InProcessPool(overlaps=True))
     assert next(at.job.name for at in run if at.job.name != "a.wav") == jobs[1].name
     assert writing.wait(20)
     threading.Timer(0.2, go_on.set).start()
@@ -94,7 +94,7 @@ def test_files_side_by_side_share_a_network_and_each_is_what_it_is_alone(shelf, 
     (shelf / "in" / "broken.wav").write_bytes(b"RIFF no more")
     jobs, _ = jobs_of_folder("in", "out", recipe)
     last = {}
-    for at in run_batch(jobs, "out", {}, crew=Together(3)):
+    for at in run_batch(jobs, "out", {}, pool=ThreadPool(3)):
         assert last.get(at.job.name) in (None, "running")  # nothing comes after the end
         last[at.job.name] = at.state
     assert last == {job.name: "failed" if job.name == "broken.wav" else "done" for job in jobs}
@@ -108,7 +108,7 @@ def test_files_side_by_side_share_a_network_and_each_is_what_it_is_alone(shelf, 
 def test_side_by_side_a_cancelled_batch_keeps_what_is_finished(shelf):
     recipe = Recipe(preset="piano", quality="draft", settings=(("order", 1), ("steps", 6)), device="cpu")
     jobs, _ = jobs_of_folder("in", "out", recipe)
-    run = run_batch(jobs, "out", {}, crew=Together(2))
+    run = run_batch(jobs, "out", {}, pool=ThreadPool(2))
     assert any(at.state == "done" for at in run)
     run.close()
     done = {name for name, state in states(shelf / "out").items() if state == "done"}

@@ -128,7 +128,7 @@ def test_the_distance_of_audio_is_measured(folder):
 @pytest.mark.parametrize("options,says", [
     (["--recordings", "old"], "nothing to compare with"),
     (["--recordings", "empty", "--reference", "good"], "empty given as --recordings holds no recordings"),
-    (["--recordings", "gone", "--reference", "good"], "gone is none"),
+    (["--recordings", "gone", "--reference", "good"], "gone is not one"),
     (["--recordings", "silent", "--reference", "good"], "hush.wav is silent"),
     (["--recordings", "good", "--clean", "clean"], "reference.wav has no clean original"),
     (["--recordings", "short", "--clean", "clean"], "lasts 0.50 s and its clean original .* 1.60 s"),

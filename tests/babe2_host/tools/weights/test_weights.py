@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from babe2_fx.catalogue.presets import load_preset
-from babe2_fx.catalogue.weights import KNOWN, weights_path
+from babe2_fx.catalogue.weights import KNOWN, cache_folder, weights_path
 from babe2_fx.priors import PriorError, load_prior
 from babe2_host import cli
 from babe2_host.tools import weights

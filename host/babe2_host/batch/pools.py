@@ -23,33 +23,33 @@ GOODBYE_S = 30.0  # time for a worker to finish what it writes when a batch is c
 logger = logging.getLogger(__name__)
 
 
-class Here:
-    """One worker in this process, which works while it is asked what there is to tell.
+class InProcessPool:
+    """One worker in this process, which works while its pool is waited for.
 
-    What every crew has: `join` starts its workers; `free` are those that wait for a `call`, which gives one
-    tasks and lets it go on; `tell` waits for some and returns what they tell, None of one that was lost and in whose
-    place another comes; `apart` whether they are in other processes; `ships` whether a worker does not
-    see the files; `close` cancels, and returns what was still to be told.
+    What every pool has: `start` starts its workers; `free` are those that wait for an `assign`, which gives one tasks
+    and lets it work; `wait` waits for some and returns their events, None for a worker that was lost and is replaced by
+    another; `remote` is whether they are in other processes; `ships` whether a worker does not see the files; `close`
+    cancels, and returns the events that were left.
     """
 
-    apart = False
+    remote = False
 
     def __init__(self, **options):
         self._options, self._worker, self._tasks = options, None, []
         self.free: dict = {}
 
-    def join(self, folder: Path, lock: Path, source: Path) -> None:
+    def start(self, folder: Path, lock: Path, source: Path) -> None:
         self._worker = Worker(folder, **self._options)
         self.free[self._worker] = True
 
     def ships(self, worker) -> bool:
         return False
 
-    def call(self, worker, tasks: list[Task]) -> None:
+    def assign(self, worker, tasks: list[Task]) -> None:
         del self.free[worker]
         self._tasks = tasks
 
-    def tell(self) -> list[tuple[object, list[Event] | None]]:
+    def wait(self) -> list[tuple[object, list[Event] | None]]:
         self.free[self._worker] = True
         return [(self._worker, self._worker.step(self._tasks))]
 
@@ -57,13 +57,13 @@ class Here:
         return self._worker.close() if self._worker else []
 
 
-class Together:
+class ThreadPool:
     """Several workers in threads of this process, for one GPU: what they ask of a network is computed in batches.
 
     Results are those of one worker but for the rounding of the GPU's kernels, which other sizes of batches have.
     """
 
-    apart = False
+    remote = False
 
     def __init__(self, count: int = FILES_AT_ONCE):
         self._count, self._called = count, {}
@@ -71,10 +71,10 @@ class Together:
         self._lock = threading.Lock()
         self.free: dict = {}
 
-    def join(self, folder: Path, lock: Path, source: Path) -> None:
+    def start(self, folder: Path, lock: Path, source: Path) -> None:
         self._threads = ThreadPoolExecutor(self._count, "worker")
         for _ in range(self._count):
-            self.free[Worker(folder, behind=False, prior_of=self._batching)] = True
+            self.free[Worker(folder, overlaps=False, prior_of=self._batching)] = True
 
     def _batching(self, prior):
         from babe2_fx.priors import BatchingPrior  # imports torch
@@ -86,17 +86,17 @@ class Together:
     def ships(self, worker) -> bool:
         return False
 
-    def call(self, worker, tasks: list[Task]) -> None:
+    def assign(self, worker, tasks: list[Task]) -> None:
         del self.free[worker]
         self._called[self._threads.submit(worker.step, tasks, 0.2)] = worker
 
-    def tell(self) -> list[tuple[object, list[Event] | None]]:
-        told = []
+    def wait(self) -> list[tuple[object, list[Event] | None]]:
+        reports = []
         for step in wait(self._called, return_when=FIRST_COMPLETED).done:
             worker = self._called.pop(step)
             self.free[worker] = True
-            told.append((worker, step.result()))
-        return told
+            reports.append((worker, step.result()))
+        return reports
 
     def close(self) -> list[Event]:
         events = [event for step in wait(self._called).done if not step.exception() for event in step.result()]
@@ -107,14 +107,14 @@ class Together:
         return events
 
 
-class Apart:
-    """What crews of workers in processes of their own have in common.
+class RemotePool:
+    """What pools of workers in processes of their own have in common.
 
     A worker that ends is replaced. Subclasses start one (`_start`), call a method of it (`_call`), wait for what is
     called (`_wait`, which gives pairs of a worker and what its call returned, or `LOST`), and end it (`_end`).
     """
 
-    apart = True
+    remote = True
     LOST = object()
 
     def __init__(self, shared: bool | None = None):
@@ -123,13 +123,13 @@ class Apart:
         self._called: dict = {}  # what is under way, by worker
         self.free: dict = {}
 
-    def join(self, folder: Path, lock: Path, source: Path) -> None:
+    def start(self, folder: Path, lock: Path, source: Path) -> None:
         """Starts the workers. Raises BatchError if there are none, or of another version."""
         self._folder = os.path.abspath(folder)
         self._known = [(path, stamp_of(path)) for path in map(os.path.abspath, (lock, source))]
         self._begin()
         while not self.abouts:
-            self.tell()
+            self.wait()
 
     def _add(self) -> None:
         worker = self._start(self._folder)
@@ -138,12 +138,12 @@ class Apart:
     def ships(self, worker) -> bool:
         return not (self.abouts[worker]["shares"] if self._shared is None else self._shared)
 
-    def call(self, worker, tasks: list[Task]) -> None:
+    def assign(self, worker, tasks: list[Task]) -> None:
         del self.free[worker]
         self._called[worker] = self._call(worker, "step", tasks, max(0.5, len(self.abouts) / REPORTS))
 
-    def tell(self) -> list[tuple[object, list[Event] | None]]:
-        told = []
+    def wait(self) -> list[tuple[object, list[Event] | None]]:
+        reports = []
         if not self._called:
             raise BatchError("No worker is left. What is finished is kept; start the batch again.")
         for worker, value in self._wait(self._called):
@@ -152,27 +152,27 @@ class Apart:
                 self._end(worker)
                 if self.abouts.pop(worker, None):
                     logger.warning("A worker was lost; another one goes on.")
-                    told.append((worker, None))
+                    reports.append((worker, None))
                     self._add()
                 elif not self.abouts and not self._called:
                     raise BatchError("The workers end as soon as they are started.")
             elif worker in self.abouts:
                 self.free[worker] = True
-                told.append((worker, value))
+                reports.append((worker, value))
             else:
                 if value["version"] != version("babe2-fx"):
                     raise BatchError(f"{value['host']} has version {value['version']} of babe2-fx and this computer "
                                      f"{version('babe2-fx')}; install the same on both.")
                 self.abouts[worker] = value
                 self.free[worker] = True
-        return told
+        return reports
 
     def close(self) -> list[Event]:
         events, steps = [], {worker: call for worker, call in self._called.items() if worker in self.abouts}
         try:
             closing = {worker: self._call(worker, "close") for worker in self.free}
-            while told := self._wait(steps | closing, GOODBYE_S) if steps or closing else []:
-                for worker, value in told:
+            while reports := self._wait(steps | closing, GOODBYE_S) if steps or closing else []:
+                for worker, value in reports:
                     was_closing = closing.pop(worker, None) is not None
                     if not was_closing:
                         del steps[worker]
@@ -187,7 +187,7 @@ class Apart:
         return events
 
 
-class Processes(Apart):
+class ProcessPool(RemotePool):
     """A worker for each CUDA device, in processes of this computer.
 
     Args:
@@ -217,18 +217,18 @@ class Processes(Apart):
     def _call(self, worker, method: str, *args):
         try:
             worker.send((method, args))
-        except OSError:  # it is gone, which reading will tell
+        except OSError:  # it is gone, as reading from it will show
             pass
         return worker
 
     def _wait(self, called: dict, timeout_s: float | None = None) -> Iterator[tuple]:
-        told = []
+        reports = []
         for worker in connection.wait(list(called), timeout_s):
             try:
-                told.append((worker, worker.recv()))
+                reports.append((worker, worker.recv()))
             except (EOFError, OSError):
-                told.append((worker, self.LOST))
-        return told
+                reports.append((worker, self.LOST))
+        return reports
 
     def _end(self, worker) -> None:
         process, device = self._of.pop(worker)
@@ -268,8 +268,8 @@ def _environment(**values: str) -> Iterator[None]:
                 os.environ[name] = value
 
 
-def local_crew(devices: set[str], external: bool = False) -> Here | Together | Processes:
-    """The crew of this computer for recipes that ask for these devices.
+def local_pool(devices: set[str], external: bool = False) -> InProcessPool | ThreadPool | ProcessPool:
+    """The pool of this computer for recipes that ask for these devices.
 
     Several workers for a GPU, one for each of several GPUs, or one that takes all cores. External plugins may want the
     thread that the program began in, and get it.
@@ -277,8 +277,8 @@ def local_crew(devices: set[str], external: bool = False) -> Here | Together | P
     if devices != {"cpu"} and not external:
         import torch
         if (count := torch.cuda.device_count()) == 1:
-            return Together()
+            return ThreadPool()
         if count > 1:
             visible = os.environ.get("CUDA_VISIBLE_DEVICES")
-            return Processes(visible.split(",") if visible else [str(number) for number in range(count)])
-    return Here()
+            return ProcessPool(visible.split(",") if visible else [str(number) for number in range(count)])
+    return InProcessPool()

@@ -13,8 +13,8 @@ import signal
 import socket
 from collections.abc import Iterator
 
-from .crews import Apart
 from .job_list import BatchError
+from .pools import RemotePool
 from .worker import Event, Worker
 
 ANSWER_S = 5.0
@@ -36,7 +36,7 @@ class Actor(Worker):
                 signal.alarm(LEAVE_S)
 
 
-class RayCrew(Apart):
+class RayPool(RemotePool):
     """The workers of a cluster: one for each GPU, else one for each computer, on all its cores.
 
     Args:
@@ -89,14 +89,14 @@ class RayCrew(Apart):
         ready, others = self._ray.wait(list(workers), num_returns=1, timeout=timeout_s)
         if others:  # and all that are ready besides
             ready += self._ray.wait(others, num_returns=len(others), timeout=0)[0]
-        told = []
+        reports = []
         for ref in ready:
             try:
-                told.append((workers[ref], self._ray.get(ref)))
+                reports.append((workers[ref], self._ray.get(ref)))
             except self._ray.exceptions.RayActorError as error:
                 logging.getLogger(__name__).debug("A worker was lost.", exc_info=error)
-                told.append((workers[ref], self.LOST))
-        return told
+                reports.append((workers[ref], self.LOST))
+        return reports
 
     def _end(self, worker) -> None:
         self._ray.kill(worker)
@@ -119,7 +119,7 @@ def _connect(ray, address: str) -> None:
             socket.create_connection((host.strip("[]"), int(port)), ANSWER_S).close()
         except (OSError, OverflowError) as error:
             raise BatchError(f"Nothing answers at {address} ({error}). `ray start --head` on that computer begins a "
-                             "cluster and tells its address.") from error
+                             "cluster and says its address.") from error
     try:
         ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR, **quiet)
     except Exception as error:  # Ray's are of many kinds

@@ -14,11 +14,11 @@ import soundfile
 
 from babe2_fx.priors import save_prior
 from babe2_host import cli
-from babe2_host.batch import crews
-from babe2_host.batch.crews import Processes
+from babe2_host.batch import pools
 from babe2_host.batch.job_list import BatchError, jobs_of_folder
 from babe2_host.batch.manifest import Manifest
-from babe2_host.batch.ray_crew import RayCrew
+from babe2_host.batch.pools import ProcessPool
+from babe2_host.batch.ray_pool import RayPool
 from babe2_host.batch.run import run_batch
 from babe2_host.batch.worker import Task, Worker
 from babe2_host.rendering.recipe import Recipe
@@ -68,13 +68,13 @@ def one_thread_each(monkeypatch):
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
 
 
-CREWS = {"processes": lambda: Processes(["", ""]), "ray": lambda: RayCrew("local", "cpu", cores=1),
-         "ray, shipped": lambda: RayCrew("local", "cpu", 1, False)}
+CREWS = {"processes": lambda: ProcessPool(["", ""]), "ray": lambda: RayPool("local", "cpu", cores=1),
+         "ray, shipped": lambda: RayPool("local", "cpu", 1, False)}
 
 
 @pytest.fixture(params=list(CREWS))
 def two_workers(request, monkeypatch):
-    """A crew of two, and the process that each file was given to last, by the file's name."""
+    """A pool of two, and the process that each file was given to last, by the file's name."""
     if "ray" in request.param:
         request.getfixturevalue("two_cores")
     made, given_to = CREWS[request.param](), {}
@@ -107,10 +107,10 @@ def is_there(pid):
 
 def test_a_worker_that_is_killed_costs_a_block_and_every_file_is_made_once(
         shelf, two_workers, one_thread_each, tmp_path_factory, caplog):
-    crew, given_to = two_workers
+    pool, given_to = two_workers
     out = tmp_path_factory.mktemp("out", numbered=True)
     kept, killed, seen = out / f"{LONG}.unfinished", None, []
-    for at in run_batch(jobs(shelf, out), out, {}, crew=crew):
+    for at in run_batch(jobs(shelf, out), out, {}, pool=pool):
         if not killed and at.job.name == LONG and len(list(kept.glob("*.safetensors"))) >= 2:
             killed = given_to[LONG]
             os.kill(killed, signal.SIGKILL)
@@ -128,20 +128,20 @@ def test_a_worker_that_is_killed_costs_a_block_and_every_file_is_made_once(
 
 def test_the_processes_of_finished_workers_end_even_if_ray_does_not_end_them(
         shelf, two_cores, one_thread_each, tmp_path, monkeypatch):
-    crew = RayCrew("local", "cpu", cores=1)
-    monkeypatch.setattr(crew._ray, "kill", lambda worker: kept.append(worker))
+    pool = RayPool("local", "cpu", cores=1)
+    monkeypatch.setattr(pool._ray, "kill", lambda worker: kept.append(worker))
     kept = []
-    with contextlib.closing(run_batch(jobs(shelf, tmp_path), tmp_path, {}, crew=crew)) as run:
+    with contextlib.closing(run_batch(jobs(shelf, tmp_path), tmp_path, {}, pool=pool)) as run:
         next(at for at in run if at.job.name == LONG and at.state == "running")
-        pids = [about["pid"] for about in crew.abouts.values()]
+        pids = [about["pid"] for about in pool.abouts.values()]
     assert len(kept) == len(pids) == 2 and all_end(pids)
 
 
 def test_cancelling_keeps_what_is_finished_and_ends_all_workers(shelf, one_thread_each, tmp_path):
-    crew = Processes(["", ""], shared=False)
-    with contextlib.closing(run_batch(jobs(shelf, tmp_path), tmp_path, {}, crew=crew)) as run:
+    pool = ProcessPool(["", ""], shared=False)
+    with contextlib.closing(run_batch(jobs(shelf, tmp_path), tmp_path, {}, pool=pool)) as run:
         at = next(at for at in run if at.job.name == LONG and at.now and at.now.block > 2)
-        pids = [about["pid"] for about in crew.abouts.values()]
+        pids = [about["pid"] for about in pool.abouts.values()]
         assert len(pids) == 2 and all(map(is_there, pids)) and at.state == "running"
     assert all_end(pids)
     states = {name: entry["state"] for name, entry in Manifest(tmp_path).content["files"].items()}
@@ -162,7 +162,7 @@ def test_files_that_cannot_be_made_are_sentences_with_the_users_names(
     (tmp_path / "out").mkdir()
     (tmp_path / "out" / "own.wav").write_text("the user's own")
     todo, _ = jobs_of_folder(tmp_path / "in", tmp_path / "out", recipe)
-    ends = {at.job.name: at for at in run_batch(todo, tmp_path / "out", {}, crew=RayCrew("local", "cpu", 2, False))}
+    ends = {at.job.name: at for at in run_batch(todo, tmp_path / "out", {}, pool=RayPool("local", "cpu", 2, False))}
     assert ends["a.wav"].state == "done"
     assert ends["bad.wav"].reason.startswith("bad.wav is not an audio file")
     assert "own.wav is there and was not made by this batch" in ends["own.wav"].reason
@@ -170,9 +170,9 @@ def test_files_that_cannot_be_made_are_sentences_with_the_users_names(
 
 
 def test_workers_of_another_version_are_refused(shelf, tmp_path, monkeypatch):
-    monkeypatch.setattr(crews, "version", lambda name: "9.9")
+    monkeypatch.setattr(pools, "version", lambda name: "9.9")
     with pytest.raises(BatchError, match="of babe2-fx and this computer 9.9; install the same on both."):
-        next(run_batch(jobs(shelf, tmp_path), tmp_path, {}, crew=Processes([""])))
+        next(run_batch(jobs(shelf, tmp_path), tmp_path, {}, pool=ProcessPool([""])))
 
 
 def test_a_worker_with_other_weights_makes_nothing(shelf, tmp_path):
