@@ -30,9 +30,9 @@ def fail(sentence: str, code: int) -> int:
 
 
 def sentence(error: BaseException) -> str | None:
-    """What to say to the user of an error; None for those that are faults of this program."""
+    """What to say to the user of an error, with its notes; None for those that are faults of this program."""
     if isinstance(error, UserError):
-        return str(error)
+        return " ".join([str(error), *getattr(error, "__notes__", ())])
     if isinstance(error, OSError):
         return f"{error.filename or 'The system'}: {error.strerror or error}."
     if isinstance(error, MemoryError):

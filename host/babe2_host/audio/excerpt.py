@@ -1,4 +1,4 @@
-"""A part of an audio file, to the sample."""
+"""Cuts a part out of an audio file, exact to the sample."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ CHUNK = 1 << 16  # samples
 def cut(source: Path, first: int, samples: int, path: Path) -> None:
     """Writes samples `first` to `first + samples` of a file as floating-point WAV; silence where the file has none.
 
-    Raises FileError: it cannot be read, or not to the sample.
+    Raises FileError: it cannot be read, or not with sample accuracy.
     """
     try:
         with soundfile.SoundFile(source) as file:

@@ -1,4 +1,4 @@
-"""Recordings as users have them: the audio, and all that it is to be written again with."""
+"""Recordings as users have them: the audio, and all that a result should carry over from them."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class Recording(AudioFile):
 
 
 def read_recording(path: str | os.PathLike) -> Recording:
-    """Reads a recording with its tags and chunks. Those that are damaged are noted, for the music can be read.
+    """Reads a recording with its tags and chunks. Damaged ones are noted, not refused: the music can still be read.
 
     Raises FileError and RoomError as `read_audio`.
     """
@@ -35,7 +35,7 @@ def read_recording(path: str | os.PathLike) -> Recording:
                   for name in extras.unread]
     try:
         tags = read_tags(audio.path, _strings(audio), extras)
-    except Exception as error:  # anything may stand where tags should, and no parser is sure of all of it
+    except Exception as error:  # tags may hold anything, and no parser copes with all of it
         notes.append(f"The tags of {path} cannot be read and are not carried over ({one_line(error)}).")
     return Recording(**vars(audio), tags=tags, extras=extras or WaveExtras(), notes=tuple(notes))
 

@@ -21,7 +21,7 @@ CARRIED = ("bext", "iXML", "axml", "chna", "cart", "_PMX", "DISP", "inst", "id3 
 WAVES = ("WAV", "WAVEX", "RF64")  # the formats, as libsndfile names them, that have chunks
 TIMED = ("cue ", "LIST/adtl", "plst", "smpl")  # these count samples
 LARGEST_RIFF = 0xFFFFFFFF  # bytes that a RIFF file's 32 bits can state; the last value means "unknown"
-MOST_CHUNKS = 4096  # in a file, and in a list: more is no recording
+MOST_CHUNKS = 4096  # in a file, and in a list: more is not a recording
 MOST_BYTES = 64 << 20  # of all the chunks that are carried together
 PCM, FLOAT, EXTENSIBLE = 1, 3, 0xFFFE  # WAVE_FORMAT_...
 GUID_END = bytes.fromhex("000000001000800000aa00389b71")  # of WAVE_FORMAT_EXTENSIBLE's subformats
@@ -57,7 +57,7 @@ class WaveExtras:
 def read_extras(path: str | os.PathLike) -> WaveExtras:
     """Reads the chunks that can be carried to another file. What the sizes promise is never believed.
 
-    A file that is no RIFF has none. Raises OSError as the file system does.
+    A file that is not RIFF has none. Raises OSError as the file system does.
     """
     chunks, unread, room, after, mask = [], [], MOST_BYTES, False, None
     with open(path, "rb") as file:
@@ -96,7 +96,7 @@ def scan(file: BinaryIO) -> Iterator[tuple[str, int, int]]:
         file.seek(at)
         head = file.read(8)
         if len(head) < 8 or not _is_name(head[:4]):
-            return  # the end, or what is no chunk
+            return  # the end, or what is not a chunk
         name, (size,) = head[:4].decode("ascii"), struct.unpack("<I", head[4:])
         if size == 0xFFFFFFFF:
             size = large_sizes.get(name, size)
@@ -166,7 +166,7 @@ def info_chunk(texts: dict[str, str]) -> Chunk:
 def write_wave(write: Callable[[bytes], object], blocks: Iterable[np.ndarray], frames: int, channels: int,
                sample_rate: int, sample_type: str, extras: WaveExtras = WaveExtras(),
                rf64: bool = False) -> None:
-    """Writes a WAV file from its beginning to its end, or an RF64 file where 4 GB do not hold it.
+    """Writes a WAV file from its beginning to its end, or an RF64 file where 4 GB are not enough.
 
     Args:
         write: takes all bytes it is given, or raises.

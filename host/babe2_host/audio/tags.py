@@ -1,4 +1,4 @@
-"""Tags, who plays what and when: read from one file and written to another, whatever the formats call them.
+"""Tags, who plays what and when: read from one file, written to another, and translated between formats.
 
 In between, tags have the names of Vorbis comments, in lower case: title, artist, date, isrc, ...
 """
@@ -78,10 +78,10 @@ def read_tags(path, strings: dict[str, str], extras: WaveExtras | None) -> Tags:
         found.append(Tags({name: (strings[name],) for name in LIBSNDFILE_NAMES if strings.get(name)}))
     texts = {}
     for tags in found:
-        texts = tags.texts | texts  # the first to name a thing is believed
+        texts = tags.texts | texts  # the first source of a tag wins
     tags = Tags({name: values for name, values in texts.items() if not name.startswith(STALE)},
                 tuple(picture for tags in found for picture in tags.pictures))
-    wave_chunks(tags)  # what cannot be written again is damaged, and better known now than after the render
+    wave_chunks(tags)  # tags that cannot be written again are damaged, which is better found now than after the render
     return tags
 
 
@@ -97,7 +97,7 @@ def _from_comments(file) -> Tags:
             try:
                 pictures.append(Picture(base64.b64decode(value, validate=True)).write())
             except (binascii.Error, ValueError, PictureError):
-                continue  # the words count without it
+                continue  # keep the text without it
         elif value.strip():
             texts[name.lower()] = (*texts.get(name.lower(), ()), value)
     return Tags(texts, tuple(pictures))

@@ -57,7 +57,7 @@ def check_audio_output(path: str | os.PathLike, like: Recording, *sources: str |
 
 def write_audio(path: str | os.PathLike, audio: np.ndarray, sample_rate: int, like: Recording, *,
                 depth: str | None = None, seed: int = 0) -> float:
-    """Writes a recording, whole or not at all; a file that stands there is replaced.
+    """Writes a recording, whole or not at all; an existing file is replaced.
 
     Samples that are rounded to 16 or 24 bits get TPDF dither first; those that need no rounding stay as they
     are. A WAV file of more than 4 GB becomes RF64. Tags are carried over, and from WAV to WAV the chunks that
@@ -68,7 +68,7 @@ def write_audio(path: str | os.PathLike, audio: np.ndarray, sample_rate: int, li
         audio: (channels, samples), float.
         sample_rate: Hz.
         like: the input, whose bit depth is kept where the format has it, and which is never written to.
-        depth: one of `DEPTHS`, in the place of the input's.
+        depth: one of `DEPTHS`, in place of the input's.
         seed: of the dither.
 
     Returns:
@@ -118,7 +118,7 @@ def not_carried(path: str | os.PathLike, audio: np.ndarray, sample_rate: int,
 
 
 def _lost_chunks(audio: np.ndarray, sample_rate: int, like: Recording) -> list[str]:
-    """The names of the WAV chunks that do not hold for a result."""
+    """The names of the WAV chunks that are not true of a result."""
     wrong = () if (sample_rate, audio.shape[1]) == (like.sample_rate, like.audio.shape[1]) else TIMED
     wrong += () if audio.shape[0] == like.channels else ("chna",)
     return [chunk.name for chunk in like.extras.chunks if chunk.name in wrong]
@@ -169,12 +169,12 @@ def _check_size(path: str | os.PathLike, audio: np.ndarray, file_format: str, su
 
 def _write_file(path: Path, audio: np.ndarray, sample_rate: int, file_format: str, subtype: str,
                 like: Recording, seed: int = 0, gain: np.float32 = np.float32(1.0)) -> None:
-    """Writes samples, tags and chunks to a file that is there."""
+    """Writes samples, tags and chunks to an existing file."""
     with open(path, "rb+", buffering=0) as raw:
         target = _Remembering(raw)
         try:
             _write_samples(target, audio, int(sample_rate), file_format, subtype, like, seed, gain)
-        # Of a short write either libsndfile tells or soundfile asserts that there was none.
+        # A short write is either reported by libsndfile or trips an assertion in soundfile.
         except (soundfile.SoundFileError, AssertionError):
             if target.error is None:
                 raise
@@ -218,14 +218,14 @@ def _blocks(audio: np.ndarray, subtype: str, seed: int, gain: np.float32) -> Ite
     rounds = BITS[subtype] < 32 and any((block * np.float32(steps) % 1).any() for block in cut())
     for block in cut():
         scaled = block.astype(np.float64) * steps
-        if rounds:  # triangular, from -1 to 1 step: leaves noise of one level where rounding would distort
+        if rounds:  # triangular, from -1 to 1 step: leaves noise of a constant level where rounding would distort
             scaled += rng.random(scaled.shape) - rng.random(scaled.shape)
         # A peak within two steps of full scale stays on the last one, which is no more than dither does.
         yield np.rint(scaled).clip(-steps, steps - 1).astype(np.int16 if steps == 1 << 15 else np.int32)
 
 
 class _Remembering:
-    """A file for libsndfile, which reports every failure as "System error": keeps the real one."""
+    """A file for libsndfile, which reports every failure as "System error": this one keeps the real error."""
 
     def __init__(self, raw: io.FileIO):
         self.raw, self.error = raw, None

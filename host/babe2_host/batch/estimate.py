@@ -62,7 +62,7 @@ def estimate(jobs: list[Job], folder: str | os.PathLike, trial_s: float = 10.0) 
     """What jobs will take, from the recordings' headers and a trial of each kind of recipe on one recording.
 
     A trial takes some steps of the real thing, `trial_s` seconds or two steps if those are longer, and writes nothing.
-    Compressed formats are taken for as large as without compression, MP3 and Vorbis for as large as the input.
+    Losslessly compressed formats are counted as uncompressed, MP3 and Vorbis as large as the input.
     """
     lengths = [duration_s(job) for job in jobs]
     sizes = [_result_bytes(job) for job in jobs]

@@ -17,7 +17,8 @@ from pathlib import Path, PurePosixPath
 import soundfile
 
 from babe2_fx.errors import UserError
-from babe2_fx.settings import NAMES
+from babe2_fx.files import reason
+from babe2_fx.settings import NAMES, SettingError
 
 from ..audio.writing import WRITABLE
 from ..rendering.journal import ENDING
@@ -47,7 +48,7 @@ class Job:
 
 def jobs_of_folder(source: str | os.PathLike, folder: str | os.PathLike, recipe: Recipe,
                    ending: str | None = None) -> tuple[list[Job], list[str]]:
-    """A job for each recording in a folder and the folders in it, sorted, and sentences on what cannot be looked into.
+    """A job for each recording in a folder and the folders in it, sorted, and sentences on folders that cannot be read.
 
     Recordings are recognised by their extensions. Links are followed, each folder once; hidden files, `folder` (the
     output) and unfinished renders are passed over.
@@ -75,7 +76,7 @@ def _files_in(source: Path, but: str, problems: list[str]) -> Iterator[Path]:
     seen, links = set(), [source]
 
     def note(error: OSError):
-        problems.append(f"{error.filename} cannot be looked into: {(error.strerror or str(error)).lower()}.")
+        problems.append(f"{error.filename} cannot be read: {reason(error)}.")
 
     while links:
         for folder, names, files in os.walk(links.pop(0), onerror=note):
@@ -111,7 +112,7 @@ def jobs_of_list(path: str | os.PathLike, recipe: Recipe, ending: str | None = N
 
 
 def _rows(path: Path) -> Iterator[tuple[str, dict]]:
-    """The rows of a list that give something, each with its place for messages."""
+    """The non-empty rows of a list, each with its place for messages."""
     if path.suffix.lower() not in LISTS:
         raise BatchError(f"{path} is neither a folder nor a list; lists end in {' or '.join(LISTS)}.")
     if not path.is_file():
@@ -136,9 +137,7 @@ def _rows(path: Path) -> Iterator[tuple[str, dict]]:
                 raise BatchError(f"{path} has two columns called {twice[0]!r}.")
             rows = [(f"line {reader.line_num}", {key: value for key, value in row.items() if value}) for row in reader]
     except OSError as error:
-        raise BatchError(f"{path} cannot be read: {(error.strerror or str(error)).lower()}.") from error
-    except UserError:
-        raise
+        raise BatchError(f"{path} cannot be read: {reason(error)}.") from error
     except (csv.Error, RecursionError, ValueError) as error:
         raise BatchError(f"{path} is not a {path.suffix[1:].upper()} file that can be read: {error}.") from error
     for where, row in rows:
@@ -176,7 +175,7 @@ def _job_of_row(base: Path, row: dict, recipe: Recipe, ending: str | None) -> Jo
                              or own[key].lower().endswith((".toml", ".safetensors"))):
             own[key] = str(base / own[key])
     settings = dict(recipe.settings)
-    if own.get("board"):  # what was asked of a preset is not for this row
+    if own.get("board"):  # settings meant for a preset do not apply to this row
         settings = {key: value for key, value in settings.items() if key == "seed" or not recipe.preset}
     settings |= {key: value for key, value in values.items() if key in NAMES}
     return Job(name, source, replace(recipe, settings=tuple(sorted(settings.items())), **own))
@@ -215,7 +214,7 @@ def check_jobs(jobs: list[Job], folder: str | os.PathLike) -> None:
     folder = Path(folder)
     if os.path.lexists(folder) and not folder.is_dir():
         raise BatchError(f"{folder} is not a folder; -o needs the name of one.")
-    Manifest(folder)  # says what is wrong with one that is there
+    Manifest(folder)  # raises if there is one that cannot be used
     formats, makers, inputs = soundfile.available_formats(), {}, {}
     for job in jobs:
         with contextlib.suppress(OSError):
@@ -238,7 +237,7 @@ def check_jobs(jobs: list[Job], folder: str | os.PathLike) -> None:
     for recipe in dict.fromkeys(job.recipe for job in jobs):
         try:
             recipe.make()
-        except RecipeError as error:
+        except (RecipeError, SettingError) as error:
             first = next(job for job in jobs if job.recipe == recipe)
             raise BatchError(f"{first.source} cannot be rendered as asked: {error}") from error
 

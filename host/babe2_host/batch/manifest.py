@@ -10,7 +10,7 @@ from datetime import datetime
 from pathlib import Path
 
 from babe2_fx.errors import UserError
-from babe2_fx.files import FileError, write_whole
+from babe2_fx.files import FileError, reason, write_whole
 
 from ..rendering.recipe import facts_key, sha256
 from ..states import JobState
@@ -31,8 +31,8 @@ class Manifest:
     """What is known of the files of a batch.
 
     Changes are kept until `save`, which appends them to a journal next to the manifest; once that is as long as the
-    manifest, it is folded into it. So a million files cost a few times what is said of them, not its square, and what
-    a crash leaves is read back. A journal counts only with the manifest that it was begun for.
+    manifest, it is folded into it. So a million files cost a few times the size of their entries, not its square, and
+    what a crash leaves is read back. A journal counts only with the manifest that it was begun for.
 
     As a context it is whole in the one file at the end.
 
@@ -60,7 +60,7 @@ class Manifest:
             self._replay()
 
     def _replay(self) -> None:
-        """Takes over what a run that was killed has left in its journal; its last line may be torn."""
+        """Reads back what a killed run left in its journal; its last line may be torn."""
         with open(self._journal, encoding="utf-8") as journal:
             if not self.content["runs"] or json.loads(next(journal, "0")) != self.content["runs"][-1]:
                 return
@@ -82,7 +82,7 @@ class Manifest:
         return self.content["files"].get(name, {})
 
     def start(self, versions: dict) -> None:
-        """Begins a run; which versions of what it is made with."""
+        """Begins a run; `versions` are those of the programs it uses."""
         self.content["runs"].append({"started": now(), "versions": versions})
         self._fold()
 
@@ -120,8 +120,7 @@ class Manifest:
                 file.flush()
                 os.fsync(file.fileno())
         except OSError as error:
-            reason = (error.strerror or str(error)).lower()
-            raise self._stopped(f"{self._journal} could not be written: {reason}.") from error
+            raise self._stopped(f"{self._journal} could not be written: {reason(error)}.") from error
         self._changes.clear()
         self._sizes[1] += len(data)
         if self._sizes[1] > max(self._sizes[0], LEAST_FOLD):

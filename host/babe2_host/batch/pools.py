@@ -16,7 +16,7 @@ from ..console import version
 from .job_list import BatchError
 from .worker import Event, Task, Worker, stamp_of
 
-REPORTS = 100  # a second, of how far renders are, from all workers: more would keep the batch from its work
+REPORTS = 100  # a second, of how far renders are, from all workers: more would hold up the batch
 FILES_AT_ONCE = 4  # on one GPU; so many blocks of a small prior fill it
 GOODBYE_S = 30.0  # time for a worker to finish what it writes when a batch is cancelled
 
@@ -60,7 +60,7 @@ class InProcessPool:
 class ThreadPool:
     """Several workers in threads of this process, for one GPU: what they ask of a network is computed in batches.
 
-    Results are those of one worker but for the rounding of the GPU's kernels, which other sizes of batches have.
+    Results equal those of one worker except for rounding, which depends on the batch size in the GPU's kernels.
     """
 
     remote = False
@@ -108,9 +108,9 @@ class ThreadPool:
 
 
 class RemotePool:
-    """What pools of workers in processes of their own have in common.
+    """What pools of workers in other processes have in common.
 
-    A worker that ends is replaced. Subclasses start one (`_start`), call a method of it (`_call`), wait for what is
+    A worker that dies is replaced. Subclasses start one (`_start`), call a method of it (`_call`), wait for what is
     called (`_wait`, which gives pairs of a worker and what its call returned, or `LOST`), and end it (`_end`).
     """
 
@@ -244,7 +244,7 @@ class ProcessPool(RemotePool):
 def _serve(pipe, folder: str) -> None:
     """A worker's process: answers calls until the other end is closed."""
     import signal
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the process that leads
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the main process
     worker = Worker(folder, remote=True)
     while True:
         try:

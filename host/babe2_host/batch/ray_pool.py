@@ -24,8 +24,8 @@ LEAVE_S = 5  # for Ray to end the process of a worker that has finished
 class Actor(Worker):
     """A worker whose process ends after it has finished, whatever Ray does.
 
-    Ray takes an actor for dead once it has asked its process to end; one that hangs on the way out would keep its GPU
-    (ray-project/ray#52322). The kernel's alarm needs nothing of a process that hangs.
+    Ray considers an actor dead once it has asked its process to end; one that hangs on the way out would keep its GPU
+    (ray-project/ray#52322). The kernel's alarm works even in a process that hangs.
     """
 
     def close(self) -> list[Event]:
@@ -41,7 +41,7 @@ class RayPool(RemotePool):
 
     Args:
         address: of the cluster's head, "host:port"; "auto": the one that this computer belongs to; "local": this
-            computer by itself.
+            computer alone.
         device: "auto", "cpu" or "cuda".
         cores: of a worker without a GPU; None: all of its computer.
         shared: whether workers see the files, None: find out of each.

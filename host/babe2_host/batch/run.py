@@ -9,7 +9,7 @@ from collections.abc import Generator, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from babe2_fx.files import write_whole
+from babe2_fx.files import reason, write_whole
 
 from ..rendering.journal import FolderJournal
 from ..rendering.recipe import facts_key
@@ -25,7 +25,7 @@ LOCK = ".babe2-batch.lock"
 
 @dataclass(frozen=True)
 class BatchProgress:
-    """Where a batch is: the job, its number (from 1) of count, and RUNNING, DONE, AS_BEFORE or FAILED.
+    """How far a batch is: the job, its number (from 1) of count, and RUNNING, DONE, AS_BEFORE or FAILED.
 
     now: while it runs, the render's own `Progress` · rendered: when done, the `Rendered`, without audio if another
     process made it · reason: of a failure, and its code, if it was a UserError. A file may be reported as done when
@@ -44,7 +44,7 @@ class BatchProgress:
 
 def run_batch(jobs: list[Job], folder: str | os.PathLike, versions: dict, *, overwrite: bool = False,
               pool=None) -> Generator[BatchProgress, None, None]:
-    """Makes the files of checked jobs in `folder`, with a manifest; goes on after those that fail.
+    """Makes the files of checked jobs in `folder`, with a manifest; those that fail do not stop the rest.
 
     A file is left as it is if its content, its recording's and its recipe are those of the manifest. One that the
     manifest does not know, or that was changed since, is not replaced unless `overwrite`: its job fails.
@@ -149,7 +149,7 @@ class _Batch:
         if event.state == JobState.FAILED:
             return self._fail(event.number, event.reason, event.code)
         made = event.made
-        try:  # what comes of a worker that does not see the folder
+        try:  # files from a worker that does not see the folder
             for name, data in event.files.items():
                 path = self.folder / name
                 path.parent.mkdir(parents=True, exist_ok=True)
@@ -159,7 +159,7 @@ class _Batch:
                 FolderJournal(self.folder / job.name).clear()
         except Exception as error:
             if event.state == JobState.DONE:
-                return self._fail(event.number, reason_of(error))
+                return self._fail(event.number, reason_of(error), getattr(error, "code", ""))
         if event.state == JobState.DONE:
             self.manifest.finish(job.name, made, **event.record)
         return self._progress(event.number, event.state, now=event.now, rendered=event.rendered)
@@ -170,7 +170,7 @@ class _Batch:
         return self._progress(number, JobState.FAILED, reason=reason, code=code)
 
     def _start(self) -> None:
-        """The run comes on record with the first thing that happens in it."""
+        """The run is recorded once something happens in it."""
         if not self._started:
             self.manifest.start(self._versions)
             self._started = True
@@ -187,7 +187,7 @@ def _bytes(job: Job) -> int:
 
 @contextlib.contextmanager
 def _alone(folder: Path) -> Iterator[None]:
-    """Keeps other batches out of the folder, which is made. The lock goes when the process does."""
+    """Keeps other batches out of the folder, which is made. The lock is released when the process ends."""
     from filelock import FileLock, Timeout
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -196,7 +196,7 @@ def _alone(folder: Path) -> Iterator[None]:
     except Timeout as error:
         raise BatchError(f"Another batch is at work in {folder}; wait for it, or choose another folder.") from error
     except OSError as error:
-        raise BatchError(f"{folder} cannot be written to: {(error.strerror or str(error)).lower()}.") from error
+        raise BatchError(f"{folder} cannot be written to: {reason(error)}.") from error
     try:
         yield
     finally:

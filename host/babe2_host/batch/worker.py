@@ -37,11 +37,11 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Task:
-    """A job as a worker gets it: its number, what the manifest knows of its file, whether that may be replaced anyway.
+    """A job as a worker gets it: its number, what the manifest knows of its file, whether it may be replaced anyway.
 
-    key: of the recipe's facts where the batch was begun, None: that is here · given: the recording, `described`, if
-    all that is to be looked at before has been · content: its bytes, where the worker does not see its file; with
-    the finished blocks of an earlier run by their names.
+    key: of the recipe's facts where the batch was begun, None: it was begun here · given: the recording, `described`,
+    if all checks before have been made · content: its bytes, where the worker does not see its file; with the finished
+    blocks of an earlier run by their names.
     """
 
     number: int
@@ -60,7 +60,8 @@ class Event:
     before it goes on), RUNNING (with `Progress`), DONE (with what was made, `described`, the record of it, and the
     `Rendered`), AS_BEFORE or FAILED.
 
-    files: what is to be put into the output folder for a worker that does not see it, by name.
+    reason, code: of a failure, the sentence and the error's code · files: what is to be put into the output folder for
+    a worker that does not see it, by name.
     """
 
     number: int
@@ -142,7 +143,7 @@ class Worker:
                 "shares": stamp_of(lock) == stamp and stamp_of(source)[1:] == source_stamp[1:]}
 
     def step(self, tasks: list[Task] = (), interval_s: float = 0.0) -> list[Event]:
-        """Takes tasks more and works on, until something has to be on record or `interval_s` are over.
+        """Takes more tasks and works on, until something has to be put on record or `interval_s` have passed.
 
         Returns its events; with nothing left to do, none.
         """
@@ -154,7 +155,7 @@ class Worker:
             if event is None:
                 return events
             if self.remote and events and events[-1].state == event.state == JobState.RUNNING and (
-                    events[-1].number == event.number):  # the last says it all
+                    events[-1].number == event.number):  # only the last report of it is needed
                 event = replace(event, files=events.pop().files | event.files)
             events.append(event)
             if event.state != JobState.RUNNING or time.monotonic() >= until:
@@ -178,7 +179,7 @@ class Worker:
         return board
 
     def _begin_look(self, task: Task) -> Future:
-        """All that is before a render, in a thread, but for the board: plugins want the thread that they run in."""
+        """All that comes before a render, in a thread, except the board: plugins want the thread that they run in."""
         try:
             recipe = task.job.recipe
             self._make(recipe)
@@ -202,7 +203,7 @@ class Worker:
         return given, recording, facts, task
 
     def _events(self) -> Iterator[Event | None]:
-        """What happens, without end; None when there is nothing to do."""
+        """Events, endlessly; None when there is nothing to do."""
         while True:
             if self._waiting:
                 task, looked = self._waiting.popleft()
@@ -214,7 +215,7 @@ class Worker:
         try:
             given, recording, facts, task = looked.result()
             del looked  # which holds the recording
-        except Exception as error:  # whatever one file leads to, the others are to be done
+        except Exception as error:  # one failure must not stop the others
             yield self._failed(task, error)
             return
         if given is None:

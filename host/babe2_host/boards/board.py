@@ -44,7 +44,7 @@ class Board(MutableSequence):
     """Plugins and offline effects in a row, called as a Pedalboard is.
 
     Takes Pedalboard's plugins (VST3 and Audio Units too), Pedalboards, Chains, Mixes, Boards and offline
-    effects in any order. It is a list of them: what a list can do with its items it can, a slice is a Board,
+    effects in any order. It is a list of them: it can do what a list can, a slice is a Board,
     and items are compared by identity. Neighbouring plugins of Pedalboard run as one Pedalboard; without
     offline effects the output is Pedalboard's to the last bit, also when streaming with `reset=False`.
 
@@ -81,8 +81,8 @@ class Board(MutableSequence):
         self.title, self.sample_rate, self.depth = title, sample_rate, depth
         self._plugins = [self._checked(plugin) for plugin in plugins or []]
         self._lock = threading.Lock()
-        # The first run of native plugins is there even if it is empty: it takes what comes in as Pedalboard
-        # does, with its rules on shapes and types. It remains one object, for it remembers the last layout.
+        # The first run of native plugins exists even if it is empty: it accepts input by Pedalboard's rules on
+        # shapes and types. It stays one object, because it remembers the last layout.
         self._first = Pedalboard([Chain([])])
         self._arranged: list = []
         self._stages: list = [self._first]
@@ -204,7 +204,7 @@ class Board(MutableSequence):
         del self._plugins[index]
 
     def insert(self, index: int, plugin) -> None:
-        """Puts a plugin before the one at `index`. Raises IndexError where there is none, as Pedalboard."""
+        """Puts a plugin before the one at `index`. Raises IndexError where there is none, as Pedalboard does."""
         if not -len(self) <= index <= len(self):
             raise IndexError(f"index {index} is out of range for a Board of {len(self)}")
         self._plugins.insert(index, self._checked(plugin))
@@ -281,7 +281,7 @@ class Board(MutableSequence):
     def save(self, path: str | os.PathLike) -> None:
         """Writes the board to a TOML file, whole or not at all.
 
-        Of VST3 plugins and Audio Units it keeps the parameters that do not have their first values, as the
+        Of VST3 plugins and Audio Units it keeps the parameters that differ from their initial values, as the
         plugin displays them.
 
         Raises:

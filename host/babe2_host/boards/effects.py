@@ -35,7 +35,7 @@ class _Whole:
 
     def process(self, input_array: np.ndarray, sample_rate: float, buffer_size: int = 8192,
                 reset: bool = True) -> np.ndarray:
-        """Audio in any of Pedalboard's shapes -> float32 of the same shape; `buffer_size` is of no effect.
+        """Audio in any of Pedalboard's shapes -> float32 of the same shape; `buffer_size` has no effect.
 
         Raises ValueError with `reset=False`: it needs the whole recording at once.
         """
@@ -58,11 +58,11 @@ def _number(default, low, high):
 
 @dataclass
 class SpectralGate(_Whole):
-    """Takes noise out of a recording: spectral gating by the package `noisereduce`.
+    """Removes noise from a recording: spectral gating by the package `noisereduce`.
 
     Args:
-        reduction: share of the noise that is taken away, 0 to 1.
-        stationary: whether the noise is the same all the time, as in the quietest half second; else it is followed.
+        reduction: share of the noise that is removed, 0 to 1.
+        stationary: whether the noise is constant, as in the quietest half second; else it is tracked.
 
     Examples:
         >>> SpectralGate(reduction=0.5)(np.zeros((2, 44100), dtype=np.float32), 44100).shape
@@ -85,9 +85,9 @@ class SpectralGate(_Whole):
 
 
 def _quietest(channel: np.ndarray, length: int) -> np.ndarray:
-    """The quietest stretch of this length (samples,) of a channel, which is taken for its noise alone.
+    """The quietest stretch of this length (samples,) of a channel, which is assumed to be noise alone.
 
-    Not digital silence, for that was put there later.
+    Not digital silence, which was put there later.
     """
     length = min(max(length, SHORTEST), len(channel))
     starts = np.arange(0, len(channel) - length + 1, max(1, length // 4))

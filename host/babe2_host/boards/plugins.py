@@ -27,7 +27,8 @@ _ABSTRACT = ("Plugin", "PluginContainer", "ExternalPlugin", "IIRFilter")
 NATIVE = {kind.__name__: kind for kind in vars(pedalboard).values()
           if isinstance(kind, type) and issubclass(kind, Plugin)
           and not issubclass(kind, pedalboard.PluginContainer) and kind.__name__ not in (*EXTERNAL, *_ABSTRACT)}
-# What Pedalboard takes, but answers with silence, an explosion or an endless run. The first that fits counts.
+# Values beyond these are accepted by Pedalboard, but give silence, an explosion or an endless run. The first match
+# counts.
 LIMITS = {"target_sample_rate": (1, 384000), "*_hz": (0, 96000), "*_ms": (0, 100000), "*_db": (-200, 200),
           "ratio": (1, 1e6), "drive": (1, 1e6), "q": (1e-3, 1e3), "feedback": (-1, 1), "depth": (0, 1),
           "mix": (0, 1)}
@@ -35,7 +36,7 @@ LIMITS = {"target_sample_rate": (1, 384000), "*_hz": (0, 96000), "*_ms": (0, 100
 
 @dataclass
 class _External:
-    """Where external plugins of one kind came from, and the raw values that their parameters begin with."""
+    """Where external plugins of one kind came from, and the initial raw values of their parameters."""
 
     path: str
     plugin_name: str | None
@@ -111,7 +112,7 @@ def _blank(kind: type) -> Plugin:
 
 
 def parameter_values(plugin: Plugin) -> dict:
-    """A native plugin's parameters, numbers with as few digits as say the same."""
+    """A native plugin's parameters, numbers with as few digits as possible."""
     blank, values = _blank(type(plugin)), {}
     if isinstance(plugin, Convolution):
         if plugin.impulse_response_filename is None:
@@ -138,7 +139,7 @@ def _shortest(blank: Plugin, name: str, value: float) -> float:
 
 
 def expression(plugin) -> str:
-    """A plugin as Python, with `from pedalboard import *`; its own repr if that cannot be."""
+    """A plugin as Python, with `from pedalboard import *`; its own repr if that is impossible."""
     name = type(plugin).__name__
     if type(plugin) in (Pedalboard, Chain, Mix):
         return f"{name}([{', '.join(map(expression, plugin))}])"
@@ -167,7 +168,7 @@ def origin_of(plugin) -> _External:
 
 
 def changed_parameters(plugin, origin: _External) -> dict:
-    """The parameters of an external plugin that do not have their first values."""
+    """The parameters of an external plugin that differ from their initial values."""
     return {name: item.type(getattr(plugin, name)) for name, item in plugin.parameters.items()
             if item.raw_value != origin.raw_values.get(name)}
 

@@ -51,7 +51,7 @@ NOT_IN_FILES = {"GenerativeEQ": ("progress", "prior")}
 
 def make_plugins(values, *, where: str, folder: str | os.PathLike = "", effects: Mapping[str, Callable] | None = None,
                  allow_external: bool = False) -> list:
-    """The plugins that these values are of.
+    """Makes plugins from their values.
 
     Args:
         values: a list of dicts.
@@ -66,7 +66,7 @@ def make_plugins(values, *, where: str, folder: str | os.PathLike = "", effects:
 
 
 def plugin_values(plugins: Iterable, *, where: str, folder: str | os.PathLike | None = None) -> list[dict]:
-    """The values of plugins, which make them again.
+    """The values of plugins, from which they can be made again.
 
     Args:
         where: as of `make_plugins`.
@@ -119,7 +119,7 @@ class _Maker:
         except BoardError:  # of a plugin within it
             raise
         except (UserError, ValueError, TypeError, ArithmeticError, RuntimeError, ImportError, OSError) as error:
-            raise BoardError(f"{where}: {error}", where=where, why=str(error)) from error
+            raise BoardError(f"{where}: {error}", getattr(error, "code", ""), where=where, why=str(error)) from error
         known = {*CONTAINERS, *EXTERNAL, *NATIVE, *OFFLINE, *self.effects}
         raise BoardError(f"{self.where}, plugin {position}: {unknown('plugin', name, known)}")
 
@@ -181,7 +181,7 @@ class _Maker:
         return checked_number(name, value)
 
     def _impulse_response(self, name) -> Path:
-        """An audio file. Pedalboard would take any other for no impulse response at all, and say nothing."""
+        """An audio file. Of any other file Pedalboard would silently make no impulse response."""
         if not isinstance(name, str):
             raise ValueError("impulse_response_filename must name an audio file.")
         path = (self.folder / name).absolute()

@@ -133,7 +133,7 @@ def _render(jobs: list, args: argparse.Namespace, pool) -> Counter:
 
 
 class _Pace:
-    """Tells the time left of `length_s` seconds of music by what has been rendered in this run."""
+    """Estimates the time left for `length_s` seconds of music from what has been rendered in this run."""
 
     def __init__(self, length_s: float):
         self.whole_s, self.done_s, self.started = length_s, 0.0, time.monotonic()

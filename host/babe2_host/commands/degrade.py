@@ -1,4 +1,4 @@
-"""`babe2 degrade`: the options; the work is in `degrading`."""
+"""`babe2 degrade`: the options; the work is in `tools/degrade.py`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`babe2 evaluate`: the options; the work is in `evaluating`."""
+"""`babe2 evaluate`: the options; the work is in `tools/evaluate.py`."""
 
 from __future__ import annotations
 

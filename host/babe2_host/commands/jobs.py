@@ -46,7 +46,7 @@ def add(commands) -> None:
 
 
 def add_recipe_options(parser: argparse.ArgumentParser, of_files: bool = True) -> None:
-    """The options of a job's recipe, for every command that submits some. `recipe_of` reads them.
+    """The options of a job's recipe, for every command that submits jobs. `recipe_of` reads them.
 
     Args:
         of_files: with those of the result's format, for commands whose results are files of the user's.

@@ -209,7 +209,7 @@ def _prior_file(name: str) -> Path:
 
 
 def _keep_freed_memory() -> None:
-    """Has the C library keep memory that is freed, which the next step asks for again, not new pages."""
+    """Makes the C library keep freed memory, so that the next step reuses it in place of new pages."""
     if sys.platform.startswith("linux"):
         try:
             mallopt = ctypes.CDLL(None).mallopt

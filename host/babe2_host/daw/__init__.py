@@ -1,1 +1,1 @@
-"""What brings restorations into DAWs: scripts that they run, and clients of those that can be spoken to."""
+"""Restoration in DAWs: scripts that they run, and clients of those that can be controlled from outside."""

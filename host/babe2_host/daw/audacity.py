@@ -1,4 +1,4 @@
-"""Restores what is selected in Audacity: reads it out, has it restored, and brings it back as new tracks.
+"""Restores what is selected in Audacity: exports it, has it restored, and brings it back as new tracks.
 
 The samples are those before gain, pan and envelope, and the restored track gets the gain, pan and envelope of its
 original, so that none of them is applied twice.
@@ -98,7 +98,7 @@ def _wait(client, jobs: list[dict], progress: Callable[[float, str], object], po
 
 def _bring_in(project: Path, passages: list[Passage]) -> None:
     """Imports the restored tracks into the project that is open in Audacity."""
-    by_hand = f" The restored tracks are kept: open the project and import {project} (File > Import > Audio)."
+    by_hand = f"The restored tracks are kept: open the project and import {project} (File > Import > Audio)."
     try:
         with Audacity() as audacity:
             before = audacity.info("Tracks")
@@ -109,7 +109,8 @@ def _bring_in(project: Path, passages: list[Passage]) -> None:
             if len(audacity.info("Tracks")) != len(before) + len(passages) + 1:
                 raise AudacityError("Audacity did not import the restored tracks.")
     except AudacityError as error:
-        raise AudacityError(str(error) + by_hand) from error
+        error.add_note(by_hand)
+        raise
 
 
 def _titled(passages: list[Passage]) -> str:

@@ -44,7 +44,7 @@ class Audacity:
         self._reading.join(CONNECT_S)  # until Audacity closes its end: who connects earlier gets no answers
 
     def do(self, command: str, timeout_s: float = ANSWER_S, may_fail: bool = False) -> str:
-        """Has a command carried out; returns the answer. Raises AudacityError if it fails or nothing comes."""
+        """Runs a command; returns the answer. Raises AudacityError if it fails or nothing comes."""
         line = command.encode("utf-8", "surrogateescape")
         if len(line) > LONGEST_LINE:
             raise AudacityError(f"Audacity takes no command as long as {command[:60]}...: the folder of jobs has too "
@@ -93,7 +93,7 @@ class Audacity:
 
 
 def quoted(text: str) -> str:
-    """A text as a value in a command of Audacity's, and as a literal of Nyquist's."""
+    """A string as a value in an Audacity command, and as a Nyquist literal."""
     return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
 
 
@@ -112,7 +112,7 @@ def _connect(timeout_s: float):
         try:
             if sys.platform == "win32":
                 return open(to, "wb", buffering=0), source
-            # A pipe that an ended Audacity left behind has no reader, and would be waited for for ever.
+            # A pipe that an ended Audacity left behind has no reader, and would be waited for forever.
             descriptor = os.open(to, os.O_WRONLY | os.O_NONBLOCK)
             os.set_blocking(descriptor, True)
             return os.fdopen(descriptor, "wb", buffering=0), source

@@ -68,7 +68,7 @@ def read_selection(audacity: Audacity, folder: Path) -> tuple[list[Passage], lis
 
 def envelope_within(points: list[tuple[float, float]], start_s: float, end_s: float) -> tuple[tuple[float, float], ...]:
     """The part of an envelope between two times, counted from the first. Between points it is a line in dB, as
-    Audacity's is, and constant outside of them."""
+    Audacity's is, and constant outside them."""
     def value(at_s: float) -> float:
         before = [point for point in points if point[0] <= at_s]
         after = [point for point in points if point[0] > at_s]
@@ -85,7 +85,7 @@ def envelope_within(points: list[tuple[float, float]], start_s: float, end_s: fl
 
 
 def _selected_time(audacity: Audacity, folder: Path, track: int) -> tuple[float, float]:
-    """Start and end (s) of the selected time, which is changed. Audacity 3.2 tells it to Nyquist alone, the end as a
+    """Start and end (s) of the selected time, which is changed. Audacity 3.2 gives it only to Nyquist, the end as a
     number of samples, and not at all if it is a position; so it is made a second longer before it is asked."""
     audacity.do(f"SelectTracks: Track={track} TrackCount=1 Mode=Set")
     audacity.do("SelectTime: Start=0 End=1 RelativeTo=Selection")

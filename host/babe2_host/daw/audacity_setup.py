@@ -1,4 +1,4 @@
-"""What Audacity needs so that it can be talked to: one module, which comes with it, enabled."""
+"""What Audacity needs before it can be controlled: one module, which comes with it, enabled."""
 
 from __future__ import annotations
 

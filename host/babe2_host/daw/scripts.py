@@ -42,12 +42,12 @@ def usable_presets() -> list[tuple[str, str]]:
 
 
 def write_script(text: str, path: Path) -> None:
-    """Puts a script at its place, whole, in the place of an earlier one. Raises FileError."""
+    """Writes a script whole, in place of an earlier one. Raises FileError."""
     write_whole(path, lambda part: part.write_text(text, encoding="utf-8", newline="\n"))
 
 
 def lua_string(text: str) -> str:
-    """A text as a literal of Lua."""
+    """A string as a Lua literal."""
     escaped = text.encode("utf-8", "surrogateescape")
     return '"' + "".join(chr(byte) if 32 <= byte < 127 and byte not in b'"\\' else f"\\{byte:03}"
                          for byte in escaped) + '"'

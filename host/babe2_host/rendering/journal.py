@@ -26,7 +26,7 @@ class FolderJournal:
 
     Attributes:
         found: how many blocks were read from it.
-        problem: why blocks could not be kept, or None. A render goes on without.
+        problem: why blocks could not be kept, or None. A render goes on without them.
     """
 
     def __init__(self, output: str | os.PathLike):

@@ -13,7 +13,7 @@ from babe2_fx.catalogue.presets import QUALITIES, load_preset
 from babe2_fx.errors import UserError
 from babe2_fx.settings import check_values
 
-NAMES = ("preset", "board", "target")  # what they name counts, not what it is called
+NAMES = ("preset", "board", "target")  # the content counts, not the name
 LOUDEST_DB = 60.0
 
 
@@ -102,8 +102,8 @@ class Recipe:
     def facts(self, board) -> dict:
         """All that a result depends on besides the recording, as plain values for JSON; `board` is what `make` gave.
 
-        Weights, targets and boards are there by the SHA-256 of their files; impulse responses and VST3 plugins that a
-        board names are not.
+        Weights, targets and boards are identified by the SHA-256 of their files; impulse responses and VST3 plugins
+        that a board names are not.
         """
         effects = []
         for effect in board.effects("GenerativeEQ"):
@@ -121,13 +121,13 @@ class Recipe:
         return facts
 
     def work(self) -> "Recipe":
-        """The recipe that stands for all that take as much time."""
+        """The recipe that represents all that take the same time."""
         settings = tuple(pair for pair in self.settings if pair[0] != "seed")
         return replace(self, settings=settings, target=None, target_match=None, gain_db=0.0)
 
 
 def facts_key(facts: dict) -> str:
-    """Tells recipes apart by their facts: equal for those that give equal results."""
+    """A key of a recipe's facts: equal for recipes that give equal results."""
     counting = {name: value for name, value in facts.items() if name not in NAMES}
     return hashlib.sha256(json.dumps(counting, sort_keys=True).encode()).hexdigest()[:16]
 

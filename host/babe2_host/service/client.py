@@ -67,7 +67,7 @@ class Client:
         """The record of a job. Raises JobError if there is none."""
         record = read_record(self.folder, job_id)
         if not record.state.ended and not self.is_running():
-            self._endpoint()  # a service was ended from outside; another goes on
+            self._endpoint()  # a service was killed; another goes on
         return asdict(record)
 
     def jobs(self) -> list[dict]:
@@ -92,7 +92,7 @@ class Client:
             self._wait_for_end()
 
     def is_running(self) -> bool:
-        """Whether there is a service. It holds the lock as long as it lives."""
+        """Whether there is a service. It holds the lock as long as it runs."""
         lock = FileLock(service_folder() / LOCK)
         try:
             lock.acquire(timeout=0)

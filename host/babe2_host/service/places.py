@@ -11,7 +11,7 @@ from pathlib import Path
 import platformdirs
 
 from babe2_fx.errors import UserError
-from babe2_fx.files import write_whole
+from babe2_fx.files import reason, write_whole
 
 ENDPOINT, LOCK, LOG = "endpoint.json", "lock", "log.txt"  # in the service's folder
 
@@ -41,7 +41,7 @@ def _own(folder: Path) -> Path:
         folder.mkdir(parents=True, exist_ok=True)
         folder.chmod(0o700)
     except OSError as error:
-        raise PlaceError(f"{folder}, where jobs are kept, cannot be used: {(error.strerror or str(error)).lower()}. "
+        raise PlaceError(f"{folder}, where jobs are kept, cannot be used: {reason(error)}. "
                          "The environment variable BABE2_DATA can name another folder.") from error
     return folder
 

@@ -20,7 +20,7 @@ from ..states import JobState
 ID = re.compile("[0-9a-f]{16}")
 
 class JobError(UserError):
-    """A job that is not there, or that cannot be what is asked; the message says why."""
+    """A job that is not there, or cannot be what was asked for; the message says why."""
 
 
 @dataclass(frozen=True)
@@ -102,7 +102,7 @@ def _fits(value: object, kind) -> bool:
 
 
 def read_records(folder: Path) -> list[JobRecord]:
-    """Of all jobs, the oldest first. What cannot be read is passed over."""
+    """Of all jobs, the oldest first. Those that cannot be read are skipped."""
     records = []
     for path in folder.iterdir():
         with contextlib.suppress(JobError):

@@ -10,6 +10,7 @@ from reprlib import repr as shown
 
 from babe2_fx.catalogue.presets import QUALITIES, load_preset
 from babe2_fx.errors import UserError
+from babe2_fx.files import reason
 from babe2_fx.settings import NAMES, check_values
 
 from ..audio.writing import WRITABLE
@@ -32,7 +33,7 @@ def job_of(request: dict, folder: Path, allowed: list[Path]) -> JobRecord:
         folder: that of the jobs, which they may read.
         allowed: folders that jobs may read and write.
 
-    Raises UserError: something in it is no such thing, or is not allowed.
+    Raises UserError: something in it is not valid, or not allowed.
     """
     values = _values(request)
     if not values.get("input"):
@@ -87,7 +88,7 @@ def _writable(text: str) -> bool:
 
 
 def check_recipe(values: dict) -> None:
-    """What can be said of a job's recipe without loading it, which takes seconds. Raises UserError."""
+    """Checks a job's recipe as far as possible without loading it, which takes seconds. Raises UserError."""
     values = _values(values)
     if ("preset" in values) == ("board" in values):
         raise JobError("It needs a preset or a board" + (", not both." if "preset" in values else "."))
@@ -155,12 +156,10 @@ def _real(path: str, folders: list[Path], there: bool = True) -> str:
                            "the folder that it lies in.")
         if there:
             os.stat(real)
-    except UserError:  # is a ValueError
-        raise
     except FileNotFoundError as error:
         raise JobError(f"There is no file {path}.") from error
     except OSError as error:
-        raise JobError(f"{path} cannot be used: {(error.strerror or str(error)).lower()}.") from error
+        raise JobError(f"{path} cannot be used: {reason(error)}.") from error
     except ValueError as error:  # what no file can be called
         raise JobError(f"{shown(path)} is not the name of a file.") from error
     return real

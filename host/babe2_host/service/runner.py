@@ -14,7 +14,7 @@ from .places import allowed_folders, lies_in
 from .records import JobError, JobRecord, delete_record, now, read_records, save_record
 from .requests import target_files
 
-ATTEMPTS = 3  # services that a job may end; it may be what ends them
+ATTEMPTS = 3  # services that a job may crash before it is given up
 REPORTS_S = 0.25  # between two records of how far a job is
 MOST_JOBS = 1000  # unfinished at one time
 
@@ -101,7 +101,7 @@ class Runner:
         while record := self._next():
             try:
                 self._do(record)
-            except Exception as error:  # whatever one job leads to, the others are to be done
+            except Exception as error:  # one failure must not stop the others
                 logger.info("Job %s failed.", record.id, exc_info=error)
                 from ..batch.worker import reason_of
                 _forget_blocks(record)

@@ -1,7 +1,7 @@
 """The service itself: answers on a loopback address, one request a connection, to those who know the token.
 
 A request is a line of JSON, {"token": ..., "ask": "submit", ...}, and so is the answer: {"job": {...}} or
-{"error": "a sentence"}. How far jobs are stands in their records, which need no service to be read.
+{"error": "a sentence"}. How far jobs are is in their records, which can be read without the service.
 """
 
 from __future__ import annotations
@@ -161,7 +161,7 @@ def _refuse(constant: str) -> None:
 
 
 def shown_line(text: str) -> str:
-    """A text that others have a hand in, for a line of the log."""
+    """Untrusted text, for a line of the log."""
     return text.encode("unicode_escape", "backslashreplace").decode()[:500]
 
 

@@ -9,6 +9,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from babe2_fx.files import reason
+
 from ..batch.job_list import BatchError, Job, jobs_of_folder
 from ..states import JobState
 from . import Client, ServiceError
@@ -52,7 +54,7 @@ class FolderWatch:
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
-            raise BatchError(f"{folder} cannot be made: {(error.strerror or str(error)).lower()}.") from error
+            raise BatchError(f"{folder} cannot be made: {reason(error)}.") from error
         allow(self.source)
         allow(self.folder)
         if recipe.get("target"):

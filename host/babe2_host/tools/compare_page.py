@@ -125,7 +125,7 @@ def _png(level_db: np.ndarray, share: float, loudest: float) -> bytes:
     from matplotlib.image import imsave
     bins = max(1, -(-level_db.shape[0] // round(ROWS * share)))
     columns = -(-level_db.shape[1] // COLUMNS)
-    # The loudest of what falls into one pixel: thin partials and short clicks stay to be seen.
+    # The loudest of what falls into one pixel: thin partials and short clicks remain visible.
     padded = np.pad(level_db, ((0, -level_db.shape[0] % bins), (0, -level_db.shape[1] % columns)), mode="edge")
     small = padded.reshape(padded.shape[0] // bins, bins, -1, columns).max(axis=(1, 3))
     empty = np.full((round(len(small) / share) - len(small), small.shape[1]), FLOOR_DB)

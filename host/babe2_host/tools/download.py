@@ -1,4 +1,4 @@
-"""Downloads of weights, which go on where they broke off."""
+"""Downloads of weights, which resume where they broke off."""
 
 from __future__ import annotations
 
@@ -53,14 +53,14 @@ def discard(part: Path) -> None:
 
 def download(model: KnownModel, part: Path, report: Report) -> None:
     """Fetches a model's file whole into `part`, going on from what an earlier attempt left there."""
-    # requests, and not pooch, which cannot go on with a download that broke off: from a university's server
+    # requests, and not pooch, which cannot resume a download: from a university's server
     # hundreds of megabytes can take an hour. requests brings proxies, certificates, time limits and redirects.
     import requests
 
     part.parent.mkdir(parents=True, exist_ok=True)
     if not re.match("https?://", model.address):
         raise WeightsError(f"BABE2_WEIGHTS_URL must begin with http:// or https://, not {model.address!r}.")
-    reasons = (  # the more special first
+    reasons = (  # the most specific first
         (requests.TooManyRedirects, "the server redirects without end"),
         (requests.exceptions.InvalidSchema, "the server redirects to an address that is neither http nor https"),
         (requests.exceptions.SSLError, "a secure connection could not be made"),

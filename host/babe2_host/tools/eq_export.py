@@ -58,11 +58,11 @@ def export_eq(source: str | os.PathLike, kind: str, output: str | os.PathLike | 
         sample_rate: Hz; of "fir", and that at which the bands of "parametric" are fitted.
         phase: of "fir": "minimum" has no latency, "linear" has one of `length // 2` samples and keeps
             waveforms.
-        length: of "fir", in samples; by default a third of a second, or what steeper corrections take.
+        length: of "fir", in samples; by default a third of a second, or more for steeper corrections.
         bands: of "parametric", 1 to 20.
 
     Raises:
-        EqExportError: the source or an argument does not do; the sentence names it.
+        EqExportError: the source or an argument cannot be used; the sentence names it.
         FileError: the output cannot be written.
     """
     if kind not in ENDINGS:
@@ -174,7 +174,7 @@ def impulse_response(correction: Correction, sample_rate: float, phase: str, len
 
 
 def convolution_gain_db(impulse: np.ndarray) -> float:
-    """The gain to set behind `pedalboard.Convolution`, which scales all impulses to an energy of 1/64.
+    """The gain to set after `pedalboard.Convolution`, which scales all impulses to an energy of 1/64.
 
     Examples:
         >>> round(convolution_gain_db(np.array([1.0, 0.0])), 2)

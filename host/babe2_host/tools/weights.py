@@ -1,4 +1,4 @@
-"""Fetches, keeps and checks the weights of published models, and those that users bring themselves.
+"""Installs and checks the weights of published models, and those that users bring themselves.
 
 Installed weights are prior files, `weights/NAME.safetensors` in the cache folder, each with a record next to it,
 `NAME.json`: its checksum, and the file that it was made from. What was downloaded is deleted once it is installed.
@@ -72,8 +72,8 @@ def pull(name: str, force: bool = False, report: Report | None = None) -> bool:
 
     Raises:
         WeightsError: there is no published model of this name.
-        DownloadError: the file could not be had, or is no model. What has come of it is kept if it can be
-            continued.
+        DownloadError: the file could not be fetched, or is not a model. What was downloaded is kept if it can be
+            resumed.
     """
     model = KNOWN.get(name)
     if model is None:
@@ -155,7 +155,7 @@ def verify(name: str) -> str | None:
 
 
 def remove(name: str) -> None:
-    """Deletes installed weights, and what there is of a download of them.
+    """Deletes installed weights, and any partial download of them.
 
     The checksum of a download stays on record, so that the next one is checked against it.
     Raises WeightsError if there is nothing of that name.

@@ -46,7 +46,7 @@ def test_a_folder_that_cannot_be_looked_into_is_reported_and_the_rest_is_done(sh
         return scan(path)
     monkeypatch.setattr(os, "scandir", scandir)
     assert batch("in", "-o", "out", *BOARD, "-q") == cli.FAILED
-    assert capsys.readouterr().err == "babe2: in/disc 1 cannot be looked into: permission denied.\n"
+    assert capsys.readouterr().err == "babe2: in/disc 1 cannot be read: permission denied.\n"
     assert results(shelf / "out") == {"a.wav"}
 
 
