@@ -118,7 +118,7 @@ class Restorer:
             notes.append("The recording is silent and stays so.")
             audio = audio[:, passage]
             return RestorationResult.of(audio, audio, sample_rate, prior, self.settings, notes, reference)
-        run_name = self._run_name(audio, sample_rate, passage) if self.journal else ""
+        run_name = self._run_name(audio, sample_rate, passage) if self.journal is not None else ""
         medium = self._medium(self._observed(domain.set_level(flat)), reference)
         if passage != slice(0, audio.shape[1]):
             audio, signal = audio[:, passage], signal[:, passage]
@@ -261,7 +261,7 @@ class Restorer:
                             (batch.index + step / solver.steps) / batch.of, denoised, removed)
 
         name = f"{run_name}-{batch.index:05}"
-        kept = self.journal.read(name) if self.journal else None
+        kept = self.journal.read(name) if self.journal is not None else None
         if kept is not None and kept["restored"].shape == observed.shape:
             if fitter:
                 fitter.restore({key: value.numpy() for key, value in kept.items() if key != "restored"})
@@ -275,7 +275,7 @@ class Restorer:
         for step in run:
             yield progress(step.step, step.sigma, step.denoised)
         restored = run.value.cpu()
-        if self.journal:
+        if self.journal is not None:
             state = {key: torch.from_numpy(value) for key, value in fitter.state().items()} if fitter else {}
             self.journal.write(name, state | {"restored": restored})
         return restored
