@@ -179,7 +179,7 @@ def test_panels_of_one_set_of_files_with_their_own_step_sizes(shelf):
     ("x.toml", b"[[files]]\nseed = 1" + 5000 * b"0", "x.toml is not a TOML file that can be read"),
     ("x.toml", b"[[files]\n", "x.toml is not a TOML file that can be read"),
     ("x.toml", b"files = [3]\n", "x.toml, file 1: it must be a table, not 3."),
-    ("x.toml", b"[[files]]\nfile = 3\n", "x.toml, file 1: file must be a text, not 3."),
+    ("x.toml", b"[[files]]\nfile = 3\n", "x.toml, file 1: file must be text, not 3."),
     ("x.toml", b"[[files]]\nfile = 'in/a.wav'\nseed = true\n", "x.toml, file 1: seed must be a number, not True.")])
 def test_mistakes_in_lists_are_sentences_that_say_where(shelf, capsys, name, content, sentence):
     (shelf / name).write_bytes(content)

@@ -68,21 +68,21 @@ def one_thread_each(monkeypatch):
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
 
 
-CREWS = {"processes": lambda: ProcessPool(["", ""]), "ray": lambda: RayPool("local", "cpu", cores=1),
+POOLS = {"processes": lambda: ProcessPool(["", ""]), "ray": lambda: RayPool("local", "cpu", cores=1),
          "ray, shipped": lambda: RayPool("local", "cpu", 1, False)}
 
 
-@pytest.fixture(params=list(CREWS))
+@pytest.fixture(params=list(POOLS))
 def two_workers(request, monkeypatch):
     """A pool of two, and the process that each file was given to last, by the file's name."""
     if "ray" in request.param:
         request.getfixturevalue("two_cores")
-    made, given_to = CREWS[request.param](), {}
+    made, given_to = POOLS[request.param](), {}
 
-    def call(worker, tasks, call=made.call):
+    def assign(worker, tasks, assign=made.assign):
         given_to.update({task.job.name: made.abouts[worker]["pid"] for task in tasks})
-        call(worker, tasks)
-    monkeypatch.setattr(made, "call", call)
+        assign(worker, tasks)
+    monkeypatch.setattr(made, "assign", assign)
     return made, given_to
 
 
