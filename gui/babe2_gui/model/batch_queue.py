@@ -158,12 +158,11 @@ class BatchQueue:
         entries, options = list(self.entries), self.options
         run = BatchRun(lambda: jobs_of(entries, options, drawn, device), options.folder, options.replace, self._last)
         self.run, self.summary, self._last = run, "", run
-        self._pace = Pace(lengths_s(entries), run.gate)
+        self._pace = Pace(lengths_s(entries), run)
         self.rest(self._resting)
 
         def heard(function):  # of this run alone, on the queue's thread
-            return lambda *values: self.tasks.call_here(
-                lambda: function(*values) if self.run is run else None)
+            return lambda value: self.tasks.call_here(lambda: function(value) if self.run is run else None)
         self.changed()
         run.start(heard(self._progress), heard(self._done), heard(self._failed))
         return True
@@ -186,7 +185,7 @@ class BatchQueue:
         """Ends the run at once. What is done is kept; starting again goes on from there."""
         if not self.running:
             return
-        self.run.gate.cancel()
+        self.run.cancel()
         self.run = None
         for entry in self.entries:
             if entry.state == JobState.RUNNING:
@@ -199,18 +198,19 @@ class BatchQueue:
         """Holds the run after the step that it is at, for as long as the main window renders; or lets it go on."""
         changed, self._resting = resting != self._resting, resting
         if self.run:
-            self.run.gate.pause() if resting else self.run.gate.resume()
+            self.run.pause() if resting else self.run.resume()
             if changed:
                 self.changed()
 
-    def _progress(self, index: int, changes: dict) -> None:
+    def _progress(self, news: tuple[int, dict]) -> None:
+        index, changes = news
         entry = self.entries[index]
         for name, value in changes.items():
             setattr(entry, name, value)
         self._pace.tell(index, entry)
         self.entry_changed(index)
 
-    def _done(self) -> None:
+    def _done(self, _) -> None:
         self.run = None
         counts = Counter(entry.state for entry in self.entries)
         said = ", ".join(f"{counts[state]} {WORDS[state].lower()}" for state in WORDS if counts[state])

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from contextlib import closing
 from pathlib import Path
 
@@ -14,14 +13,15 @@ from babe2_host.console import versions
 from babe2_host.states import JobState
 
 from .batch_entries import Entry
-from .render import Gate, RenderState
+from .render import RenderState
+from .work import Work
 
 # What to do about a failure, by its code; a command has another way.
 WAYS_OUT = {"not-replaced": " Move it away, or tick “Replace other files”."}
 
 
-class BatchRun:
-    """One run of the host's batch, in a thread of its own. After `cancel` nothing more is heard of it.
+class BatchRun(Work):
+    """One run of the host's batch, whose progress is the index of an entry and what is new of it.
 
     Args:
         make_jobs: gives the checked jobs; it may take its time.
@@ -30,46 +30,21 @@ class BatchRun:
 
     def __init__(self, make_jobs: Callable[[], list[Job]], folder: str, overwrite: bool,
                  after: "BatchRun | None" = None):
+        super().__init__("batch")
         self.make_jobs, self.folder, self.overwrite, self.after = make_jobs, folder, overwrite, after
-        self.gate = Gate()
-        self._thread: threading.Thread | None = None
 
-    def start(self, progress: Callable[[int, dict], None], done: Callable[[], None],
-              failed: Callable[[Exception], None]) -> None:
-        """All three are called on the run's thread; `progress` with a job's index and what is new of its entry."""
-        def work() -> None:
-            try:
-                if self._run(progress):
-                    done()
-            except Exception as error:  # whatever it is, the window must hear of it
-                if not self.gate.cancelled:
-                    failed(error)
-        self._thread = threading.Thread(target=work, daemon=True, name="batch")
-        self._thread.start()
-
-    def join(self, timeout_s: float | None = None) -> None:
-        if self._thread:
-            self._thread.join(timeout_s)
-
-    def _run(self, progress) -> bool:
-        """Whether it came to its end."""
+    def steps(self) -> Generator[tuple[int, dict], None, None]:
         if self.after:
             self.after.join()
             self.after = None
-        if self.gate.cancelled:
-            return False
-        jobs = self.make_jobs()
-        if not self.gate.passed():
-            return False
+        jobs = self.make_jobs() if self.passed() else []
+        if not self.passed():
+            return
         with closing(run_batch(jobs, self.folder, versions(), overwrite=self.overwrite)) as batch:
             for at in batch:
-                if self.gate.cancelled:
-                    return False
-                progress(at.number - 1, _news(at, self.folder))
+                news = at.number - 1, _news(at, self.folder)
                 del at  # it holds a whole recording's audio
-                if not self.gate.passed():
-                    return False
-        return True
+                yield news
 
 
 def _news(at: BatchProgress, folder: str) -> dict:
@@ -86,8 +61,8 @@ class Pace:
     Several files may be at work at once.
     """
 
-    def __init__(self, lengths: list[float], gate: Gate):
-        self.lengths, self.gate, self.started = lengths, gate, time.monotonic()
+    def __init__(self, lengths: list[float], work: Work):
+        self.lengths, self.work, self.started = lengths, work, time.monotonic()
         self.all_s = sum(lengths)
         self.finished, self._behind_s, self._rendered_s = 0, 0.0, 0.0
         self._at_work: dict[int, float] = {}  # seconds done of each
@@ -111,5 +86,5 @@ class Pace:
     def left_s(self) -> float | None:
         now_s = sum(self._at_work.values())
         done_s, left_s = self._rendered_s + now_s, max(self.all_s - self._behind_s - now_s, 0.0)
-        elapsed_s = time.monotonic() - self.started - self.gate.paused_s
+        elapsed_s = time.monotonic() - self.started - self.work.paused_s
         return elapsed_s * left_s / done_s if done_s > 0 else None

@@ -1,10 +1,9 @@
-"""A render in a thread of its own: it can be paused, is cancelled at once, and reports how far it is."""
+"""A render of the session's recording: how far it is, and the take that comes of it."""
 
 from __future__ import annotations
 
-import threading
 import time
-from collections.abc import Callable
+from collections.abc import Generator
 from dataclasses import dataclass, replace
 
 from babe2_host.audio.recording import Recording
@@ -17,6 +16,7 @@ from .curve import TargetCurve
 from .engine import effect_for
 from .options import RenderOptions
 from .take import Learned, Take
+from .work import Work
 
 
 @dataclass(frozen=True)
@@ -60,46 +60,8 @@ def clock(seconds: float) -> str:
     return f"{minutes // 60}:{minutes % 60:02}:{seconds:02}" if minutes >= 60 else f"{minutes}:{seconds:02}"
 
 
-class Gate:
-    """What a worker passes after each step: it holds the worker while paused, and says when it is cancelled."""
-
-    def __init__(self):
-        self._open, self._cancelled = threading.Event(), threading.Event()
-        self._open.set()
-        self._paused_at: float | None = None
-        self.paused_s = 0.0  # in all the pauses that are over
-
-    def pause(self) -> None:
-        if self._paused_at is None:
-            self._paused_at = time.monotonic()
-            self._open.clear()
-
-    def resume(self) -> None:
-        if self._paused_at is not None:
-            self.paused_s += time.monotonic() - self._paused_at
-            self._paused_at = None
-            self._open.set()
-
-    def cancel(self) -> None:
-        self._cancelled.set()
-        self._open.set()
-
-    @property
-    def paused(self) -> bool:
-        return self._paused_at is not None
-
-    @property
-    def cancelled(self) -> bool:
-        return self._cancelled.is_set()
-
-    def passed(self) -> bool:
-        """Waits while it is paused; whether the worker is to go on."""
-        self._open.wait()
-        return not self.cancelled
-
-
-class RenderJob:
-    """One render. `progress`, `done` and `failed` are called on its own thread; after `cancel` none is.
+class RenderJob(Work):
+    """One render, whose progress is a `RenderState` and which comes to a `Take`.
 
     Args:
         recording: all of it, which tells of its noise and its spectrum.
@@ -113,64 +75,25 @@ class RenderJob:
     def __init__(self, recording: Recording, passage: tuple[int, int], options: RenderOptions,
                  target: TargetCurve | None, before: tuple[Effect, ...], name: str, prior=None,
                  journal: FolderJournal | None = None):
-        self.recording, self.passage = recording, passage
-        self.options, self.target, self.before, self.name, self.prior = options, target, before, name, prior
-        self.journal = journal
+        super().__init__(name)
+        self.recording, self.passage, self.journal = recording, passage, journal
+        self.options, self.target, self.before, self.prior = options, target, before, prior
         self.state = RenderState()
-        self._gate = Gate()
-        self._thread: threading.Thread | None = None
 
-    def start(self, progress: Callable[[RenderState], None], done: Callable[[Take], None],
-              failed: Callable[[Exception], None]) -> None:
-        self._thread = threading.Thread(target=self._work, args=(progress, done, failed), daemon=True,
-                                        name=f"render {self.name}")
-        self._thread.start()
-
-    def pause(self) -> None:
-        self._gate.pause()
-
-    def resume(self) -> None:
-        self._gate.resume()
-
-    @property
-    def paused(self) -> bool:
-        return self._gate.paused
-
-    def cancel(self) -> None:
-        """Nothing more is heard of it from now on; its thread ends after the step that it is at."""
-        self._gate.cancel()
-
-    def join(self, timeout_s: float | None = None) -> None:
-        if self._thread:
-            self._thread.join(timeout_s)
-
-    def _work(self, progress, done, failed) -> None:
-        try:
-            take = self._render(progress)
-        except Exception as error:  # whatever it is, the window must hear of it
-            if not self._gate.cancelled:
-                failed(error)
-        else:
-            if take is not None and not self._gate.cancelled:
-                done(take)
-
-    def _render(self, progress) -> Take | None:
+    def steps(self) -> Generator[RenderState, None, Take]:
         recording, before = self.recording, self.before
         if any(effect.is_program for effect in before):
             recording = replace(recording, audio=processed(before, recording.audio, recording.sample_rate))
             before = ()
         board = Board([*board_of(before), effect_for(self.options, self.target, self.prior)])
         started = time.monotonic()
-        with render(recording, board, journal=self.journal, passage=self.passage) as run:
-            for now in run:
-                elapsed_s = time.monotonic() - started - self._gate.paused_s
-                left_s = elapsed_s * (1 - now.share_done) / now.share_done if now.share_done > 0 else None
-                self.state = RenderState.of(now, left_s, Learned.of(now) if now.equalizer else None)
-                if not self._gate.cancelled:
-                    progress(self.state)
-                if not self._gate.passed():
-                    return None
-            rendered = run.value
+
+        def state(now) -> RenderState:
+            elapsed_s = time.monotonic() - started - self.paused_s
+            left_s = elapsed_s * (1 - now.share_done) / now.share_done if now.share_done > 0 else None
+            self.state = RenderState.of(now, left_s, Learned.of(now) if now.equalizer else None)
+            return self.state
+        rendered = yield from render(recording, board, journal=self.journal, passage=self.passage).map(state)
         notes = list(rendered.notes)
         if rendered.resumed_blocks:
             notes.append(f"{rendered.resumed_blocks} blocks were taken from a render that was cancelled.")
@@ -185,4 +108,4 @@ class RenderJob:
                           eq.slopes_db_per_octave if eq else (), result.reference_hz)
         return Take(self.name, rendered.audio, self.passage[0], self.options, self.target, learned,
                     (result.ltas_hz, result.input_ltas_db, result.restored_ltas_db), notes,
-                    rendered.taken_s - self._gate.paused_s)
+                    rendered.taken_s - self.paused_s)

@@ -197,18 +197,19 @@ class Session:
 
     def open_recording(self, path: str) -> None:
         """Begins a new session with a recording, read in the background. What was there is gone once it is read."""
+        self.load(lambda: read_recording(path), self.begin)
+
+    def load(self, read: Callable[[], object], done: Callable[[object], None], failed=None) -> None:
+        """Reads something in the background, `loading` meanwhile; an error is given to `failed`, or else reported."""
+        def ended(then):
+            def end(value) -> None:
+                self.loading = False
+                self.changed()
+                then(value)
+            return end
         self.loading = True
         self.changed()
-
-        def done(recording: Recording) -> None:
-            self.loading = False
-            self.begin(recording)
-
-        def failed(error) -> None:
-            self.loading = False
-            self.changed()
-            self.report(error)
-        self.tasks.run(lambda: read_recording(path), done, failed)
+        self.tasks.run(read, ended(done), ended(failed or self.report))
 
     def begin(self, recording: Recording, document: Document | None = None, view: View | None = None,
               path: str | None = None, modified: bool = False) -> None:
@@ -270,9 +271,6 @@ class Session:
 
     # -------------------------------------------------------------------------------------------------- takes
 
-    def _edit_takes(self, label: str, takes: tuple[Take, ...], current: str | None) -> None:
-        self.edit(label, takes=takes, current=current)
-
     def add_take(self, take: Take) -> None:
         """Keeps a render. That is no step to undo: undoing an edit of the target must not throw an hour away."""
         self.history.amend(lambda document: replace(document, takes=(*document.takes, take), current=take.id))
@@ -280,20 +278,20 @@ class Session:
 
     def choose_take(self, take_id: str | None) -> None:
         if take_id != self.document.current:
-            self._edit_takes("Choose take", self.document.takes, take_id)
+            self.edit("Choose take", current=take_id)
 
     def rename_take(self, take_id: str, name: str) -> None:
         name = name.strip()
         if name:
-            self._edit_takes("Rename take", tuple(replace(take, name=name) if take.id == take_id else take
-                                                  for take in self.document.takes), self.document.current)
+            self.edit("Rename take", takes=tuple(replace(take, name=name) if take.id == take_id else take
+                                                 for take in self.document.takes))
 
     def remove_take(self, take_id: str) -> None:
         left = tuple(take for take in self.document.takes if take.id != take_id)
         current = self.document.current
         if current == take_id:
             current = left[-1].id if left else None
-        self._edit_takes("Delete take", left, current)
+        self.edit("Delete take", takes=left, current=current)
 
     # ----------------------------------------------------------------------------------------------- rendering
 

@@ -166,7 +166,7 @@ def read_session(path: str | os.PathLike, recording_path: str | None = None) -> 
         raise SessionError(f"The recording of {path} cannot be read: {error}") from error
     except (zipfile.BadZipFile, zlib.error, OSError, NotImplementedError, RuntimeError, EOFError) as error:
         raise SessionError(f"{path} is not a session, or is damaged ({error}).") from error
-    except (KeyError, TypeError, ValueError, AttributeError, IndexError, RecursionError) as error:
+    except (UserError, KeyError, TypeError, ValueError, AttributeError, IndexError, RecursionError) as error:
         raise SessionError(f"{path} is a damaged session ({type(error).__name__}: {error}). If it was saved again "
                            "since, open an older copy.") from error
 

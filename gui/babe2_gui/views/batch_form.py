@@ -7,16 +7,15 @@ from pathlib import Path
 from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QCheckBox, QFileDialog, QFormLayout, QLineEdit, QWidget
 
-from babe2_fx.catalogue.presets import MISSING, QUALITIES, PresetError, list_presets, load_preset
-from babe2_host.audio.writing import WRITABLE
+from babe2_fx.catalogue.presets import MISSING, PresetError, list_presets, load_preset
 from babe2_host.boards.catalogue import find_board, list_boards
 from babe2_host.boards.plugins import BoardError
 
 from ..model import chain
 from ..model.batch_queue import BatchQueue
-from .dialogs import DEPTH_WORDS, FORMATS
+from .dialogs import DEPTHS, DITHER, FORMATS
 from .restore_panel import QUALITY_WORDS
-from .widgets import Combo, Whole, label, named, row, tool
+from .widgets import Combo, Whole, choice, label, named, quiet, row, tool
 
 
 class BatchForm(QWidget):
@@ -44,15 +43,9 @@ class BatchForm(QWidget):
         self.seed.valueChanged.connect(lambda value: change(seed=None if value < 0 else value))
         self.target = named(Combo(), "Target", "The spectrum that the restorations aim for")
         self.target.activated.connect(self._target_chosen)
-        self.format = named(Combo(), "Format", "Of the results")
-        self.format.addItem("As each recording", None)
-        for ending, words in FORMATS.items():
-            if ending in WRITABLE:
-                self.format.addItem(words, ending)
+        self.format = choice("Format", "Format of the results", {None: "As each recording"} | FORMATS)
+        self.depth = choice("Bit depth", DITHER, {None: "As each recording"} | DEPTHS)
         self.format.activated.connect(lambda *_: change(ending=self.format.currentData()))
-        self.depth = named(Combo(), "Bit depth", "Bits per sample; rounding is dithered")
-        for depth, words in DEPTH_WORDS.items():
-            self.depth.addItem("As each recording" if depth is None else words, depth)
         self.depth.activated.connect(lambda *_: change(depth=self.depth.currentData()))
         self.replace = named(QCheckBox("Replace other files"), "Replace other files", "Also replace files in the "
                              "results' folder that no batch has made, or that were changed since")
@@ -80,26 +73,21 @@ class BatchForm(QWidget):
 
     def _show_options(self) -> None:
         options = self.queue.options
-        for part in self.editors:
-            part.blockSignals(True)
-        self.folder.setText(options.folder)
-        self.folder.setCursorPosition(0)
-        self._show_how()
-        own = "As the board says" if options.board else None
-        self.quality.clear()
-        if own:
-            self.quality.addItem(own, None)
-        for name in QUALITIES:
-            self.quality.addItem(QUALITY_WORDS[name], name)
-        self.quality.setCurrentIndex(self.quality.findData(options.quality))
-        self.seed.setMinimum(-1 if own else 0)
-        self.seed.setSpecialValueText(own or "")  # stands for the lowest value
-        self.seed.setValue(-1 if options.seed is None else options.seed)
-        self.format.setCurrentIndex(self.format.findData(options.ending))
-        self.depth.setCurrentIndex(self.depth.findData(options.depth))
-        self.replace.setChecked(options.replace)
-        for part in self.editors:
-            part.blockSignals(False)
+        with quiet(*self.editors):
+            self.folder.setText(options.folder)
+            self.folder.setCursorPosition(0)
+            self._show_how()
+            own = "As the board says" if options.board else None
+            self.quality.clear()
+            for name, words in (({None: own} if own else {}) | QUALITY_WORDS).items():
+                self.quality.addItem(words, name)
+            self.quality.setCurrentIndex(self.quality.findData(options.quality))
+            self.seed.setMinimum(-1 if own else 0)
+            self.seed.setSpecialValueText(own or "")  # stands for the lowest value
+            self.seed.setValue(-1 if options.seed is None else options.seed)
+            self.format.setCurrentIndex(self.format.findData(options.ending))
+            self.depth.setCurrentIndex(self.depth.findData(options.depth))
+            self.replace.setChecked(options.replace)
         self._show_target()
 
     def _show_how(self) -> None:
@@ -128,20 +116,19 @@ class BatchForm(QWidget):
         if shown == self._shown_target:
             return
         self._shown_target = shown
-        box.blockSignals(True)
-        box.clear()
-        box.addItem("The board's own" if options.board else "The preset's own", "own")
-        box.addItem("Drawn in the main window", "drawn")
-        box.model().item(1).setEnabled(there)
-        box.setItemData(1, "The yellow curve, as it is when the batch is started" if there else
-                        "There is no target of your own in the main window", Qt.ItemDataRole.ToolTipRole)
-        if options.target:
-            box.addItem(Path(options.target).name, "this")
-            box.setItemData(2, options.target, Qt.ItemDataRole.ToolTipRole)
-        box.addItem("From a file…", "file")
-        box.addItem("From a folder of recordings…", "folder")
-        box.setCurrentIndex(box.findData("drawn" if options.drawn else "this" if options.target else "own"))
-        box.blockSignals(False)
+        with quiet(box):
+            box.clear()
+            box.addItem("The board's own" if options.board else "The preset's own", "own")
+            box.addItem("Drawn in the main window", "drawn")
+            box.model().item(1).setEnabled(there)
+            box.setItemData(1, "The yellow curve, as it is when the batch is started" if there else
+                            "There is no target of your own in the main window", Qt.ItemDataRole.ToolTipRole)
+            if options.target:
+                box.addItem(Path(options.target).name, "this")
+                box.setItemData(2, options.target, Qt.ItemDataRole.ToolTipRole)
+            box.addItem("From a file…", "file")
+            box.addItem("From a folder of recordings…", "folder")
+            box.setCurrentIndex(box.findData("drawn" if options.drawn else "this" if options.target else "own"))
 
     # ------------------------------------------------------------------------------------------------ choosing
 

@@ -24,7 +24,7 @@ from ..model import chain, plugins_apart
 from ..model.chain import Effect
 from .dialogs import ask
 from .parameter_form import ParameterForm
-from .widgets import button, label, named, row, rule, tool
+from .widgets import button, label, named, quiet, row, rule, tool
 
 EMPTY = "Add effects with + and select one to see its controls."
 SELECT = "Select an effect to see its controls."
@@ -137,10 +137,9 @@ class ChainPanel(QWidget):
             return
         self._shown = (document.before, document.after)
         for name, section in self.lists.items():
-            section.blockSignals(True)
-            if section.effects() != self._effects(name):
-                section.show_effects(self._effects(name))
-            section.blockSignals(False)
+            with quiet(section):
+                if section.effects() != self._effects(name):
+                    section.show_effects(self._effects(name))
         if self._selected and self._selected[1] >= len(self._effects(self._selected[0])):
             self._selected = None
         if not self._editing:  # otherwise the edit came from the form
@@ -150,9 +149,8 @@ class ChainPanel(QWidget):
         if 0 <= index < len(self._effects(section)):
             self._selected = (section, index)
             other = self.lists["after" if section == "before" else "before"]
-            other.blockSignals(True)
-            other.setCurrentRow(-1)
-            other.blockSignals(False)
+            with quiet(other):
+                other.setCurrentRow(-1)
             self._show_form()
 
     @property

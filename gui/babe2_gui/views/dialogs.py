@@ -18,11 +18,13 @@ from PySide6.QtWidgets import (
 
 from babe2_host.audio.writing import WRITABLE
 
-from .widgets import Combo, button, label, named, row
+from .widgets import button, choice, label, named, row
 
-DEPTH_WORDS = {None: "As the recording", "16": "16 bits, dithered", "24": "24 bits, dithered", "float": "32-bit float"}
+DEPTHS = {"16": "16 bits, dithered", "24": "24 bits, dithered", "float": "32-bit float"}
+DITHER = "Bits per sample; rounding is dithered"
 FORMATS = {".wav": "WAV", ".flac": "FLAC", ".aiff": "AIFF", ".ogg": "Ogg Vorbis", ".mp3": "MP3", ".caf": "CAF",
            ".rf64": "RF64", ".w64": "Wave64"}
+FORMATS = {ending: words for ending, words in FORMATS.items() if ending in WRITABLE}
 TAGS = {"title": "Title", "artist": "Artist", "album": "Album", "date": "Date", "comment": "Comment"}
 
 
@@ -74,15 +76,10 @@ class ExportDialog(QDialog):
         self.path = named(QLineEdit(str(source.with_name(f"{source.stem}_restored{ending}"))), "File to write")
         browse = button("Browse…", "Choose where to write")
         browse.clicked.connect(self._browse)
-        self.format = named(Combo(), "Format")
-        for suffix, words in FORMATS.items():
-            if suffix in WRITABLE:
-                self.format.addItem(words, suffix)
+        self.format = choice("Format", "", FORMATS)
         self.format.setCurrentIndex(max(self.format.findData(ending), 0))
         self.format.activated.connect(self._format_chosen)
-        self.depth = named(Combo(), "Bit depth", "Bits per sample; rounding is dithered")
-        for depth, words in DEPTH_WORDS.items():
-            self.depth.addItem(words, depth)
+        self.depth = choice("Bit depth", DITHER, {None: "As the recording"} | DEPTHS)
         self.tags = {}
         form = QFormLayout()
         form.setVerticalSpacing(9)

@@ -10,7 +10,7 @@ from ..model.curve import TargetCurve as Curve
 from . import theme
 from .eq_plot import EqPlot
 from .icons import swatch
-from .widgets import Number, label, named, row, tool
+from .widgets import Number, label, named, quiet, row, tool
 
 CURVE_FILES = ("Curves and recordings (*.csv *.txt *.tsv *.json *.wav *.flac *.aiff *.aif *.ogg *.mp3);;"
                "All files (*)")
@@ -115,9 +115,8 @@ class EqPanel(QWidget):
     def _show_hidden(self) -> None:
         hidden = set(self.session.view.hidden)
         for name, entry in self.legend.items():
-            entry.blockSignals(True)
-            entry.setChecked(name not in hidden)
-            entry.blockSignals(False)
+            with quiet(entry):
+                entry.setChecked(name not in hidden)
         self.plot.set_hidden(hidden)
 
     def _toggled(self) -> None:
@@ -136,27 +135,24 @@ class EqPanel(QWidget):
     def _show_point(self) -> None:
         curve, selected = self.session.shown_target, sorted(self.session.selected)
         one = selected[0] if curve and len(selected) == 1 else None
-        boxes = (self.hz, self.db, self.slope)
-        for box in boxes:
-            box.blockSignals(True)
         slope = curve.slope_after(one) if one is not None else None
-        self.hz.setEnabled(one is not None)
-        self.db.setEnabled(bool(selected) and curve is not None)
-        self.slope.setEnabled(slope is not None)
-        if one is not None:
-            self.where.setText(f"Point {one + 1} of {len(curve.points)}")
-            self.hz.setValue(curve.points[one][0])
-            self.db.setValue(curve.points[one][1])
-            self.slope.setValue(slope or 0.0)
-        elif selected and curve:
-            self.where.setText(f"{len(selected)} points")
-            self.db.setValue(sum(curve.points[index][1] for index in selected) / len(selected))
-        else:
-            self.where.setText("No point selected" if curve else "No target")
-        for box in boxes:
-            if not box.isEnabled():
-                box.clear()
-            box.blockSignals(False)
+        with quiet(self.hz, self.db, self.slope):
+            self.hz.setEnabled(one is not None)
+            self.db.setEnabled(bool(selected) and curve is not None)
+            self.slope.setEnabled(slope is not None)
+            if one is not None:
+                self.where.setText(f"Point {one + 1} of {len(curve.points)}")
+                self.hz.setValue(curve.points[one][0])
+                self.db.setValue(curve.points[one][1])
+                self.slope.setValue(slope or 0.0)
+            elif selected and curve:
+                self.where.setText(f"{len(selected)} points")
+                self.db.setValue(sum(curve.points[index][1] for index in selected) / len(selected))
+            else:
+                self.where.setText("No point selected" if curve else "No target")
+            for box in (self.hz, self.db, self.slope):
+                if not box.isEnabled():
+                    box.clear()
 
     # ------------------------------------------------------------------------------------------------ editing
 

@@ -58,11 +58,7 @@ class Files(QObject):
 
     def open_session(self, path: str, recording: str | None = None, saved: bool = True) -> None:
         """A session's file; one that was autosaved (`saved` false) still has no file of the user's."""
-        self.session.loading = True
-        self.session.changed()
-
         def done(snapshot: Snapshot) -> None:
-            self.session.loading = False
             self.session.begin(snapshot.recording, snapshot.document, snapshot.view, path if saved else None,
                                modified=not saved)
             self.reopened.emit()
@@ -74,13 +70,11 @@ class Files(QObject):
                 Path(path).unlink(missing_ok=True)
 
         def failed(error) -> None:
-            self.session.loading = False
-            self.session.changed()
             if isinstance(error, RecordingMissing):
                 self.banner.say(str(error), True, "Find the recording…", lambda: self._locate(path, saved))
             else:
                 self.session.report(error)
-        self.session.tasks.run(lambda: read_session(path, recording), done, failed)
+        self.session.load(lambda: read_session(path, recording), done, failed)
 
     def _locate(self, path: str, saved: bool) -> None:
         recording, _ = QFileDialog.getOpenFileName(self.window, "Where the recording is now", self._folder(),

@@ -14,22 +14,9 @@ class Menus:
 
     def __init__(self, window):
         self.window, self.session, self.files = window, window.session, window.files
-        bar = window.menuBar()
-        for title, fill in (("&File", self._file), ("&Edit", self._edit), ("&Target", self._target),
-                            ("&View", self._view), ("&Play", self._play), ("&Restore", self._restore),
-                            ("&Help", self._help)):
-            fill(bar.addMenu(title))
-        self.fill_recent()
-
-    def _action(self, menu, text: str, do, *keys: str) -> QAction:
-        action = menu.addAction(text)
-        action.triggered.connect(lambda *_: do())
-        action.setShortcuts([QKeySequence(key) for key in keys])
-        self.window.addAction(action)
-        return action
-
-    def _file(self, menu) -> None:
-        files, window = self.files, self.window
+        files, session, eq, timeline = window.files, window.session, window.eq, window.timeline
+        player, transport, bar = window.player, window.transport, window.menuBar()
+        menu = bar.addMenu("&File")
         self._action(menu, "&Open…", files.open_dialog, "Ctrl+O")
         self.recent = menu.addMenu("Open &recent")
         menu.addSeparator()
@@ -43,16 +30,13 @@ class Menus:
         self._action(menu, "&Batch…", window.show_batch, "Ctrl+B")
         menu.addSeparator()
         self._action(menu, "&Quit", window.close, "Ctrl+Q")
-
-    def _edit(self, menu) -> None:
-        self.undo = self._action(menu, "&Undo", self.session.undo, "Ctrl+Z")
-        self.redo = self._action(menu, "&Redo", self.session.redo, "Ctrl+Shift+Z", "Ctrl+Y")
+        menu = bar.addMenu("&Edit")
+        self.undo = self._action(menu, "&Undo", session.undo, "Ctrl+Z")
+        self.redo = self._action(menu, "&Redo", session.redo, "Ctrl+Shift+Z", "Ctrl+Y")
         menu.addSeparator()
-        self._action(menu, "Select &all of the recording", self.window.timeline.select_all, "Ctrl+Shift+A")
-        self._action(menu, "Select &nothing", lambda: self.window.timeline.select(None), "Ctrl+D")
-
-    def _target(self, menu) -> None:
-        eq = self.window.eq
+        self._action(menu, "Select &all of the recording", timeline.select_all, "Ctrl+Shift+A")
+        self._action(menu, "Select &nothing", lambda: timeline.select(None), "Ctrl+D")
+        menu = bar.addMenu("&Target")
         self._action(menu, "From a &file…", eq.load, "Ctrl+T")
         self._action(menu, "From the &preset, to edit", eq.from_preset)
         self._action(menu, "From this &recording, to edit", eq.from_input)
@@ -62,9 +46,7 @@ class Menus:
         self._action(menu, "&Smooth", eq.smooth, "Ctrl+Shift+M")
         self._action(menu, "Shift &up", lambda: eq.shift(1.0), "Ctrl+Up")
         self._action(menu, "Shift do&wn", lambda: eq.shift(-1.0), "Ctrl+Down")
-
-    def _view(self, menu) -> None:
-        timeline = self.window.timeline
+        menu = bar.addMenu("&View")
         self._action(menu, "&Waveform", timeline.wave.click, "Shift+W")
         self._action(menu, "&Spectrogram", timeline.spectrogram.click, "Shift+S")
         self._action(menu, "&Difference below", timeline.toggle_difference, "Shift+D")
@@ -73,10 +55,8 @@ class Menus:
         self._action(menu, "Zoom &out", lambda: timeline.zoom(1 / 0.6), "Ctrl+-")
         self._action(menu, "Zoom to s&election", timeline.zoom_to_selection, "Z")
         self._action(menu, "Show &everything", timeline.fit, "F")
-        self._action(menu, "Show all &frequencies and levels", self.window.eq.plot.reset_view, "Shift+F")
-
-    def _play(self, menu) -> None:
-        player, transport = self.window.player, self.window.transport
+        self._action(menu, "Show all &frequencies and levels", eq.plot.reset_view, "Shift+F")
+        menu = bar.addMenu("&Play")
         self._action(menu, "&Play or pause", player.toggle, "Space")
         self._action(menu, "&Stop", player.stop, "Shift+Space")
         self._action(menu, "&Loop", transport.loop.click, "L")
@@ -85,9 +65,7 @@ class Menus:
                                 ("equalized", "Hear the plain &equalizer", "E")):
             self._action(menu, text, lambda name=name: transport.choose(name), key)
         self._action(menu, "&Match loudness", transport.matched.click, "M")
-
-    def _restore(self, menu) -> None:
-        window, session = self.window, self.session
+        menu = bar.addMenu("&Restore")
         self._action(menu, "Restore &all", session.render, "Ctrl+R")
         self._action(menu, "Restore &selection", lambda: session.render(True), "Ctrl+Shift+R")
         menu.addSeparator()
@@ -96,11 +74,18 @@ class Menus:
         menu.addSeparator()
         for index, title in enumerate(("&Restore panel", "&Takes panel", "&Chain panel")):
             self._action(menu, title, lambda index=index: window.tabs.setCurrentIndex(index), f"Ctrl+{index + 1}")
+        menu = bar.addMenu("&Help")
+        self._action(menu, "&Tour", lambda: help.start_tour(window))
+        self._action(menu, "&Keys", lambda: help.show_keys(window), "F1")
+        self._action(menu, "&About", lambda: help.show_about(window))
+        self.fill_recent()
 
-    def _help(self, menu) -> None:
-        self._action(menu, "&Tour", lambda: help.start_tour(self.window))
-        self._action(menu, "&Keys", lambda: help.show_keys(self.window), "F1")
-        self._action(menu, "&About", lambda: help.show_about(self.window))
+    def _action(self, menu, text: str, do, *keys: str) -> QAction:
+        action = menu.addAction(text)
+        action.triggered.connect(lambda *_: do())
+        action.setShortcuts([QKeySequence(key) for key in keys])
+        self.window.addAction(action)
+        return action
 
     def fill_recent(self) -> None:
         """Lists the files that were open lately."""

@@ -6,7 +6,7 @@ from PySide6.QtCore import Signal
 from PySide6.QtWidgets import QCheckBox, QGridLayout, QWidget
 
 from ..model.chain import Effect, Parameter, parameters, position, value_at
-from .widgets import Combo, Number, Slider, label, named
+from .widgets import Combo, Number, Slider, label, named, quiet
 
 STEPS = 1000
 
@@ -62,15 +62,13 @@ class ParameterForm(QWidget):
         slider.setValue(round(position(parameter, parameter.value) * STEPS))
 
         def from_slider(place: int) -> None:
-            number.blockSignals(True)
-            number.setValue(value_at(parameter, place / STEPS))
-            number.blockSignals(False)
+            with quiet(number):
+                number.setValue(value_at(parameter, place / STEPS))
             self.edited.emit(parameter.name, number.value())
 
         def from_number(value: float) -> None:
-            slider.blockSignals(True)
-            slider.setValue(round(position(parameter, value) * STEPS))
-            slider.blockSignals(False)
+            with quiet(slider):
+                slider.setValue(round(position(parameter, value) * STEPS))
             self.edited.emit(parameter.name, value)
         slider.valueChanged.connect(from_slider)
         number.valueChanged.connect(from_number)

@@ -8,14 +8,14 @@ from PySide6.QtCore import Qt
 from PySide6.QtGui import QColor
 from PySide6.QtWidgets import QFormLayout, QProgressBar, QScrollArea, QSizePolicy, QVBoxLayout, QWidget
 
-from babe2_fx.catalogue.presets import MISSING, QUALITIES, PresetError, list_presets, load_preset
+from babe2_fx.catalogue.presets import MISSING, PresetError, list_presets, load_preset
 from babe2_fx.errors import UserError
 
 from ..model.engine import devices
 from . import theme
 from .dialogs import CardDialog
 from .settings_form import SettingsForm
-from .widgets import Combo, Slider, Whole, button, label, named, row, rule, tool
+from .widgets import Combo, Slider, Whole, button, choice, label, named, quiet, row, rule, tool
 
 QUALITY_WORDS = {"draft": "Draft: quick, to try", "standard": "Standard: to keep",
                  "paper": "Paper: as published, slow"}
@@ -80,11 +80,8 @@ class RestorePanel(QWidget):
         self.install.clicked.connect(self._install)
         self.state = label("", "dim")
         self.state.setWordWrap(True)
-        self.quality = named(Combo(), "Quality", "How much work to put in")
-        for name in QUALITIES:
-            self.quality.addItem(QUALITY_WORDS[name], name)
-        self.device = named(Combo(), "Device", "Where to compute. A GPU makes it many times faster")
-        self.device.addItem("Automatic", "auto")
+        self.quality = choice("Quality", "How much work to put in", QUALITY_WORDS)
+        self.device = choice("Device", "Where to compute. A GPU makes it many times faster", {"auto": "Automatic"})
         self.seed = named(Whole(0, 2 ** 31 - 1), "Seed", "Seed of all random numbers. The same seed repeats a render "
                           "on the same machine")
         self.dice = tool("dice", "Another seed", "Another seed, for another version of what is synthesised")
@@ -139,17 +136,14 @@ class RestorePanel(QWidget):
             return
         self._shown_options = options, has_target
         self._show_presets()
-        for widget in (self.preset, self.quality, self.device, self.seed, self.match):
-            widget.blockSignals(True)
-        self.preset.setCurrentIndex(self.preset.findData(options.preset))
-        self.quality.setCurrentIndex(self.quality.findData(options.quality))
-        if self.device.findData(options.device) < 0:
-            self.device.addItem("GPU", options.device)
-        self.device.setCurrentIndex(self.device.findData(options.device))
-        self.seed.setValue(min(options.seed, self.seed.maximum()))
-        self.match.setValue(round(options.target_match * 100))
-        for widget in (self.preset, self.quality, self.device, self.seed, self.match):
-            widget.blockSignals(False)
+        with quiet(self.preset, self.quality, self.device, self.seed, self.match):
+            self.preset.setCurrentIndex(self.preset.findData(options.preset))
+            self.quality.setCurrentIndex(self.quality.findData(options.quality))
+            if self.device.findData(options.device) < 0:
+                self.device.addItem("GPU", options.device)
+            self.device.setCurrentIndex(self.device.findData(options.device))
+            self.seed.setValue(min(options.seed, self.seed.maximum()))
+            self.match.setValue(round(options.target_match * 100))
         self.match_words.setText(f"{options.target_match:.0%}".replace("%", " %"))
         try:
             preset = load_preset(options.preset)
@@ -184,12 +178,11 @@ class RestorePanel(QWidget):
                 self.preset.setItemData(last, "Not installed yet: choose it to see how", Qt.ItemDataRole.ToolTipRole)
 
     def _show_devices(self, found: list[tuple[str, str]]) -> None:
-        self.device.blockSignals(True)
-        self.device.clear()
-        for name, words in found:
-            self.device.addItem(words, name)
-        self.device.setCurrentIndex(max(self.device.findData(self.session.document.options.device), 0))
-        self.device.blockSignals(False)
+        with quiet(self.device):
+            self.device.clear()
+            for name, words in found:
+                self.device.addItem(words, name)
+            self.device.setCurrentIndex(max(self.device.findData(self.session.document.options.device), 0))
 
     def _show_expert(self, shown: bool) -> None:
         self.expert.setArrowType(Qt.ArrowType.DownArrow if shown else Qt.ArrowType.RightArrow)
@@ -213,10 +206,9 @@ class RestorePanel(QWidget):
         self.bar.setValue(round(state.share * 1000))
         self.words.setText(state.words())
         self.left.setText(state.left_words())
-        self.pause.blockSignals(True)
-        self.pause.setChecked(state.paused)
-        self.pause.setText("Go on" if state.paused else "Pause")
-        self.pause.blockSignals(False)
+        with quiet(self.pause):
+            self.pause.setChecked(state.paused)
+            self.pause.setText("Go on" if state.paused else "Pause")
 
     # ------------------------------------------------------------------------------------------------ editing
 

@@ -7,7 +7,7 @@ from PySide6.QtWidgets import QGridLayout, QWidget
 
 from babe2_fx.settings import NAMES, Name, Settings
 
-from .widgets import Combo, Number, Whole, label, named, tool
+from .widgets import Combo, Number, Whole, label, named, quiet, tool
 
 HEADINGS = {"solver": "Sampler", "guidance": "Guidance", "fit": "Filter", "spectrum": "Long-term spectrum",
             "blocks": "Blocks", "recording": "Recording"}
@@ -71,12 +71,11 @@ class SettingsForm(QWidget):
         values = settings.flat()
         for name, editor in self.editors.items():
             value, title = values.get(name, NAMES[name].default), self._labels[name]
-            editor.blockSignals(True)
-            if isinstance(editor, Combo):
-                editor.setCurrentText(value)
-            elif editor.value() != value:
-                editor.setValue(value)
-            editor.blockSignals(False)
+            with quiet(editor):
+                if isinstance(editor, Combo):
+                    editor.setCurrentText(value)
+                elif editor.value() != value:
+                    editor.setValue(value)
             tip = _tip(NAMES[name]) + (f" Does nothing with {idle[name]}." if name in idle else "")
             named(editor, name.replace("_", " "), tip)
             title.setToolTip(tip)

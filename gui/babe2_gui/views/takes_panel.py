@@ -9,7 +9,7 @@ from PySide6.QtWidgets import QListWidget, QListWidgetItem, QSizePolicy, QTextBr
 from ..model.render import clock
 from .axes import hz_text, time_text
 from .handing_over import Grip, HandOver
-from .widgets import button, label, named, row, tool
+from .widgets import button, label, named, quiet, row, tool
 
 EMPTY = "No takes yet. Each render is kept here as a take, to be compared and named."
 
@@ -69,17 +69,16 @@ class TakesPanel(QWidget):
         if self._shown is not None and self._shown[0] is key[0] and self._shown[1] == key[1]:
             return
         self._shown = key
-        self.list.blockSignals(True)
-        self.list.clear()
-        for take in document.takes:
-            item = QListWidgetItem(take.name)
-            item.setData(Qt.ItemDataRole.UserRole, take.id)
-            item.setFlags(item.flags() | Qt.ItemFlag.ItemIsEditable)
-            item.setToolTip(take.options.summary())
-            self.list.addItem(item)
-            if take.id == document.current:
-                self.list.setCurrentItem(item)
-        self.list.blockSignals(False)
+        with quiet(self.list):
+            self.list.clear()
+            for take in document.takes:
+                item = QListWidgetItem(take.name)
+                item.setData(Qt.ItemDataRole.UserRole, take.id)
+                item.setFlags(item.flags() | Qt.ItemFlag.ItemIsEditable)
+                item.setToolTip(take.options.summary())
+                self.list.addItem(item)
+                if take.id == document.current:
+                    self.list.setCurrentItem(item)
         there = bool(document.takes)
         for widget in (self.list, self.details, self.export, self.again, self.rename, self.remove, self.grip):
             widget.setVisible(there)

@@ -7,7 +7,7 @@ from PySide6.QtWidgets import QButtonGroup, QScrollBar, QVBoxLayout, QWidget
 
 from .axes import time_text
 from .timeline_plot import SHORTEST_S, TimelinePlot
-from .widgets import label, named, row, tool
+from .widgets import label, named, quiet, row, tool
 
 NO_RECORDING = "Drop a recording here, or open one with Ctrl+O"
 
@@ -138,12 +138,11 @@ class Timeline(QWidget):
         self.session.view.time_s = (begin, begin + length)
         for plot in self.rows:
             plot.set_time(begin, begin + length)
-        self.bar.blockSignals(True)
-        self.bar.setRange(0, round((whole - length) * 1000))
-        self.bar.setPageStep(max(1, round(length * 1000)))
-        self.bar.setSingleStep(max(1, round(length * 50)))
-        self.bar.setValue(round(begin * 1000))
-        self.bar.blockSignals(False)
+        with quiet(self.bar):
+            self.bar.setRange(0, round((whole - length) * 1000))
+            self.bar.setPageStep(max(1, round(length * 1000)))
+            self.bar.setSingleStep(max(1, round(length * 50)))
+            self.bar.setValue(round(begin * 1000))
 
     def _scrolled(self, milliseconds: int) -> None:
         begin, end = self.session.view.time_s or (0.0, self.duration_s)

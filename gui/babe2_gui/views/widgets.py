@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from PySide6.QtCore import Qt, QUrl
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+
+from PySide6.QtCore import QSignalBlocker, Qt, QUrl
 from PySide6.QtGui import QWheelEvent
 from PySide6.QtWidgets import (
     QComboBox,
@@ -85,6 +88,15 @@ def row(*parts, spacing: int = 6, margins: tuple[int, int, int, int] = (0, 0, 0,
     return layout
 
 
+@contextmanager
+def quiet(*widgets: QWidget) -> Iterator[None]:
+    """Nothing is signalled by widgets meanwhile: they are shown what is, and the user has changed nothing."""
+    with ExitStack() as blocked:
+        for widget in widgets:
+            blocked.enter_context(QSignalBlocker(widget))
+        yield
+
+
 def local_paths(event) -> list[str]:
     """The files and folders that a drag brings."""
     return [path for url in dropped_urls(event) if (path := _local_path(url))]
@@ -140,6 +152,14 @@ class Combo(_CalmWheel, QComboBox):
         self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
         self.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
         self.setMinimumContentsLength(6)
+
+
+def choice(name: str, tip: str, items: dict) -> Combo:
+    """A choice of items: their words by their data."""
+    made = named(Combo(), name, tip)
+    for data, words in items.items():
+        made.addItem(words, data)
+    return made
 
 
 class Number(_CalmWheel, QDoubleSpinBox):

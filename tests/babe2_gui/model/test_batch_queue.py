@@ -11,8 +11,9 @@ from babe2_gui.model import batch_run
 from babe2_gui.model.batch_entries import BatchOptions, Entry, entries_of, jobs_of
 from babe2_gui.model.batch_queue import BatchQueue
 from babe2_gui.model.curve import TargetCurve
-from babe2_gui.model.render import Gate, RenderState
+from babe2_gui.model.render import RenderState
 from babe2_gui.model.tasks import InlineTasks
+from babe2_gui.model.work import Work
 from babe2_host.batch.manifest import Manifest
 from babe2_host.states import JobState
 
@@ -258,9 +259,9 @@ def test_a_drawn_target_is_rendered_as_it_is_drawn(queue, tmp_path):
 def test_the_time_left_counts_only_what_was_rendered(monkeypatch):
     now = [100.0]
     monkeypatch.setattr(batch_run.time, "monotonic", lambda: now[0])
-    gate = Gate()
+    work = Work("batch")
     entries = [Entry(None, str(at)) for at in range(4)]
-    pace = batch_run.Pace([10.0, 20.0, 30.0, 40.0], gate)
+    pace = batch_run.Pace([10.0, 20.0, 30.0, 40.0], work)
 
     def tell(at, state, share=0.0):
         entries[at].state = state
@@ -274,9 +275,9 @@ def test_the_time_left_counts_only_what_was_rendered(monkeypatch):
     assert pace.left_s == pytest.approx(80.0) and pace.share == pytest.approx(0.2)  # 1 s for each of music
     tell(2, JobState.RUNNING, 1 / 3)  # two at once
     assert pace.left_s == pytest.approx(35.0) and pace.share == pytest.approx(0.3)
-    gate.pause()
+    work.pause()
     now[0] = 1110.0
-    gate.resume()
+    work.resume()
     assert pace.left_s == pytest.approx(35.0)
     tell(1, JobState.DONE)
     tell(2, JobState.FAILED)
