@@ -24,19 +24,19 @@ from .spectra import TargetProfile, ltas, ltas_distance_db, ltas_fft_size, match
 
 DEVICES = ("auto", "cpu", "cuda")
 
-_priors: dict[tuple[str, str], tuple[object, Prior]] = {}  # by path and device: the file's state, the prior
+_priors: dict[tuple[str, str], tuple[object, Prior]] = {}  # (path, device) -> (file state, prior)
 _priors_lock = threading.Lock()
 
 
 def shared_prior(path: str | os.PathLike[str], device: str = "auto") -> Prior:
-    """The prior in a file, loaded once for all effects and threads that ask for it on this device.
+    """The prior in a file, loaded once per device and shared by all effects and threads.
 
-    A file that was replaced since is loaded anew.
+    A file that has since been replaced is loaded again.
     """
     if device == "auto":
         device = "cuda" if torch.cuda.is_available() else "cpu"
     real, stamp = os.path.realpath(path), None
-    with contextlib.suppress(OSError):  # `load_prior` says best what is wrong with it
+    with contextlib.suppress(OSError):  # `load_prior` gives the better error
         stamp = os.stat(real).st_mtime_ns, os.stat(real).st_size
     with _priors_lock:
         known = _priors.get((real, device))
@@ -62,7 +62,7 @@ def _number(name: str, low: float, high: float, help: str) -> property:
 
 
 def _setting(name: str) -> property:
-    """A parameter that is one of the settings: the preset's value until it is set."""
+    """A parameter backed by a setting: the preset's value until it is set."""
     def set(self: GenerativeEQ, value: Any) -> None:
         self._settings[name] = NAMES[name].checked(value)
     return property(lambda self: self._settings.get(name, self._preset.settings(self.quality)[name]), set,
@@ -72,41 +72,41 @@ def _setting(name: str) -> property:
 class GenerativeEQ:
     """Restores recordings: undoes what the medium did to their spectrum and synthesises what it lost.
 
-    Called as any Pedalboard plugin: `effect(audio, sample_rate)`; float32 comes back, in the same shape. It is an
-    offline effect, for it has to hear the whole recording before it can say what is missing.
+    Call it like any Pedalboard plugin: `effect(audio, sample_rate)` returns float32 of the same shape. It works
+    offline: it has to hear the whole recording before it can tell what is missing.
 
     Args:
-        preset: what kind of music it is; names as `babe2 presets` lists them.
+        preset: the kind of music; `babe2 presets` lists the names.
         quality: "draft", "standard" or "paper".
-        target: a `TargetProfile`, or a file that holds one (a curve, a reference recording or a folder of those), to
-            come to in place of the prior's own spectrum; None for the latter.
-        target_match: 0 to 1, how far the restored spectrum is pulled to the target at the end.
-        channels, low_band, seed: as in `Settings`; None: as in the preset ("auto", "keep" and 0 in those that ship).
+        target: the spectrum to aim for: a `TargetProfile`, or a file that holds one (a curve, a reference recording or
+            a folder of those); None: the prior's own.
+        target_match: 0 to 1, how far the restored spectrum is pulled towards the target at the end.
+        channels, low_band, seed: as in `Settings`; None: as in the preset ("auto", "keep" and 0 in the shipped ones).
         mix: 0 (the input) to 1 (restored).
-        output_gain_db: gain of what comes out, -60 to 60 dB.
+        output_gain_db: gain of the output, -60 to 60 dB.
         device: "auto", "cpu" or "cuda".
-        progress: called with a `Progress` after each step; what it raises cancels the run.
-        prior: a prior to use in place of the preset's.
-        operators: what was done to the recording, the first thing first: operators, or dicts of their name and
-            parameters; None: as in the preset, the blind EQ in those that ship.
-        settings: any other expert setting, over those of the preset and quality.
+        progress: called with a `Progress` after each step; an exception from it cancels the run.
+        prior: a prior to use instead of the preset's.
+        operators: what was done to the recording, in order: operators, or dicts of their name and parameters; None: as
+            in the preset, the blind EQ in the shipped ones.
+        settings: any other expert setting; overrides the preset and quality.
 
     Raises:
         ValueError: an unknown name or a value out of range; the message says which and what is allowed.
         PresetError, PriorError, TargetError: a preset, prior or target that cannot be used.
 
-    After a run `result` holds the `RestorationResult` of the last run in any thread, else None; `ltas_distance_db` the
-    distance of its spectrum from the target's before and after, in dB (Eq. 14), in the prior's band.
+    After a run, `result` holds the `RestorationResult` of the latest run in any thread, or None; `ltas_distance_db` its
+    spectrum's distance from the target before and after, in dB (Eq. 14), within the prior's band.
     """
 
     channels = _setting("channels")
     low_band = _setting("low_band")
     seed = _setting("seed")
     device = _choice("device", DEVICES, "Where to compute")
-    quality = _choice("quality", QUALITIES, "How much work to take")
+    quality = _choice("quality", QUALITIES, "How much work to put in")
     mix = _number("mix", 0.0, 1.0, "Share of the restored signal")
-    output_gain_db = _number("output_gain_db", -60.0, 60.0, "Gain of what comes out, in dB")
-    target_match = _number("target_match", 0.0, 1.0, "How far to pull the restored spectrum to the target")
+    output_gain_db = _number("output_gain_db", -60.0, 60.0, "Gain of the output, in dB")
+    target_match = _number("target_match", 0.0, 1.0, "How far to pull the restored spectrum towards the target")
 
     is_effect = True
     is_instrument = False
@@ -137,7 +137,7 @@ class GenerativeEQ:
 
     @property
     def preset(self) -> str:
-        """What kind of music it is. Its file is read when it is set."""
+        """The kind of music. Setting it reads the preset's file."""
         return str(self._values["preset"])
 
     @preset.setter
@@ -147,7 +147,7 @@ class GenerativeEQ:
 
     @property
     def operators(self) -> tuple[Measurement, ...] | None:
-        """What was done to the recording, the first thing first; None: as in the preset."""
+        """What was done to the recording, in order; None: as in the preset."""
         return self._operators
 
     @operators.setter
@@ -156,7 +156,7 @@ class GenerativeEQ:
 
     @property
     def target(self) -> TargetProfile | None:
-        """The spectrum to come to; set it to a `TargetProfile`, a file, or None for the prior's own."""
+        """The spectrum to aim for; set it to a `TargetProfile`, a file, or None for the prior's own."""
         return self._target
 
     @target.setter
@@ -170,7 +170,7 @@ class GenerativeEQ:
 
     @property
     def prior(self) -> Prior:
-        """The prior of the preset, loaded once for all effects on one device, or the one that was set instead."""
+        """The preset's prior, loaded once per device for all effects, or the one set instead."""
         return self._prior or shared_prior(self._preset.prior_path, self.device)
 
     @prior.setter
@@ -205,9 +205,9 @@ class GenerativeEQ:
 
         Args:
             input_array: (samples,), (channels, samples) or (samples, channels), float32 or float64. The smaller
-                dimension is taken for the channels, a square array for what the last one was, as in Pedalboard.
+                dimension is taken as the channels; a square array is read like the last one, as in Pedalboard.
             sample_rate: Hz.
-            buffer_size: of no effect; the recording is worked on in the prior's own blocks.
+            buffer_size: ignored; the recording is processed in the prior's own blocks.
             reset: must be True: the effect cannot be fed piece by piece.
 
         Returns:
@@ -219,21 +219,21 @@ class GenerativeEQ:
 
     def run(self, input_array: np.ndarray, sample_rate: float, buffer_size: int = 8192, reset: bool = True,
             journal: Journal | None = None, passage: tuple[int, int] | None = None) -> Run[Progress, np.ndarray]:
-        """As `process`, step by step: a run of `Progress` whose value is the output. Closing it cancels.
+        """Like `process`, step by step: a run of `Progress` whose value is the output. Closing it cancels.
 
-        The array is not copied: leave it as it is until the end. A `journal` keeps finished blocks, and those that are
-        in it are not made again. With a `passage`, first and last sample (not included), only that is restored and
-        comes back, by what the whole recording tells.
+        The array is not copied: do not change it until the run ends. A `journal` keeps finished blocks; blocks in it
+        are not made again. With a `passage` (first sample, end sample excluded), only that part is restored and
+        returned, based on the whole recording.
         """
         if not reset:
             raise ValueError("GenerativeEQ needs the whole recording at once and cannot be streamed with reset=False. "
-                             "Put what follows it on its output instead.")
+                             "Apply what follows it to its output instead.")
         audio, layout = self._layout.planar(input_array)
         sample_rate = float(sample_rate)
         if not sample_rate >= 1000 or not np.isfinite(sample_rate):
-            raise ValueError(f"The sample rate must be a number of Hz from 1000 on, not {sample_rate!r}.")
+            raise ValueError(f"The sample rate must be a finite number of Hz, at least 1000, not {sample_rate!r}.")
         if self.target is not None and self._settings.get("ltas_margin"):
-            raise SettingError("ltas_margin does nothing when a target is given, which is taken as it is.",
+            raise SettingError("ltas_margin does nothing when a target is given: a target is used as is.",
                                "idle-setting", name="ltas_margin")
         return Run(self._run(copy.copy(self), audio, layout, sample_rate, journal, passage))
 
@@ -280,7 +280,7 @@ class GenerativeEQ:
         return f"GenerativeEQ({', '.join(f'{name}={value!r}' for name, value in shown.items())})"
 
     def __getstate__(self) -> dict[str, Any]:
-        # Weights are large and lie in a file; callbacks belong to the program that set them.
+        # Weights are large and already in a file; callbacks belong to the program that set them.
         return self.__dict__ | {"_prior": None, "progress": None, "result": None, "ltas_distance_db": None}
 
     def __copy__(self) -> "GenerativeEQ":
@@ -294,10 +294,10 @@ class GenerativeEQ:
 
 
 def _distance_db(audio: np.ndarray, sample_rate: float, target: TargetProfile, highest_hz: float) -> float:
-    """Eq. 14 of audio (channels, samples) against a target, both at unit variance, in the prior's band."""
+    """Eq. 14 for audio (channels, samples) against a target, both at unit variance, within the prior's band."""
     power = smooth_octave(ltas(torch.from_numpy(audio), ltas_fft_size(sample_rate), mirrored=False))
     reference = target.to_ltas(sample_rate, len(power))
-    # Ratios tell nothing where resampling has taken both away.
+    # Ratios mean nothing where resampling has removed both.
     band = torch.linspace(0, sample_rate / 2, len(power)) <= 0.95 * highest_hz
     power, reference = power[band], reference[band]
     if not float(power.max()) > 0:

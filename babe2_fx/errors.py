@@ -1,4 +1,4 @@
-"""The one error that is for the user to read."""
+"""The one error meant for the user to read."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ import re
 
 
 class UserError(Exception):
-    """Something that the user gave cannot be used.
+    """Something the user gave cannot be used.
 
-    `str(error)` is a sentence: what, which file, what to do. Whoever wants to say it differently, or to add what can be
-    done where it is shown, goes by `code` and `fields`; nobody edits the sentence.
+    `str(error)` is a sentence: what, which file, what to do. To word it differently, or to add what can be
+    done where it is shown, go by `code` and `fields`; never edit the sentence.
 
     Args:
         sentence: what the user reads.
-        code: what kind of error it is, for programs; the name of its class in kebab case where none is given.
+        code: the kind of error, for programs; by default the name of its class in kebab case.
         fields: what the sentence is about, by name: a path, a setting, a value.
     """
 

@@ -17,22 +17,22 @@ class FileError(UserError):
 
 @contextlib.contextmanager
 def whole_file(path: str | os.PathLike, *, private: bool = False, trial: bool = False) -> Iterator[Path]:
-    """A temporary file next to `path` (links followed) that takes its place if the block succeeds, and else vanishes.
+    """A temporary file next to `path` (links followed) that takes its place if the block succeeds, else vanishes.
 
     Args:
-        private: whether the file is for its owner alone, from its first moment.
-        trial: whether this is only to find out if the file can be written: it vanishes in any case.
+        private: whether only its owner may access the file, from the first moment.
+        trial: whether this only tests if the file can be written: it vanishes either way.
 
     Raises OSError as the file system does.
     """
     path = Path(os.path.realpath(path))
     temporary = path.parent / f".babe2-{secrets.token_hex(6)}.part"
     try:
-        # Not mkstemp: the file is to have the permissions of any new file.
+        # Not mkstemp: the file should have the permissions of any new file.
         os.close(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600 if private else 0o666))
         mode = temporary.stat().st_mode
         yield temporary
-        temporary.chmod(mode)  # some libraries replace the file by one that only its owner can read
+        temporary.chmod(mode)  # some libraries replace the file with one that only its owner can read
         with open(temporary, "rb+") as file:
             os.fsync(file.fileno())  # some file systems report a full disk only now
         if not trial:
@@ -52,6 +52,6 @@ def write_whole(path: str | os.PathLike, write: Callable[[Path], object]) -> Non
 
 
 def reason(error: Exception) -> str:
-    """What went wrong as the system puts it, to stand inside a sentence: "no space left on device"."""
+    """What went wrong, in the system's words, for use inside a sentence: "no space left on device"."""
     text = getattr(error, "strerror", None) or str(error)
     return text[:1].lower() + text[1:].rstrip(".")

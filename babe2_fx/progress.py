@@ -10,14 +10,14 @@ V = TypeVar("V")
 
 
 class Run(Generator[P, Any, V]):
-    """Work in progress, an iterator of what it says of its progress.
+    """Work in progress: an iterator over its progress reports.
 
         for now in run:
             print(f"{now.share_done:.0%}")
         result = run.value
 
-    It is a generator that keeps its value: `yield from run` relays the progress and has the value, and `close` cancels
-    the work, which stops where it is and frees what it holds.
+    It is a generator that keeps its value: `yield from run` relays the progress and returns the value, and `close`
+    cancels the work, which stops where it is and frees what it holds.
 
     Args:
         steps: a generator that yields progress and returns the value.
@@ -29,7 +29,7 @@ class Run(Generator[P, Any, V]):
         self._cancelled = False
 
     def send(self, value: Any) -> P:
-        """The next progress; `value` is of no effect."""
+        """The next progress; `value` is ignored."""
         try:
             return next(self._steps)
         except StopIteration as end:
@@ -38,24 +38,24 @@ class Run(Generator[P, Any, V]):
             raise
 
     def throw(self, *error: Any) -> P:
-        """Raises an error where the work is, as a generator's `throw`."""
+        """Raises an error where the work is, as a generator's `throw` does."""
         return self._steps.throw(*error)
 
     @property
     def value(self) -> V:
-        """What came out. Raises RuntimeError if the work has not come to its end."""
+        """The result. Raises RuntimeError if the work has not finished."""
         if not self._value:
-            raise RuntimeError("This run has not come to its end, so it has no value yet.")
+            raise RuntimeError("This run has not finished, so it has no value yet.")
         return self._value[0]
 
     def finish(self) -> V:
-        """Runs to the end; the value."""
+        """Runs to the end and returns the value."""
         for _ in self:
             pass
         return self.value
 
     def map(self, change: Callable[[P], P]) -> Run[P, V]:
-        """The same run, each item of its progress passed through `change`."""
+        """The same run, with each progress report passed through `change`."""
         def changed() -> Generator[P, Any, V]:
             with self:
                 for now in self:
@@ -64,7 +64,7 @@ class Run(Generator[P, Any, V]):
         return Run(changed())
 
     def close(self) -> None:
-        """Cancels what is left of the work."""
+        """Cancels the rest of the work."""
         self._cancelled = True
         self._steps.close()
 

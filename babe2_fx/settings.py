@@ -1,9 +1,9 @@
-"""Every hyper-parameter of a restoration (paper, Table 3): parts, some of which have variants, and their flat names.
+"""Every hyper-parameter of a restoration (paper, Table 3): in parts, some of them with variants, and by flat names.
 
-A part with variants is a tagged union: `guidance` is `Gradient` or `Direct`, and each has only the settings that do
-something in it. Where settings are given by name (`--set`, presets, the app, `Settings.replace`) there is one flat
-list, `NAMES`, made from the variants: the tag of a part is a name like any other, and a name that the chosen variant
-does not have is an error that says which variant has it.
+A part with variants is a tagged union: `guidance` is `Gradient` or `Direct`, each with only the settings it uses.
+Settings given by name (`--set`, presets, the app, `Settings.replace`) share one flat list, `NAMES`, made from the
+variants: a part's tag is a name like any other, and a name that the chosen variant lacks is an error that says which
+variant has it.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from .errors import UserError
 
 
 class SettingError(UserError, ValueError):
-    """A setting that does not exist, has a bad value, or does nothing where it is; the message says which and why."""
+    """A setting that does not exist, has a bad value or does nothing here; the message says which and why."""
 
 
 def _setting(default: Any, help: str, low: float = -math.inf, high: float = math.inf,
@@ -69,9 +69,9 @@ class Direct(_Values):
     """The estimate corrected in closed form (`beyond/direct_guidance.py`)."""
 
     tag = "direct"
-    observation_noise_db: float = _setting(-30.0, "noise assumed in the recording, against its level", -120.0, 20.0)
-    extension: str = _setting("none", "what highs above the recording's band limit are made of. octave: of the octave "
-                              "below, which the prior goes on from; none: of noise", choices=("none", "octave"))
+    observation_noise_db: float = _setting(-30.0, "noise assumed in the recording, relative to its level", -120.0, 20.0)
+    extension: str = _setting("none", "what the prior makes highs above the recording's band limit from. octave: from "
+                              "the octave below; none: from noise", choices=("none", "octave"))
 
 
 @dataclass(frozen=True)
@@ -82,28 +82,28 @@ class Adam(_Values):
     filter_shape: str = _setting("equalizer", "equalizer: five free breakpoints; lowpass: strictly decaying (BABE)",
                                  choices=("equalizer", "lowpass"))
     filter_learning_rate: float = _setting(10.0, "step size of the filter's optimiser", 1e-6, 1e4)
-    filter_iterations: int = _setting(100, "iterations of the filter's optimiser a step", 1, 10000)
+    filter_iterations: int = _setting(100, "iterations of the filter's optimiser per step", 1, 10000)
     collapse_weight: float = _setting(10.0, "weight of the breakpoint-collapse regularisation", 0.0, 1e4)
     collapse_decay: float = _setting(0.1, "its decay rate β, per Hz", 1e-6, 1e3)
 
 
 @dataclass(frozen=True)
 class Sgd(Adam):
-    """The same by plain gradient descent, as in BABE."""
+    """The same with plain gradient descent, as in BABE."""
 
     tag = "sgd"
 
 
 @dataclass(frozen=True)
 class Bands(_Values):
-    """Levels by bands, fitted as a whole at every step (`beyond/band_fit.py`)."""
+    """Band levels, fitted as a whole at every step (`beyond/band_fit.py`)."""
 
     tag = "global"
 
 
 @dataclass(frozen=True)
 class Known(_Values):
-    """No EQ is fitted: what LTAS-EQ finds, or a given operator, is all that there is."""
+    """No EQ is fitted: there is only what LTAS-EQ finds, or a given operator."""
 
     tag = "none"
 
@@ -115,14 +115,14 @@ class LongTerm(_Values):
     ltas: str = _setting("objective", "what LTAS-EQ is used for: off, the initial signal, initial signal and "
                          "objective, or alone as a plain equalizer", choices=("off", "initial", "objective", "only"))
     ltas_floor_db: float = _setting(-20.0, "lowest LTAS response that is inverted", -120.0, 0.0)
-    ltas_margin: float = _setting(0.0, "how much of a deviation from the reference is taken for the music's own and "
-                                  "left alone, in standard deviations of the spectra of recordings; not with a target",
+    ltas_margin: float = _setting(0.0, "how much deviation from the reference counts as the music's own and is left "
+                                  "alone, in standard deviations of recordings' spectra; not with a target",
                                   0.0, 10.0)
 
 
 @dataclass(frozen=True)
 class Autoregressive(_Values):
-    """Block after block, each of which knows the end of the one before; the filter is carried on (App. A.5)."""
+    """Block after block, each knowing the end of the one before; the filter carries over (App. A.5)."""
 
     tag = "autoregressive"
     overlap: float = _setting(0.1, "share of a block that overlaps the one before", 0.0, 0.5)
@@ -139,27 +139,27 @@ class TimeInvariant(Autoregressive):
 
 @dataclass(frozen=True)
 class RecordingSettings(_Values):
-    """How the recording itself is taken."""
+    """How the recording itself is treated."""
 
-    recording_noise: str = _setting("ignored", "measured: what stays in the pauses of the recording is not taken for "
-                                    "music by LTAS-EQ, the filter fit and the direct guidance",
+    recording_noise: str = _setting("ignored", "measured: LTAS-EQ, the filter fit and the direct guidance do not take "
+                                    "what remains in the recording's pauses for music",
                                     choices=("ignored", "measured"))
     channels: str = _setting("auto", "auto: channels that hold one signal are summed, others share a filter; mono: all "
                              "are summed; linked: all share a filter; independent: each has its own",
                              choices=("auto", "mono", "linked", "independent"))
-    low_band: str = _setting("keep", "what lies below the prior's lowest octave: keep the recording's own, or drop it",
+    low_band: str = _setting("keep", "what is below the prior's lowest octave: keep the recording's own, or drop it",
                              choices=("keep", "drop"))
-    high_band: str = _setting("drop", "what lies above the prior's highest frequency: drop it, for in old recordings "
-                              "it is noise, or keep the recording's own", choices=("keep", "drop"))
+    high_band: str = _setting("drop", "what is above the prior's highest frequency: drop it (in old recordings it is "
+                              "noise), or keep the recording's own", choices=("keep", "drop"))
     seed: int = _setting(0, "seed of all random numbers", 0, 2 ** 63 - 1)
 
 
 @dataclass(frozen=True)
 class Name:
-    """A setting as it is named in a list: its default, what it does, its range or choices.
+    """A setting by its flat name: its default, what it does, its range or choices.
 
     part: where it belongs in `Settings` · tag: whether it chooses that part's variant · variants: the tags of those
-    that have it, none where the part has no variants.
+    that have it; empty if the part has no variants.
     """
 
     name: str
@@ -174,7 +174,7 @@ class Name:
 
     @property
     def extent(self) -> str:
-        """What it may be, in words."""
+        """The allowed values, in words."""
         return ", ".join(self.choices) if self.choices else f"{self.low:g} to {self.high:g}"
 
     def checked(self, value: Any) -> Any:
@@ -193,7 +193,7 @@ class Name:
         return type(self.default)(value)
 
 
-# Part of `Settings`: the name that chooses its variant, what that does, and the variants, the default one first.
+# Part of `Settings`: the name that chooses its variant, what that does, and the variants, default first.
 _PARTS: dict[str, tuple[str, str, tuple[type[_Values], ...]]] = {
     "solver": ("", "", (Solver,)),
     "guidance": ("guidance", "gradient: the paper's, through the network; direct: the estimate is corrected in closed "
@@ -204,7 +204,7 @@ _PARTS: dict[str, tuple[str, str, tuple[type[_Values], ...]]] = {
                "estimated first, then all blocks with it", (Autoregressive, TimeInvariant)),
     "recording": ("", "", (RecordingSettings,)),
 }
-_SAMPLING = ("solver", "guidance", "fit", "blocks")  # parts of no effect where nothing is sampled
+_SAMPLING = ("solver", "guidance", "fit", "blocks")  # parts without effect if nothing is sampled
 
 
 def _names() -> dict[str, Name]:
@@ -224,7 +224,7 @@ NAMES = _names()
 
 
 def check_values(values: dict[str, Any]) -> None:
-    """Checks settings each for itself, whatever they will be combined with.
+    """Checks each setting on its own, whatever it will be combined with.
 
     Raises SettingError for an unknown name or a bad value.
     """
@@ -256,7 +256,7 @@ class Settings:
 
     @classmethod
     def of(cls, **values: Any) -> "Settings":
-        """The paper's settings with some changed, by their flat names. Raises as `replace`."""
+        """The paper's settings with some changed, by their flat names. Raises as `replace` does."""
         return cls().replace(**values)
 
     def flat(self) -> dict[str, Any]:
@@ -274,7 +274,7 @@ class Settings:
         return self.flat()[name]
 
     def replace(self, **changes: Any) -> "Settings":
-        """A copy with some values changed, by their flat names. A change of variant keeps the values that both have.
+        """A copy with some values changed, by their flat names. Changing a variant keeps the values both have.
 
         Raises:
             SettingError: an unknown name, a bad value, or a name that does nothing in the variants chosen.
@@ -296,7 +296,7 @@ class Settings:
         return result
 
     def idle(self, name: str) -> str:
-        """Why a setting of this name has no effect, as the end of a sentence; nothing if it has one."""
+        """Why a setting of this name has no effect, as the end of a sentence; empty if it has one."""
         known = NAMES[name]
         if self.spectrum.ltas == "only" and (known.part in _SAMPLING or name == "low_band"):
             return "ltas = only, which samples nothing"
@@ -311,7 +311,7 @@ class Settings:
         return ""
 
 
-# The paper's baselines (Sec. 4), as changes of any settings.
+# The paper's baselines (Sec. 4), as changes to any settings.
 BASELINES = {
     "ltas-eq": {"recording_noise": "ignored", "ltas": "only", "ltas_margin": 0.0},
     "babe": {

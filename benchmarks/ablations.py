@@ -1,10 +1,10 @@
-"""What each addition to the paper brings: restorations with all of them, and with each switched off in turn.
+"""What each addition to the paper is worth: restorations with all of them, and with each switched off in turn.
 
     python benchmarks/ablations.py CLEAN.flac ... [--preset piano] [--quality draft] [--seconds 8.3] [--table OUT.md]
 
 Every recording is degraded with a breakpoint response and with a horn's, both known, and noise 60 dB below it, as
-`babe2 evaluate --clean` does; the scores are those of `docs/results.md`, means over all excerpts. What has a setting is
-switched off by it, what has none by a stand-in that does nothing.
+`babe2 evaluate --clean` does; the scores are those of `docs/results.md`, means over all excerpts. An addition is
+switched off by its setting, or if it has none, by a stand-in that does nothing.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ KINDS = ("breakpoints", "horn")
 
 @dataclass(frozen=True)
 class Ablation:
-    """A row: what is off, the file that it is in, and how it is switched off: by settings, or by stand-ins."""
+    """A row: what is off, the file it is in, and how it is switched off: by settings or by stand-ins."""
 
     name: str
     file: str = ""
@@ -65,7 +65,7 @@ ABLATIONS = (
 
 
 def excerpts(paths: list[Path], seconds: float, seed: int = 0):
-    """Each clean cut (samples,), it degraded (1, samples), the rate, and the true response."""
+    """Yields each excerpt clean (samples,) and degraded (1, samples), its rate and the true response."""
     for number, path in enumerate(paths):
         clean, rate = soundfile.read(path, dtype="float32", always_2d=True, frames=-1)
         clean = clean.mean(axis=1)[:round(seconds * rate)]
@@ -76,7 +76,7 @@ def excerpts(paths: list[Path], seconds: float, seed: int = 0):
 
 
 def scores(restorer: Restorer, excerpt) -> list[float]:
-    """LTAS error, filter error, LSD in four ranges, how far the highs follow."""
+    """LTAS error, filter error, LSD in four ranges, and how far the highs follow."""
     clean, noisy, rate, true = excerpt
     result = restorer.restore(noisy, rate)
     original, restored = (resampled(x, rate, SCORED_HZ) for x in (clean, result.audio[0]))

@@ -1,9 +1,9 @@
-"""Short files an hour by `babe2 batch`, against `babe2 restore` for one after the other, in one run on one machine.
+"""Short files per hour: `babe2 batch` against `babe2 restore` one by one, in one run on one machine.
 
     python benchmarks/batch.py RECORDING [--files 1 4 16] [--quality draft] [--device cpu] [--json OUT.json]
 
-The files are 4 s each, cut from RECORDING one behind the other. Each command runs as a user runs it, in a process of
-its own, with all that this takes. The machine's float32 matrix-multiply rate before and after goes with the figures.
+The files are 4 s each, cut from RECORDING one after the other. Each command runs as a user runs it, in a process of its
+own, start-up included. The machine's float32 matrix-multiply rate, before and after, is printed with the figures.
 """
 
 from __future__ import annotations
@@ -26,13 +26,13 @@ def matmul_gflops(device: str) -> float:
 
     def multiply() -> float:
         started = time.perf_counter()
-        float((a @ a)[0, 0])  # which waits for it
+        float((a @ a)[0, 0])  # waits for the result
         return time.perf_counter() - started
     return 2 * size ** 3 / 1e9 / sorted(multiply() for _ in range(9))[4]
 
 
 def cut(recording: Path, folder: Path, count: int, seconds: float) -> list[Path]:
-    """Writes `count` files of a recording, which begins anew at its end."""
+    """Cuts `count` files from a recording, starting over at its end."""
     audio, rate = soundfile.read(recording, always_2d=True)
     length = round(seconds * rate)
     if len(audio) < length:
@@ -53,7 +53,7 @@ def seconds_of(*command: object) -> float:
 
 
 def measure(recording: Path, count: int, seconds: float, options: list[str]) -> dict[str, float]:
-    """Wall seconds for `count` files one at a time and as a batch, and whether their results are the same files."""
+    """Wall seconds for `count` files one at a time and as a batch, and how many results are identical."""
     with tempfile.TemporaryDirectory() as work:
         files = cut(recording, Path(work, "in"), count, seconds)
         Path(work, "single").mkdir()

@@ -1,12 +1,12 @@
-"""What a guided evaluation, a filter fit and a block cost, for each network, in one run on one machine.
+"""What a guided evaluation, a filter fit and a block cost for each network, in one run on one machine.
 
     python benchmarks/engine.py [published-piano published-voice piano ...] [--device cpu] [--json OUT.json]
 
 Networks: the published sizes with random weights, and the embedded presets by name. Each is measured in a process of
-its own, whose peak memory is its own. Times are medians; shares are of one step of the sampler. The rate of a large
-matrix multiplication, measured before and after in the same run, tells how fast the machine was meanwhile. The
-floating-point operations of the network (counted, with plain convolutions) over that rate say what the hardware could
-do, without those that take fewer.
+its own, to have its own peak memory. Times are medians; shares are of one step of the sampler. The rate of a large
+matrix multiplication, measured before and after in the same run, shows how fast the machine was. The network's
+floating-point operations (counted with plain convolutions) over that rate show what the hardware could do without
+convolutions that need fewer.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ PUBLISHED = {
 
 
 def seconds(function, repeats: int, device: str) -> float:
-    """Median wall time of one call, after one that does not count."""
+    """Median wall time of one call, after a warm-up call."""
     times = []
     for _ in range(repeats + 1):
         started = time.perf_counter()

@@ -3,7 +3,7 @@
     python benchmarks/restore.py [IN] [--quality draft standard] [--json OUT.json]
 
 Each quality runs in a process of its own, as the command would, over the first 20 s of IN (default: the bundled
-example, repeated). The machine's float32 matrix-multiply rate, measured in the same run, goes with the figures.
+example, repeated). The machine's float32 matrix-multiply rate, measured in the same run, is printed with the figures.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ def filter_fits() -> dict[str, float]:
 
 
 def restoration(path: Path, seconds: float, quality: str) -> dict[str, float]:
-    """Wall seconds and peak memory of `babe2 restore`, a process of its own."""
+    """Wall seconds and peak memory of `babe2 restore` in a process of its own."""
     with tempfile.TemporaryDirectory() as folder:
         audio, rate = soundfile.read(path, always_2d=True)
         audio = np.tile(audio, (int(np.ceil(seconds * rate / len(audio))), 1))[:int(seconds * rate)]

@@ -1,10 +1,10 @@
-"""Whether restorations are what they were: another commit and this checkout, run on one machine, compared bit by bit.
+"""Whether restorations have changed: another commit and this checkout, on one machine, compared bit by bit.
 
     python benchmarks/same_bits.py COMMIT [--only NAME ...] [--keep FOLDER]
 
-Results of floating-point work agree to the bit only on one machine, so no fixture of them is stored: COMMIT is checked
-out into a temporary folder and does the same restorations in a process of its own. --keep FOLDER keeps what COMMIT
-made there and uses it the next time. The exit code is 1 if anything differs.
+Floating-point results agree to the bit only on one machine, so no fixtures are stored: COMMIT is checked out into a
+temporary folder and does the same restorations in a process of its own. --keep FOLDER keeps COMMIT's results there and
+reuses them the next time. The exit code is 1 if anything differs.
 """
 
 from __future__ import annotations
@@ -68,7 +68,7 @@ def made_by(checkout: Path, folder: Path, names: list[str]) -> None:
 
 
 def difference_db(one: np.ndarray, other: np.ndarray) -> float:
-    """The power of the difference against that of `one`, in dB."""
+    """The power of the difference relative to that of `one`, in dB."""
     return float(10 * np.log10(np.square(one - other).sum() / np.square(one).sum()))
 
 

@@ -1,13 +1,13 @@
-"""What a million sides take: the record's cost and shipping measured here, and a simulation of the scheduler.
+"""What a million sides take: the record and the shipping, measured here, and the scheduler, simulated.
 
     python benchmarks/scale.py manifest [--files 1000 10000 100000]
     python benchmarks/scale.py ray [--workers 2]
     python benchmarks/scale.py simulate [--sides 1000000] [--workers 10000] [--block-s 2.5] [--mtbf-h 1000] ...
 
-`manifest` writes the record of so many files, in the system's folder for temporary files (TMPDIR moves it). `ray`
-measures messages and bytes a second between a batch and the workers of a local Ray. `simulate` runs the scheduler that
-batches run (`babe2_host.batch.schedule`) on a clock of its own, with workers that are unequal and get lost; a seed
-repeats it.
+`manifest` writes the record of that many files in the system's folder for temporary files (TMPDIR moves it). `ray`
+measures messages and bytes per second between a batch and the workers of a local Ray. `simulate` runs the batch
+scheduler (`babe2_host.batch.schedule`) on a simulated clock, with workers that differ in speed and get lost; a seed
+makes it repeatable.
 """
 
 from __future__ import annotations
@@ -30,13 +30,13 @@ from babe2_host.batch.schedule import Schedule
 # ------------------------------------------------------------------------------------------------------ the record
 
 def manifest(count: int) -> dict[str, float]:
-    """Seconds and bytes of the record of a batch of `count` files, each begun and finished with a save of its own."""
+    """Seconds and bytes of the record of a batch of `count` files, saved when each begins and when it finishes."""
     from babe2_host.batch.job_list import Job, check_jobs
     from babe2_host.batch.manifest import NAME, Manifest
     from babe2_host.rendering.recipe import Recipe
     facts = {"preset": "piano-maestro", "effects": [{"settings": dict.fromkeys(map(str, range(40)), 0.123)}]}
     notes = ["Worked at 22050 Hz (the recording has 44100 Hz); what lies above 11025 Hz stays as it was.",
-             "Music stands out of the recording's noise from 90 to 4200 Hz.",
+             "Music stands out from the recording's noise from 90 to 4200 Hz.",
              "Long-term spectrum: 9.8 dB from the target before, 2.1 dB after (Eq. 14 of the paper)."]
 
     def described(path: str) -> dict:
@@ -72,7 +72,7 @@ def manifest(count: int) -> dict[str, float]:
 # ------------------------------------------------------------------------------------------------------------- Ray
 
 def ray(workers: int, seconds: float = 5.0) -> dict[str, float]:
-    """Round trips a second of all workers together, each with nothing to do; bytes a second to a worker and back."""
+    """Round trips per second of all workers together, with nothing to do; bytes per second to a worker and back."""
     import ray
 
     from babe2_host.batch.ray_pool import RayPool
@@ -113,11 +113,11 @@ class Case:
     """What is simulated. Times in seconds of the simulated clock.
 
     sides, workers · side_s: mean length of a side, with a tenth of that as standard deviation · block_s: work for one
-    block of `step_s` seconds of audio · mtbf_h: hours that a worker lasts on average; 0: for ever · back_s: until one
-    comes in the place of one that was lost, and until that is noticed · load_s: to load the prior · read_s: to read
-    and check a recording that was not read ahead · message_s: of the one that leads, for each message of a worker ·
-    spread: of the workers' speeds · kept: whether finished blocks are · longest_first, ahead: as the batch orders its
-    jobs · poison: of how many sides one ends its worker.
+    block of `step_s` seconds of audio · mtbf_h: hours a worker lasts on average; 0: for ever · back_s: until a lost
+    worker is noticed and replaced · load_s: to load the prior · read_s: to read and check a recording that was not
+    read ahead · message_s: the leader's time for each message of a worker · spread: of the workers' speeds · kept:
+    whether finished blocks survive a loss · longest_first, ahead: as the batch orders its jobs · poison: one in this
+    many sides kills its worker; 0: none.
     """
 
     sides: int = 1_000_000
@@ -142,9 +142,9 @@ class Case:
 def simulate(case: Case) -> dict[str, float]:
     """One batch on a simulated clock.
 
-    A worker tells when it has read a recording and when it has made a file, and waits until the one that leads, who
-    takes one message after the other, has answered. How far a render is, it tells every workers / reports_per_s
-    seconds; that slows the one who leads down, and the worker waits for the answer. Work is counted in whole blocks.
+    A worker reports when it has read a recording and when it has made a file, and waits for the leader, who takes one
+    message after the other, to answer. Every workers / reports_per_s seconds it reports how far its render is; that
+    slows down the leader, and the worker waits for the answer. Work is counted in whole blocks.
     """
     rng = random.Random(case.seed)
     blocks = [max(1, math.ceil(rng.gauss(case.side_s, case.side_s / 10) / case.step_s)) for _ in range(case.sides)]
@@ -157,7 +157,7 @@ def simulate(case: Case) -> dict[str, float]:
     slower = 1 + message_s / interval_s
     leader = {"free": 0.0, "busy": 0.0}
     clock, happens, names = 0.0, [], itertools.count(case.workers)
-    order_of = itertools.count()  # of what happens at one time
+    order_of = itertools.count()  # of events at the same time
     speed, dies, at_work, begun, read, made = {}, {}, {}, {}, {}, [0] * case.sides
     done_blocks: dict[int, int] = {}
     waste_s = idle_from = 0.0
@@ -179,7 +179,7 @@ def simulate(case: Case) -> dict[str, float]:
         later(when + case.load_s, "free", worker)
 
     def begin(worker: int, when: float) -> None:
-        """The next of what a worker has: its recording is read by now if it was given before the last was made."""
+        """Begins a worker's next job. Its recording has been read if it was given before the last file was made."""
         nonlocal idle_from
         given = schedule.give(worker)
         at_work[worker] += given
@@ -192,7 +192,7 @@ def simulate(case: Case) -> dict[str, float]:
 
     def start(worker: int, when: float) -> None:
         side, begun[worker] = at_work[worker][0], when
-        read[worker] = when + case.read_s  # of the one after it
+        read[worker] = when + case.read_s  # the next one
         end = when + (blocks[side] - done_blocks.get(side, 0)) * case.block_s * speed[worker] * slower
         if side in poisonous:
             dies[worker] = min(dies[worker], when + case.block_s / 2)
@@ -224,7 +224,7 @@ def simulate(case: Case) -> dict[str, float]:
             waste_s += clock - begun[worker] - whole * block_s
             given_up += schedule.lost(worker)
             del at_work[worker]
-            for other in [idle.pop() for _ in list(idle)]:  # who may take what comes back
+            for other in [idle.pop() for _ in list(idle)]:  # they may take what comes back
                 begin(other, clock)
             arrive(next(names), clock + case.back_s)
     assert all(count == 1 for side, count in enumerate(made) if side not in given_up)

@@ -3,9 +3,9 @@
     python benchmarks/solvers.py CLEAN.flac ... [--preset piano] [--seconds 8.3] [--json OUT.json] [--picture OUT.png]
 
 Each recording is cut, degraded with a response drawn from a seed (breakpoints and horns in turn) and noise 60 dB below
-it, and restored with every configuration, one after the other on the same signal, so that the seconds of one run
-compare. Euler and Heun are the engine's; "multistep" is DPM-Solver++(2M) (Lu et al. 2022), which stands here because it
-was tried: it has the estimates of two steps at the price of one evaluation. bfloat16 is that of the network's layers.
+it, and restored with every configuration in turn from the same signal, so the seconds of one run compare. Euler and
+Heun are the engine's. "multistep" is DPM-Solver++(2M) (Lu et al. 2022); it is here because it was tried: it uses the
+estimates of two steps at the price of one evaluation. bfloat16 is the precision of the network's layers.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from babe2_fx.restoration import Restorer, restorer
 from babe2_fx.sampling import SamplerStep, churn, noise_levels, solve
 
 SCORED_HZ = 22050
-LEAST_RANGE_DB = 1.0  # of the picture's axes
+LEAST_RANGE_DB = 1.0  # on the picture's axes
 
 
 @dataclass(frozen=True)
@@ -91,7 +91,7 @@ def restore(prior, settings, configuration: Configuration, audio: np.ndarray, ra
 
 
 def degraded(path: Path, seconds: float, number: int):
-    """The clean cut (samples,), it degraded (1, samples), the rate and the response."""
+    """An excerpt clean (samples,) and degraded (1, samples), its rate and the response."""
     clean, rate = soundfile.read(path, dtype="float32", always_2d=True)
     clean = clean.mean(axis=1)
     begin = max(0, min(rate * 4, len(clean) - round(seconds * rate)))
@@ -120,7 +120,7 @@ def picture(rows: list[dict], path: Path) -> None:
         axis.set_xticks([2, 5, 10, 20, 40], labels=["2", "5", "10", "20", "40"])
         axis.minorticks_off()
         low, high = axis.get_ylim()
-        room = max(0.0, LEAST_RANGE_DB - (high - low)) / 2  # differences that nobody hears shall not look large
+        room = max(0.0, LEAST_RANGE_DB - (high - low)) / 2  # inaudible differences should not look large
         axis.set_ylim(low - room, high + room)
         axis.grid(alpha=0.3)
     figure.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=5, fontsize=8,

@@ -1,4 +1,4 @@
-"""Arrays as long as a recording: small ones in memory, large ones in files without a name, worked on in chunks."""
+"""Arrays as long as a recording: small ones in memory, large ones in unnamed files, processed in chunks."""
 
 from __future__ import annotations
 
@@ -13,32 +13,32 @@ import numpy as np
 
 from ..errors import UserError
 
-LARGE = 1 << 28  # bytes from which an array lies in a file
-CHUNK = 1 << 20  # samples of a channel that are worked on at a time
+LARGE = 1 << 28  # bytes from which an array is kept in a file
+CHUNK = 1 << 20  # samples of a channel processed at a time
 _mapped: weakref.WeakKeyDictionary[mmap.mmap, tuple[int, int]] = weakref.WeakKeyDictionary()  # to first, last address
 
 
 class RoomError(UserError):
-    """There is no room for a recording, neither in memory nor in the folder for temporary files."""
+    """There is no room for a recording, in memory or in the folder for temporary files."""
 
 
 def allocate(*shape: int) -> np.ndarray:
-    """An array for float32 samples, of any content. A large one lies in a file of the folder for temporary files.
+    """An uninitialised array of float32 samples. A large one is kept in the folder for temporary files.
 
-    Raises RoomError where that folder has not enough room.
+    Raises RoomError if that folder does not have enough room.
     """
     size = 4 * int(np.prod(shape))
     if size < LARGE:
         return np.empty(shape, dtype=np.float32)
     with tempfile.TemporaryFile(prefix="babe2-") as file:
         try:
-            if hasattr(os, "posix_fallocate"):  # now, for a disk that is full later ends the process
+            if hasattr(os, "posix_fallocate"):  # now: a disk that fills up later kills the process
                 os.posix_fallocate(file.fileno(), 0, size)
             else:
                 file.truncate(size)
             pages = mmap.mmap(file.fileno(), size)
         except OSError as error:
-            raise RoomError(f"A recording of {size / 1e9:.1f} GB needs as much room in {tempfile.gettempdir()} "
+            raise RoomError(f"A recording of {size / 1e9:.1f} GB needs that much room in {tempfile.gettempdir()} "
                             f"({error.strerror}). Make room, or set TMPDIR to a folder that has it.") from error
     array = np.frombuffer(pages, dtype=np.float32).reshape(shape)
     start = array.ctypes.data
@@ -47,8 +47,8 @@ def allocate(*shape: int) -> np.ndarray:
 
 
 def allocate_like(x, samples: int | None = None):
-    """An uninitialised tensor like `x` (..., samples), or as it with another number of samples."""
-    import torch  # which whoever only reads files does not wait for
+    """An uninitialised tensor like `x` (..., samples), or like it with another number of samples."""
+    import torch  # late: reading files should not wait for it
     shape = x.shape[:-1] + (x.shape[-1] if samples is None else samples,)
     if x.device.type == "cpu" and x.dtype == torch.float32:
         return torch.from_numpy(allocate(*shape))
@@ -56,7 +56,7 @@ def allocate_like(x, samples: int | None = None):
 
 
 def chunks(samples: int, *arrays, length: int = CHUNK) -> Iterator[slice]:
-    """Slices that together are all of the samples. Meanwhile what has been done of `arrays` may leave the memory."""
+    """Slices that together cover all samples. Parts of `arrays` already processed may leave the memory meanwhile."""
     done = 0
     for start in range(0, samples, length):
         yield slice(start, min(start + length, samples))
@@ -67,7 +67,7 @@ def chunks(samples: int, *arrays, length: int = CHUNK) -> Iterator[slice]:
 
 
 def release(*arrays) -> None:
-    """Says that arrays (NumPy's or PyTorch's) are not needed soon; of those in files, the memory is given back."""
+    """Says that arrays (NumPy's or PyTorch's) are not needed soon; those in files give back their memory."""
     if not hasattr(mmap, "MADV_DONTNEED"):
         return
     for array in arrays:
@@ -75,7 +75,7 @@ def release(*arrays) -> None:
         for pages, (first, last) in list(_mapped.items()):
             if first <= at < last:
                 with contextlib.suppress(OSError, ValueError):
-                    pages.madvise(mmap.MADV_DONTNEED)  # of a shared file: its content stays
+                    pages.madvise(mmap.MADV_DONTNEED)  # a shared file: its content stays
 
 
 def all_finite(audio: np.ndarray) -> bool:

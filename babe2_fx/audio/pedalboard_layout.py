@@ -8,7 +8,7 @@ import numpy as np
 class Layout:
     """Turns arrays as Pedalboard takes them into (channels, samples), and results back.
 
-    The smaller dimension holds the channels; of a square array it is what it was in the last one that was not square.
+    The smaller dimension holds the channels; in a square array, the same one as in the last array not square.
     """
 
     def __init__(self) -> None:
@@ -24,7 +24,7 @@ class Layout:
         array: (samples,), (channels, samples) or (samples, channels), float32 or float64.
 
         Raises:
-            TypeError, RuntimeError: of the kinds that Pedalboard raises for what it does not take.
+            TypeError, RuntimeError: as Pedalboard raises them for what it does not take.
         """
         if not isinstance(array, np.ndarray):
             raise TypeError(f"The audio must be a NumPy array, not {type(array).__name__}.")
@@ -36,13 +36,13 @@ class Layout:
             raise RuntimeError(f"The audio must have 1 or 2 dimensions, not {array.ndim}.")
         rows, columns = array.shape
         if rows != columns:
-            # An empty array tells nothing by its zero; (2, 0) is two channels without samples.
+            # The zero of an empty array says nothing; (2, 0) is two channels without samples.
             smaller_first = rows < columns if rows and columns else bool(rows)
             self._last = "planar" if smaller_first else "interleaved"
         elif rows == 1:
             return array.astype(np.float32, copy=False), "planar"
         elif self._last is None:
-            raise RuntimeError(f"It cannot be told from the shape {array.shape} which dimension holds the channels. "
+            raise RuntimeError(f"The shape {array.shape} does not say which dimension holds the channels. "
                                "Process an array that is not square first.")
         planar = array if self._last == "planar" else array.T
         return planar.astype(np.float32, copy=False), self._last

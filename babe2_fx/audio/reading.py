@@ -1,4 +1,4 @@
-"""The reader of recordings, for library, training, command and app: what is damaged is refused, and is said how."""
+"""The reader of recordings, for library, training, command and app: it refuses damaged files and says why."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ from .mapped import all_finite, allocate, release
 
 LOWEST_RATE, HIGHEST_RATE = 8000, 192000  # Hz
 CHUNK_FRAMES = 1 << 16
-# Programs that write to a pipe cannot know the length and put the largest number there (or near it).
+# Programs that write to a pipe cannot know the length and write the largest number, or nearly.
 UNKNOWN_LENGTH = 0x7FFF0000
-# libsndfile takes a chunk that is shorter than it says for what is there, and only notes it in its log.
+# libsndfile accepts a chunk that is shorter than stated and only notes it in its log.
 SHORT_CHUNK = re.compile(r"^\s*(?:data|SSND|Data Size|riff|Riff size)\s*: (\d+) \(should be (\d+)\)", re.M)
-MOST_FRAMES_A_BYTE = 8192  # of silence in FLAC; a header that promises more of a file lies
-MP3_SLACK = 4 * 1152  # frames by which the length in an MP3's header may differ from what is decoded
+MOST_FRAMES_A_BYTE = 8192  # silence in FLAC; a header that promises more is wrong
+MP3_SLACK = 4 * 1152  # frames by which an MP3 header's length may differ from what is decoded
 
 
 @dataclass(frozen=True)
 class AudioFile:
-    """A recording as read: audio (channels, samples) float32, ±1, in a file of its own where it is large (see
+    """A recording as read: audio (channels, samples) float32, ±1, in a file of its own if large (see
     `mapped.allocate`) · sample_rate in Hz · format and subtype, in libsndfile's names."""
 
     path: Path
@@ -44,7 +44,7 @@ class AudioFile:
 
 
 def read_audio(path: str | os.PathLike) -> AudioFile:
-    """Reads a whole recording: what libsndfile reads, else what Pedalboard reads.
+    """Reads a whole recording, with libsndfile or else with Pedalboard.
 
     Raises:
         FileError: there is no such file, or it is empty, truncated, not audio, without samples, with samples that
@@ -84,14 +84,14 @@ def _read_with_libsndfile(path: Path, file: soundfile.SoundFile) -> AudioFile:
     _check_rate(path, file.samplerate)
     for stated, there in SHORT_CHUNK.findall(file.extra_info):
         if int(there) < int(stated) < UNKNOWN_LENGTH:
-            raise _truncated(path, f"its header promises {stated} bytes of audio and {there} are there")
+            raise _truncated(path, f"its header promises {stated} bytes of audio but only {there} are there")
     if file.format == "OGG" and not _ogg_is_whole(path):
         raise _truncated(path, "its last page is not the end of a stream")
     frames, done = file.frames, 0
     if frames > MOST_FRAMES_A_BYTE * path.stat().st_size:  # before they are allocated
         raise _truncated(path, f"its header promises {frames} samples, which {path.stat().st_size} bytes cannot hold")
     audio = allocate(file.channels, frames)
-    file.seekable = lambda: False  # or soundfile seeks after each chunk, where decoders of MP3 then leave a gap
+    file.seekable = lambda: False  # or soundfile seeks after each chunk, and MP3 decoders leave a gap
     while done < frames:
         try:
             chunk = file.read(min(CHUNK_FRAMES, frames - done), dtype="float32", always_2d=True)
@@ -106,12 +106,12 @@ def _read_with_libsndfile(path: Path, file: soundfile.SoundFile) -> AudioFile:
         if done % (CHUNK_FRAMES << 8) == 0:
             release(audio)
     if done < frames - (MP3_SLACK if file.format == "MP3" else 0):
-        raise _truncated(path, f"its header promises {frames} samples and {done} are there")
+        raise _truncated(path, f"its header promises {frames} samples but only {done} are there")
     return AudioFile(path, audio[:, :done], file.samplerate, file.format, file.subtype)
 
 
 def _read_with_pedalboard(path: Path, first_error: Exception) -> AudioFile:
-    """For what libsndfile does not know: on macOS and Windows the system's own decoders (AAC, WMA)."""
+    """Reads what libsndfile cannot: on macOS and Windows with the system's own decoders (AAC, WMA)."""
     from pedalboard.io import AudioFile as Decoder
     try:
         with Decoder(str(path)) as file:
@@ -127,7 +127,7 @@ def _read_with_pedalboard(path: Path, first_error: Exception) -> AudioFile:
         raise FileError(f"{path} is not an audio file that can be read ({why}).", "not-audio", path=path) \
             from first_error
     if audio.shape[1] < expected - MP3_SLACK:
-        raise _truncated(path, f"its header promises {expected} samples and {audio.shape[1]} are there")
+        raise _truncated(path, f"its header promises {expected} samples but only {audio.shape[1]} are there")
     return AudioFile(path, audio, rate, path.suffix.lstrip(".").upper() or "unknown", "unknown")
 
 
@@ -171,5 +171,5 @@ def _truncated(path: Path, how: str) -> FileError:
 
 
 def plain(text: str) -> str:
-    """What libsndfile says of an error, to stand inside a sentence."""
+    """libsndfile's words for an error, for use inside a sentence."""
     return text.strip().removeprefix("Error :").strip().rstrip(".")

@@ -1,4 +1,4 @@
-"""What is not in the paper. README.md has why each part is there, how to switch it off, and what it brings."""
+"""What is not in the paper. README.md says why each part is there, how to switch it off and what it is worth."""
 
 from .band_fit import BandFit
 from .completion import Completion

@@ -1,8 +1,8 @@
 """The breakpoint EQ fitted as a whole at every step, in decibels over log frequency.
 
-The paper's optimiser follows the loudest bands and starts from wherever the step before left it. With sufficient
-statistics the nine numbers can instead be fitted as a whole: what is compared is the level of each twelfth of an
-octave, so that a band counts by its width and not by its power, and a few starts guard against bad local optima.
+The paper's optimiser follows the loudest bands and starts from wherever the previous step left it. With sufficient
+statistics the nine numbers can be fitted as a whole instead, to the level of each twelfth of an octave: a band counts
+by its width, not its power, and a few starts guard against bad local optima.
 Off with `filter_fit = "adam"`.
 """
 
@@ -20,18 +20,18 @@ from ..spectra import filter_frequencies
 from .medium import Medium
 
 BANDS_PER_OCTAVE = 12
-LOW_HZ = 1000.0  # what may be missing below is a matter of the music played
+LOW_HZ = 1000.0  # what is missing below may not have been played
 MIN_SPACING = 1 / 4  # octaves between breakpoints: the medium's response is smooth (Sec. 3.1)
 MAX_TRUST = 0.7  # share of the estimate in what is fitted, the rest being the expected response
-FLOOR_DB = 40.0  # what lies this far below the loudest response is noise, and its level says little
+FLOOR_DB = 40.0  # anything this far below the loudest response is noise, and its level says little
 ALIKE = 0.6, 0.85  # likeness of magnitudes from chance (independent noise has 0.62) to certainty
 LEAK_COHERENCE, LEAK_DB = 0.5, 20.0  # less alike than this and this far down, a band holds its neighbours' leakage
 GRID, STARTS = 10, 12  # where breakpoints are first tried, and how many of the best combinations are polished
-EVEN = 1e-2  # pull of each inner slope towards zero, so that what no band decides is flat
+EVEN = 1e-2  # pull of each inner slope towards zero: flat where no band decides
 
 
 def _curves(parameters: np.ndarray, octave: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Eq. 18 in dB for each row of parameters, and its derivatives by log2 of the breakpoints and the slopes:
+    """Eq. 18 in dB for each row of parameters, and its derivatives with respect to log2 breakpoints and slopes:
     (rows, 9) -> (rows, bands), (rows, 9, bands)."""
     knots, ends = parameters[:, :5], np.full((len(parameters), 1), OUTER_SLOPE_DB)
     slopes = np.concatenate([ends, parameters[:, 5:], -ends], axis=1)
@@ -49,15 +49,15 @@ def _curves(parameters: np.ndarray, octave: np.ndarray) -> tuple[np.ndarray, np.
 
 
 class BandFit:
-    """Fits the breakpoint EQ to levels by bands; keeps it as one of the starts of the next fit.
+    """Fits the breakpoint EQ to band levels; the result is one of the starts of the next fit.
 
     Args:
         sample_rate: Hz.
         lowest_hz: below it the prior knows nothing, and bands do not count.
         expected_db: response in dB (2049,) to believe where the estimate is still below the noise; typically the
             ratio of long-term spectra. None: such bands do not count.
-        heard: bool (2049,), where the recording holds more than noise; elsewhere `expected_db` is only the most that
-            the response can be. None: everywhere.
+        heard: bool (2049,), where the recording holds more than noise; elsewhere `expected_db` is only an upper bound
+            of the response. None: everywhere.
     """
 
     window = "hann"  # of the statistics: levels far apart must not leak into each other
@@ -91,9 +91,8 @@ class BandFit:
                   least_db: float) -> "BandFit":
         """A fit that expects what the long-term spectrum suggests and LTAS-EQ has not yet undone.
 
-        removed: the response that it has undone, linear (2049,) · least_db: the least response that is expected below
-        `LOW_HZ`. A recording without low notes looks as if it had lost them; a band limit at the top is another
-        matter: it is what is to be undone.
+        removed: the response it has undone, linear (2049,) · least_db: the lowest response expected below `LOW_HZ`. A
+        recording without low notes looks as if it had lost them; a band limit at the top, however, is to be undone.
         """
         expected_db = torch.where(medium.heard, medium.response_db, medium.most_db) - 20 * removed.log10()
         low = filter_frequencies(sample_rate) < LOW_HZ
@@ -108,11 +107,11 @@ class BandFit:
                             float(self.sample_rate))
 
     def state(self) -> dict[str, np.ndarray]:
-        """All that carries on from one step to the next."""
+        """All that carries over from one step to the next."""
         return {} if self.parameters is None else {"parameters": self.parameters}
 
     def restore(self, state: dict[str, np.ndarray]) -> None:
-        """Goes on from what `state` gave."""
+        """Continues from what `state` returned."""
         self.parameters = state["parameters"].copy() if "parameters" in state else None
 
     def step(self, statistics: FilterStatistics, noise_level: float = 0.0) -> None:
@@ -125,20 +124,20 @@ class BandFit:
         if not (sxx.max() > 0 and syy.max() > 0):
             return
         level_db = 10 * np.log10((syy + 1e-12 * syy.max()) / (sxx + 1e-12 * sxx.max()))
-        # Magnitudes that do not follow each other: what is left there is leakage, an upper bound of the response.
-        # Only where the level is low as well, for elsewhere it is the estimate that is not yet like the recording.
+        # Where magnitudes do not follow each other, what is left is leakage, an upper bound of the response. Only
+        # where the level is low as well: elsewhere it is the estimate that is not yet like the recording.
         unlike = sxy ** 2 < LEAK_COHERENCE * sxx * syy
         self.leaked = unlike & (level_db < self._loudest(level_db) - LEAK_DB)
         noise = noise * noise_level ** 2
         trust = sxx / (sxx + noise) if noise_level else np.ones_like(sxx)
         weight = trust
         if self.expected_db is not None:
-            # Estimate and EQ feed each other: what the EQ takes away the prior may add without being seen. A share of
-            # the long-term spectra in every band holds the pair where the recording is.
-            # Where the magnitudes do not follow each other the estimate is invented, and says nothing.
+            # Estimate and EQ feed each other: the prior may add, unnoticed, what the EQ takes away. A share of the
+            # long-term spectra in every band keeps both near the recording. Where magnitudes do not follow each
+            # other, the estimate is invented and says nothing.
             alike = (sxy ** 2 / np.maximum(sxx * syy, 1e-300) - ALIKE[0]) / (ALIKE[1] - ALIKE[0])
             trust = MAX_TRUST * trust * np.clip(alike, 0, 1)
-            # How loud the music was is unknown, so what is expected decides the level and both decide the shape.
+            # It is unknown how loud the music was: the expectation decides the level, both decide the shape.
             seen = trust * ~self.unheard
             if seen.sum() > 0:
                 level_db = level_db + (seen * (self.expected_db - level_db)).sum() / seen.sum()
@@ -149,7 +148,7 @@ class BandFit:
         self._solve(level_db, weight)
 
     def _loudest(self, level_db: np.ndarray) -> float:
-        """The highest level (bands,) of music; where none is heard, hiss may be louder against what is expected."""
+        """The highest level (bands,) of music; bands where none is heard may hold hiss that is louder than expected."""
         return float(level_db[~self.unheard].max() if not self.unheard.all() else level_db.max())
 
     def _solve(self, level_db: np.ndarray, weight: np.ndarray) -> None:
@@ -161,7 +160,7 @@ class BandFit:
         self.parameters = ends[costs.argmin()]
 
     def _best_of_grid(self, level_db: np.ndarray, heard: np.ndarray, weight: np.ndarray) -> np.ndarray:
-        """The best slopes for all breakpoints of the grid at once, and of these starts the STARTS best."""
+        """Finds the best slopes for all breakpoints of the grid at once; returns the STARTS best of these starts."""
         weighted = self.grid_design * heard
         normal = weighted @ self.grid_design.transpose(0, 2, 1) + EVEN * np.eye(4)
         right = np.einsum("skb,sb->sk", weighted, level_db - self.grid_fixed)
@@ -188,8 +187,8 @@ class BandFit:
 
     def _evaluated(self, parameters: np.ndarray, level_db: np.ndarray,
                    weight: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-        """For each row of parameters its cost, the derivatives of its curve (rows, 9, bands), the weights of the
-        bands (rows, bands) and, weighted, how far they are from the levels."""
+        """For each row of parameters: its cost, the derivatives of its curve (rows, 9, bands), the bands' weights
+        (rows, bands) and, weighted, their distance from the levels."""
         curves, by_parameters = _curves(parameters, self.octave)
         counting = self._counting(curves, level_db, weight)
         off = counting * (curves - level_db)
@@ -198,7 +197,7 @@ class BandFit:
 
     def _polish(self, parameters: np.ndarray, level_db: np.ndarray, weight: np.ndarray,
                 iterations: int) -> tuple[np.ndarray, np.ndarray]:
-        """Levenberg-Marquardt with projection, from all starts (starts, 9) at once; costs, and where they end."""
+        """Levenberg-Marquardt with projection, from all starts (starts, 9) at once; gives costs and where they end."""
         parameters, damping = self._project(parameters), np.ones(len(parameters))
         known = self._evaluated(parameters, level_db, weight)
         costs = known[0]

@@ -1,6 +1,6 @@
-"""What a recording does not decide: music under its noise, and what lies above its band limit.
+"""What a recording does not decide: music under its noise, and everything above its band limit.
 
-A small prior makes steady noise of both. The highs go with `extension = "none"`, all of it with that and
+A small prior makes steady noise of both. Off with `extension = "none"` for the highs; all of it also needs
 `recording_noise = "ignored"`.
 """
 
@@ -13,35 +13,35 @@ from torch import Tensor
 from ..spectra import WINDOW_POWER, resample_spectrum, smooth_octave
 
 SPOT = 5, 9  # bands and frames of the constant-Q transform over which levels are measured
-SPREAD = 1.6  # by how much the noise of such spots may be above its mean
+SPREAD = 1.6  # factor by which noise in such a spot may exceed its mean
 QUIET = 0.05  # share of a band's usual power that music may have in spots where none is heard
-LOWEST_HZ = 1000.0  # that a band limit can be at
+LOWEST_HZ = 1000.0  # no band limit is looked for below
 FADE_S = 0.01
 
 
 class Completion:
-    """Puts estimates together of what the recording says and of the prior's own, spot by spot of time and frequency.
+    """Combines what the recording says with the prior's own estimate, spot by spot of time and frequency.
 
-    A tone may stand far out of noise that is louder than all music in its band, between two notes there is nothing but
-    that noise. So how much the recording is followed depends on the music in a spot, which its level tells. Where
-    that is none, up to what is usual in the band, the denoiser's estimate stays.
+    A tone may stand far above noise that is louder than all the music in its band; between two notes there is only
+    that noise. So how far the recording is followed depends on the music in a spot, judged by its level. Where it
+    holds no music, the denoiser's estimate stays, up to what is usual in the band.
 
-    What lies above the band limit is not the recording's to say at all. A denoiser that was trained for long knows
-    from the lows where highs belong. A small one looks at each band for itself: out of noise alone it makes noise,
-    steady and without attacks. What it does well is to tell music from noise within a band. So while the noise of the
-    sampler still covers a band above the limit, its estimate there is the octave below with all frequencies doubled,
-    which puts partials and attacks in their places, at the level that the reference has between the two. Once the
-    noise has fallen below the level of music in that band, the denoiser's estimate counts.
+    Above the band limit the recording has no say. A denoiser that was trained for long knows from the lows where highs
+    belong. A small one sees each band by itself: from noise alone it makes noise, steady and without attacks. What it
+    does well is tell music from noise within a band. So as long as the sampler's noise covers a band above the limit,
+    the estimate there is the octave below with all frequencies doubled, which puts partials and attacks in place, at
+    the level ratio between the two in the reference. Once the noise is below the level of music in that band, the
+    denoiser's estimate counts.
 
     Args:
-        prior: whose constant-Q transform and `level` are used.
-        reference: power spectrum of clean music in the prior's domain, as of a signal of unit variance, (bins,).
-        noise: variance of the recording's noise at the filters' bins, as it is in the observation, (2049,).
-        extends: whether highs are begun from the octave below.
+        prior: its constant-Q transform and `level` are used.
+        reference: power spectrum of clean music in the prior's domain, at unit variance, (bins,).
+        noise: variance of the recording's noise at the filters' bins, as in the observation, (2049,).
+        extends: whether highs start from the octave below.
 
     Attributes:
-        variance: of the clean signal's uncertainty for the operator's inverse, before spots are looked at: so large
-            that nothing is damped but frequencies that no music is heard at.
+        variance: the clean signal's uncertainty for the operator's inverse, before spots are looked at: so large that
+            only frequencies where no music is heard are damped.
     """
 
     variance = 1.0
@@ -49,11 +49,11 @@ class Completion:
     def __init__(self, prior, reference: Tensor, noise: Tensor, extends: bool = True):
         self._prior, self._noise, self._extends = prior, noise.double().cpu(), extends
         power = smooth_octave(reference.double().cpu()) / WINDOW_POWER * prior.level ** 2
-        # Against white noise of unit variance. A target may have nothing at all in places.
+        # Relative to white noise of unit variance. A target may be empty in places.
         self._music = resample_spectrum(power.clamp(min=1e-12 * float(power.max())), len(self._noise))
 
     def heard(self, observation: Tensor) -> list[Tensor]:
-        """How far each spot of an observation (batch, samples) is music: 0 to 1, in the form of its octaves."""
+        """How far each spot of an observation (batch, samples) is music: 0 to 1, in the shape of its octaves."""
         cqt, result = self._prior.network.transform(observation.shape[-1]), []
         for i, octave in enumerate(cqt(self._faded(observation))):
             power = octave.abs().square()[:, None]
@@ -68,9 +68,9 @@ class Completion:
 
         Args:
             denoised: the denoiser's own estimate, (batch, samples).
-            corrected: the same as the observation has corrected it.
-            operator: which says where the observation decides. Below the highest frequency of those none is extended.
-            heard: of the observation.
+            corrected: the same, corrected by the observation.
+            operator: says where the observation decides. Nothing is extended below the highest such frequency.
+            heard: `heard` of the observation.
             sigma: the sampler's noise level.
         """
         cqt = self._prior.network.transform(denoised.shape[-1])
@@ -106,7 +106,7 @@ class Completion:
         return x * torch.cat([rise, rise.new_ones(x.shape[-1] - 2 * count), rise.flip(0)])
 
     def _at(self, curve: Tensor, cqt, octave: int) -> Tensor:
-        """A curve at the filters' bins, (2049,), at an octave's bands, interpolated."""
+        """A curve at the filters' bins, (2049,), interpolated at an octave's bands."""
         place = (cqt.centre_hz[octave] / (self._prior.sample_rate / 2) * (len(curve) - 1)).clamp(max=len(curve) - 1)
         below = place.long().clamp(max=len(curve) - 2)
         return torch.lerp(curve[below], curve[below + 1], place - below)
@@ -118,4 +118,4 @@ def _transposed(octave: Tensor) -> Tensor:
     spectrum = torch.fft.fft(octave)
     room = spectrum.new_zeros(*spectrum.shape[:-1], frames)
     between = torch.fft.ifft(torch.cat([spectrum[..., :frames // 2], room, spectrum[..., frames // 2:]], dim=-1))
-    return between.square() / (between.abs() + 1e-20)  # half as large for twice as many frames, as the transform has it
+    return between.square() / (between.abs() + 1e-20)  # half as large for twice as many frames, as in the transform

@@ -1,11 +1,11 @@
 """Guidance in closed form: the estimate is corrected by the operator's inverse, not by a gradient through the network.
 
-Why: a guided evaluation through the network costs two to three times an evaluation, and takes the memory of its
-gradient; a small prior's gradient is also the least certain thing about it. Off with `guidance = "gradient"`.
+Why: guidance through the network takes two to three times as long as an evaluation, and the memory of its gradient;
+and a small prior's gradient is the least certain thing about it. Off with `guidance = "gradient"`.
 
-As ΠGDM (Song et al. 2023) but without the network's Jacobian: given the estimate's own uncertainty, that of Gaussian
+Like ΠGDM (Song et al. 2023), without the network's Jacobian: given the estimate's own uncertainty, that of Gaussian
 data of variance sigma_data² seen at this noise level, and the observation's noise, the operator's regularised inverse
-is the exact posterior mean. Late in the run the estimate is trusted over what then counts as noise in the recording.
+is the exact posterior mean. Late in a run the estimate is trusted over what then counts as noise in the recording.
 A `Completion` does the same for each spot of time and frequency, by the music in it.
 """
 
@@ -24,10 +24,10 @@ class DirectGuidance:
     """The score towards an estimate that explains the observation.
 
     Args:
-        prior: a denoiser that says its `sigma_data` and has `band_limit`.
+        prior: a denoiser with `sigma_data` and `band_limit`.
         operator: fitted at every call; it must be invertible.
         y: the observation, (batch, samples).
-        completion: what is made where the observation does not decide; None: what the denoiser says of it.
+        completion: what is made where the observation does not decide; None: the denoiser's estimate.
 
     Raises OperatorError if the operator has no inverse.
     """

@@ -1,4 +1,4 @@
-"""Where the notes of a recording begin: below its lowest tone there is no music, however loud it rumbles there.
+"""Where the notes of a recording begin: below its lowest tone there is no music, however loud the rumble.
 
 Music without low notes has lost none, so nothing below is lifted. Off with `ltas_margin = 0`.
 """
@@ -12,17 +12,17 @@ from torch import Tensor
 
 FRAME_S = 0.75  # resolves the semitones of the lowest octaves
 HIGHEST_HZ = 500.0  # tones are looked for up to here
-TONAL_DB = 6.0  # of a band's mean power over its geometric mean; noise has 2.5, seldom 4.5 in the narrowest band
-SHARE = 0.1  # of the frames, that have to be so tonal
+TONAL_DB = 6.0  # a band's mean power over its geometric mean; noise has 2.5, seldom 4.5 in the narrowest band
+SHARE = 0.1  # of the frames that must be this tonal
 MAX_FRAMES = 4000  # spread over a long recording
 QUIET_DB = -60.0  # frames this far below the loudest do not count
 
 
 def lowest_tone_hz(audio: Tensor, sample_rate: float) -> float:
-    """The lower edge of the lowest third of an octave that holds tones at times, in Hz; 0 if none below 500 Hz does.
+    """The lower edge of the lowest third of an octave that sometimes holds tones, in Hz; 0 if none below 500 Hz does.
 
     A tone fills few bins of a long frame and leaves the others of its band empty; rumble, thumps and hiss fill them
-    all. That does not depend on how much a medium has weakened the band, as long as the tone stands out of the noise.
+    all. That does not depend on how much a medium has weakened the band, as long as the tone stands out from the noise.
 
     Args:
         audio: (..., samples).

@@ -1,6 +1,6 @@
 """What a recording's long-term spectrum says about its medium, before any sampling.
 
-Recordings differ among themselves, so not all of a deviation from the reference is the medium's. Plain LTAS-EQ with
+Recordings differ among themselves, so not every deviation from the reference is the medium's. Plain LTAS-EQ with
 `ltas_margin = 0` and `recording_noise = "ignored"`.
 """
 
@@ -28,18 +28,18 @@ from .noise_floor import heard, noise_floor
 
 MOST_LIFT_DB = 5.0  # resonances of a medium rise no higher over the width of an octave; a brighter instrument does
 EDGE_DB = 10.0  # a fall by this much in a third of an octave is a band limit
-OTHER_SPREAD_DB = 4.0  # by which recordings differ that were made with other instruments than the prior's
-WIDEST_HZ = 1000.0  # above it spectra are smoothed no more widely, for band limits are steep
+OTHER_SPREAD_DB = 4.0  # by which recordings of instruments other than the prior's differ
+WIDEST_HZ = 1000.0  # above it smoothing grows no wider: band limits are steep
 
 
 @dataclass(frozen=True)
 class Medium:
     """A recording's medium, at the filters' bins (2049,), float64.
 
-    response_db: the response that the recording's LTAS suggests. Where no music is heard, and with a margin also below
-    the lowest tone, that of the nearest bins ·
-    heard: bool, where music stands out of the noise · most_db: the most that the response can be, even if all that is
-    there were music · noise: variance of the stationary noise, 0 where it was not measured.
+    response_db: the response that the recording's LTAS suggests; that of the nearest bins where no music is heard and,
+    with a margin, below the lowest tone · heard: bool, where music stands out from the noise · most_db: the most that
+    the response can be, even if everything there were music · noise: variance of the stationary noise, 0 where not
+    measured.
     """
 
     response_db: Tensor
@@ -50,16 +50,16 @@ class Medium:
     @classmethod
     def of(cls, recording: Tensor, reference: Tensor, sample_rate: float, lowest_hz: float = 0.0,
            measure_noise: bool = False, margin_db: Tensor | None = None) -> "Medium":
-        """From a recording (..., samples) and the LTAS of clean music (bins,), as of signals of unit variance.
+        """From a recording (..., samples) and the LTAS of clean music (bins,), at unit variance.
 
         With no noise measured and no margin, the response is that of LTAS-EQ (Eq. 9).
 
         Args:
-            lowest_hz: below it nothing is known of the music.
-            measure_noise: whether to look for the noise, which says nothing of the response.
-            margin_db: how far the spectra of music differ among themselves, (bins,); so much of any deviation is taken
-                for the music's own. Deviations then count from their median over log frequency, for it is unknown
-                how loud the music was. None: all deviation is the medium's.
+            lowest_hz: below it nothing is known about the music.
+            measure_noise: whether to measure the noise, which says nothing about the response.
+            margin_db: how far the spectra of music differ among themselves, (bins,); that much of any deviation counts
+                as the music's own. Deviations are then relative to their median over log frequency, because it is
+                unknown how loud the music was. None: every deviation is the medium's.
         """
         size = ltas_fft_size(sample_rate)
         # The kink of mirrored ends would pass for faint highs; plain LTAS-EQ is as published.
@@ -90,7 +90,7 @@ class Medium:
 
 
 def margin_db(margin: float, spread_db: Tensor | None) -> Tensor | None:
-    """How far from the reference music's own spectrum may be, in dB, (bins,); None: not at all.
+    """How far music's own spectrum may be from the reference, in dB, (bins,); None: not at all.
 
     margin: in standard deviations · spread_db: standard deviation of the spectra of the training recordings, (bins,).
     """
@@ -110,7 +110,7 @@ def _band_limit(deviation: Tensor, audible: Tensor, hz: Tensor) -> int | None:
 
 
 def _median_over_octaves(level_db: Tensor, among: Tensor) -> Tensor:
-    """The median of levels (bins,) over the bins that are `among` the chosen but DC, each octave counting alike."""
+    """The median of levels (bins,) over the bins chosen by `among` except DC; each octave counts the same."""
     bins = torch.arange(len(level_db))
     bins = bins[among & (bins > 0)]
     order = bins[level_db[bins].argsort()]

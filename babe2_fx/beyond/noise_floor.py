@@ -1,6 +1,6 @@
-"""The noise of a recording, from the recording alone: what stays when the music pauses or leaves a gap.
+"""The noise of a recording, from the recording alone: what remains when the music pauses or leaves a gap.
 
-It says nothing of the response and is not lifted. Off with `recording_noise = "ignored"`.
+It says nothing about the response and is not lifted. Off with `recording_noise = "ignored"`.
 """
 
 from __future__ import annotations
@@ -11,19 +11,19 @@ import numpy as np
 import torch
 from torch import Tensor
 
-QUANTILE = 0.1  # the share of a band's cells (bins by frames) that is taken to hold noise alone
+QUANTILE = 0.1  # share of a band's cells (bins by frames) taken to hold noise alone
 HEARD_DB = 6.0  # music counts as heard in a band whose level is this far above its noise
-PAUSE_DB = -100.0  # frames this far below the loudest are digital silence and say nothing of the medium
+PAUSE_DB = -100.0  # frames this far below the loudest are digital silence and say nothing about the medium
 MAX_FRAMES = 20000  # spread over a long recording; enough for any quantile
 
 
 def noise_floor(audio: Tensor, fft_size: int) -> Tensor:
     """Power spectrum of the stationary noise, on the scale of `ltas`: (..., samples) -> (fft_size // 2 + 1,) float64.
 
-    In each third of an octave, the level below which a tenth of the cells of the spectrogram lie. The power of noise
-    is exponentially distributed, so that the quantile of noise alone gives its mean; music, which decays and has
-    partials with gaps between, hardly touches it. Exact for stationary noise; where music leaves no gap, the
-    estimate is the quietest of the music, well below its mean.
+    In each third of an octave, the level that a tenth of the spectrogram's cells stay below. Noise power is
+    exponentially distributed, so this quantile of noise alone gives its mean; music, which decays and has gaps between
+    its partials, hardly affects it. Exact for stationary noise; where music leaves no gap, the estimate is the
+    quietest music, well below its mean.
     """
     audio = audio.reshape(-1, audio.shape[-1])
     hop = fft_size // 2
@@ -53,9 +53,9 @@ def noise_floor(audio: Tensor, fft_size: int) -> Tensor:
 
 
 def heard(observed: Tensor, noise: Tensor) -> Tensor:
-    """Where music stands out of the noise: bool (bins,). Both power spectra (bins,), `observed` smoothed.
+    """Where music stands out from the noise: bool (bins,). Both power spectra (bins,), `observed` smoothed.
 
-    Where it stands out nowhere (a test tone, a recording of noise), nothing can be told apart, and all counts.
+    If it does so nowhere (a test tone, a recording of noise), the two cannot be separated, and everything counts.
     """
     above = observed > noise * 10 ** (HEARD_DB / 10)
     return above if above.any() else torch.ones_like(above)

@@ -1,1 +1,1 @@
-"""What there is to choose from: presets, and the published weights that some of them use."""
+"""What there is to choose from: presets, and the published weights some of them use."""

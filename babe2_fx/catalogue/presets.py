@@ -1,7 +1,7 @@
 """Presets: a prior, and the settings it was found to work best with.
 
-Those that ship are folders of the package `babe2_presets`; the user's own are `presets/NAME/preset.toml` or
-`presets/NAME.toml` in the configuration folder. The prior is a file beside the preset, or weights by their name.
+Shipped presets are folders in the package `babe2_presets`; the user's own are `presets/NAME/preset.toml` or
+`presets/NAME.toml` in the configuration folder. The prior is a file next to the preset, or weights by name.
 A preset file anywhere, or a prior file alone, can be given by its path.
 """
 
@@ -18,7 +18,7 @@ from ..errors import UserError
 from ..settings import NAMES, SettingError, Settings
 from .weights import NAME, config_folder, how_to_get, weights_path
 
-if TYPE_CHECKING:  # it imports PyTorch, which whoever lists presets does not wait for
+if TYPE_CHECKING:  # it imports PyTorch, and listing presets should not wait for that
     from ..operators import Measurement
 
 QUALITIES = ("draft", "standard", "paper")
@@ -37,12 +37,12 @@ class Preset:
 
     Attributes:
         file: its preset.toml.
-        prior: its prior file, relative to the preset; not used where `weights` are named.
+        prior: its prior file, relative to the preset; not used if `weights` are named.
         weights: the name of installed weights, or None.
-        meanwhile: the preset to use as long as the weights are not installed, or None.
+        meanwhile: the preset to use until the weights are installed, or None.
         shipped: whether it comes with this program.
         qualities: the settings of each quality.
-        operators: what was done to recordings of this kind, the first thing first; None: an unknown equalization.
+        operators: what was done to recordings of this kind, in order; None: an unknown equalization.
     """
 
     name: str
@@ -65,24 +65,24 @@ class Preset:
 
     @property
     def prior_path(self) -> Path:
-        """Its prior file. Raises PresetError if that is not there, saying how to get it."""
+        """Its prior file. Raises PresetError if it is missing, saying how to get it."""
         if self.state != MISSING:
             return self._prior_file
         if not self.weights:
-            raise PresetError(f"{self.file} needs the prior {self._prior_file}, which is not there.")
+            raise PresetError(f"{self.file} needs the prior {self._prior_file}, which is missing.")
         sentence = f"The weights of preset {self.name} are not installed: {how_to_get(self.weights)}."
         if self._meanwhile_is_there():
-            sentence += f" Meanwhile preset {self.meanwhile} can be used, which is embedded."
+            sentence += f" Meanwhile you can use the embedded preset {self.meanwhile}."
         raise PresetError(sentence)
 
     @property
     def card(self) -> str:
-        """What was written about it, or nothing."""
+        """Its card, or an empty string."""
         path = self.file.with_name("CARD.md") if self.file.name == "preset.toml" else self.file.with_suffix(".md")
         return path.read_text(encoding="utf-8", errors="replace") if path.is_file() else ""
 
     def settings(self, quality: str = "standard", **overrides) -> Settings:
-        """The settings for a quality, with the user's own changes over them.
+        """The settings for a quality, with the user's own changes on top.
 
         Raises ValueError for an unknown quality, an unknown setting or a value out of range.
         """
@@ -102,19 +102,20 @@ class Preset:
 
 
 def list_presets() -> list[str]:
-    """Names of all presets, sorted; also of those that `load_preset` then finds something wrong with."""
+    """Names of all presets, sorted, including those that `load_preset` will find fault with."""
     return sorted(_shipped() | set(_users()))
 
 
 def load_preset(name: str) -> Preset:
-    """The preset of this name, whether or not its weights are installed; or of this path.
+    """The preset of this name, whether or not its weights are installed, or at this path.
 
-    A path ends in .toml, a preset file, or in .safetensors, a prior file. The preset of a prior file is the .toml of
-    its name beside it, as `babe2 train` writes it, or else has settings that suit the prior's level.
+    A path ends in .toml (a preset file) or .safetensors (a prior file). A prior file's preset is the .toml of the same
+    name next to it, as `babe2 train` writes it; failing that, it has settings that suit the prior's level.
 
     Raises:
-        PresetError: there is none, naming those there are; or it cannot be used, naming the file and the key at
-            fault; or a user's preset has the name of one that ships, so that it is not clear which is meant.
+        PresetError: there is no such preset (the message lists those that exist); or it cannot be used (the message
+            names the file and the key at fault); or a user's preset has the name of a shipped one, so it is not clear
+            which is meant.
     """
     if name.lower().endswith((".toml", ".safetensors")):
         return _at(Path(name))
@@ -126,7 +127,7 @@ def load_preset(name: str) -> Preset:
     if not users:
         raise PresetError(f"There is no preset called {name!r}; there are: {', '.join(list_presets())}.")
     if len(users) > 1:
-        raise PresetError(f"{users[0]} and {users[1]} have one name; rename one of them.")
+        raise PresetError(f"{users[0]} and {users[1]} have the same name; rename one of them.")
     if not NAME.fullmatch(name):
         raise PresetError(f"{users[0]} cannot be used: a preset's name may have lower-case letters a to z, digits and "
                           "hyphens; rename it.")
@@ -137,8 +138,8 @@ def _folder() -> Path:
     try:
         return Path(str(files("babe2_presets")))
     except ModuleNotFoundError as error:
-        raise PresetError("The presets that ship with this program are not installed; install the whole package "
-                          "again.") from error
+        raise PresetError("The presets that ship with this program are not installed; reinstall the whole "
+                          "package.") from error
 
 
 def _shipped() -> set[str]:
@@ -157,9 +158,9 @@ def _users() -> dict[str, list[Path]]:
 
 
 def preset_text(title: str, description: str, prior: str, sigma_data: float) -> str:
-    """A preset file for a prior (a file beside it) of this level, with settings that were found good for small priors.
+    """A preset file for a prior (a file next to it) of this level, with settings that work well for small priors.
 
-    Noise levels are those of the embedded piano (0.063), in proportion; `paper` has Table 3's.
+    Noise levels are the embedded piano's (level 0.063), scaled; `paper` has Table 3's.
     """
     def level(value: float) -> str:
         return f"{value * sigma_data / 0.063:.3g}"
@@ -176,7 +177,7 @@ def preset_text(title: str, description: str, prior: str, sigma_data: float) -> 
 
 
 def _quoted(text: str) -> str:
-    """A text as TOML has it, on one line."""
+    """Text as a TOML string, on one line."""
     return json.dumps(" ".join(text.split()), ensure_ascii=False).replace("\x7f", "\\u007f")
 
 
@@ -186,17 +187,17 @@ def _at(path: Path) -> Preset:
         raise PresetError(f"There is no file {path}.")
     if path.suffix.lower() == ".toml":
         return _read(path, path.stem, shipped=False)
-    beside = path.with_suffix(".toml")
-    if beside.is_file():
-        preset = _read(beside, path.stem, shipped=False)
+    preset_file = path.with_suffix(".toml")
+    if preset_file.is_file():
+        preset = _read(preset_file, path.stem, shipped=False)
         if not preset.weights and preset.file.parent / preset.prior == path:
             return preset
     text = preset_text(path.stem, f"The prior {path}.", path.name, _sigma_data(path))
-    return _parsed(text, beside, path.stem, shipped=False)
+    return _parsed(text, preset_file, path.stem, shipped=False)
 
 
 def _sigma_data(path: Path) -> float:
-    """The level of a prior file's training data. Raises PresetError where the file is none."""
+    """The level of a prior file's training data. Raises PresetError if it is not a prior file."""
     from safetensors import SafetensorError, safe_open
     try:
         with safe_open(str(path), framework="numpy") as file:  # not "pt": that would import torch
@@ -216,14 +217,14 @@ def _read(path: Path, name: str, shipped: bool) -> Preset:
 
 
 def _parsed(text: str, path: Path, name: str, shipped: bool) -> Preset:
-    """The preset that the text of a preset file at `path` describes. Raises as `_read`."""
+    """The preset that the text of a preset file at `path` describes. Raises as `_read` does."""
     try:
         content = tomllib.loads(text)
     except ValueError as error:
         raise PresetError(f"{path} is not a TOML file: {error}.") from error
     _check_keys(path, content)
     if content.get("weights") and content.get("prior"):
-        raise PresetError(f"{path} names both a prior and weights; it can have one of them.")
+        raise PresetError(f"{path} names both a prior and weights; it can have only one of them.")
     if content.get("weights") and not NAME.fullmatch(content["weights"]):
         raise PresetError(f"{path}: weights must be a name of lower-case letters a to z, digits and hyphens, not "
                           f"{content['weights']!r}.")
@@ -264,7 +265,7 @@ def _check_keys(path: Path, content: dict) -> None:
                               f"tables {', '.join(TABLES)}.")
     for key in TEXTS:
         if key in content and not (isinstance(content[key], str) and content[key].strip()):
-            raise PresetError(f"{path}: {key} must be a text, not {content[key]!r}.")
+            raise PresetError(f"{path}: {key} must be a string, not {content[key]!r}.")
         if key not in content and key in ("title", "description"):
             raise PresetError(f"{path} lacks a {key}.")
     for table in TABLES:

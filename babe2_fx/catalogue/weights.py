@@ -1,4 +1,4 @@
-"""The published models: what they are, where to get them, and where they lie once they are installed."""
+"""The published models: what they are, where to get them, and where they are once installed."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _VOICE = ("not stated; the published code is MIT. Singer from VocalSet (CC BY 4.
 
 @dataclass(frozen=True)
 class KnownModel:
-    """A published checkpoint: its file, what it is for, and what is known of its licence."""
+    """A published checkpoint: its file, what it is for, and what is known about its licence."""
 
     name: str
     file: str
@@ -50,17 +50,17 @@ KNOWN = {model.name: model for model in (
 
 
 def base_address() -> str:
-    """Where the published files lie; the environment variable BABE2_WEIGHTS_URL names another place (a mirror)."""
+    """Where the published files are; the environment variable BABE2_WEIGHTS_URL names another place (a mirror)."""
     return (os.environ.get("BABE2_WEIGHTS_URL") or PUBLISHED_AT).rstrip("/") + "/"
 
 
 def cache_folder() -> Path:
-    """The user's cache folder of this program, or what BABE2_CACHE names."""
+    """The user's cache folder for this program, or the one that BABE2_CACHE names."""
     return _folder("BABE2_CACHE", platformdirs.user_cache_path("babe2", appauthor=False))
 
 
 def config_folder() -> Path:
-    """The user's configuration folder of this program, or what BABE2_CONFIG names."""
+    """The user's configuration folder for this program, or the one that BABE2_CONFIG names."""
     return _folder("BABE2_CONFIG", platformdirs.user_config_path("babe2", appauthor=False))
 
 
@@ -74,12 +74,12 @@ def weights_folder() -> Path:
 
 
 def weights_path(name: str) -> Path:
-    """Where the weights of this name lie if they are installed."""
+    """Where the weights of this name are if installed."""
     return weights_folder() / f"{name}.safetensors"
 
 
 def how_to_get(name: str) -> str:
-    """The end of a sentence: how weights that are not installed can be."""
+    """The end of a sentence: how to install weights."""
     model = KNOWN.get(name)
     if model is None:
         return f"import a file with `babe2 weights import FILE --name {name}`"
@@ -88,7 +88,7 @@ def how_to_get(name: str) -> str:
 
 
 def prior_info(path: Path) -> dict:
-    """What a prior file says of its origin. Raises OSError or ValueError where it cannot be read."""
+    """What a prior file says about its origin. Raises OSError or ValueError if it cannot be read."""
     from safetensors import SafetensorError, safe_open
     try:
         with safe_open(str(path), framework="numpy") as file:  # not "pt": that would import torch
@@ -96,5 +96,5 @@ def prior_info(path: Path) -> dict:
     except SafetensorError as error:
         raise ValueError(str(error)) from error
     if not isinstance(info, dict):
-        raise ValueError("what it says of its origin is no table")
+        raise ValueError("what it says about its origin is not a table")
     return info

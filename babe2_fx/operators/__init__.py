@@ -1,4 +1,4 @@
-"""Measurement operators: what was done to the clean signal, y = A(x). They know nothing of diffusion."""
+"""Measurement operators: what was done to the clean signal, y = A(x). They know nothing about diffusion."""
 
 from .base import (
     Chain,

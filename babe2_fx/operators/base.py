@@ -23,11 +23,11 @@ class OperatorError(UserError, ValueError):
 
 @dataclass(frozen=True)
 class Place:
-    """Where a batch of blocks stands in a recording, and what is known of the recording.
+    """Where a batch of blocks is in a recording, and what is known about the recording.
 
     starts: the first sample of each row · length: samples of a row · sample_rate: Hz · noise: variance of the
-    observation's noise, one number for white noise or (2049,) at the filters' bins · fitter: what moves the EQ where
-    that is to be found blindly.
+    observation's noise, one number for white noise or (2049,) at the filters' bins · fitter: what moves the EQ if it
+    has to be found blindly.
     """
 
     starts: tuple[int, ...]
@@ -38,7 +38,7 @@ class Place:
 
 
 class Fitter(Protocol):
-    """What moves a breakpoint EQ; it keeps its state from step to step and from block to block."""
+    """What moves a breakpoint EQ; its state carries over from step to step and from block to block."""
 
     window: str  # of the statistics
 
@@ -53,12 +53,12 @@ class Fitter(Protocol):
 
 
 class Measurement(ABC):
-    """What was done to a recording, in the recording's own terms (Hz, seconds); what it is in some blocks, `at` says.
+    """What was done to a recording, in the recording's own terms (Hz, seconds); `at` applies it to particular blocks.
 
     Attributes:
-        name: what it is called in presets, boards and on the command line; empty for those that are not named there.
-        domain: which signal it acts on: "audio", or "prior", the flattened signal that a prior may have been trained
-            on. Whatever is diagonal in frequency does not care and lives in the latter, where it costs nothing.
+        name: its name in presets, boards and on the command line; empty if it has none there.
+        domain: the signal it acts on: "audio", or "prior", the flattened signal that a prior may have been trained on.
+            Anything diagonal in frequency works on either and belongs in the latter, where it costs nothing.
     """
 
     name: ClassVar[str] = ""
@@ -90,35 +90,35 @@ class Operator(Measurement):
         """The observation that clean signals x (batch, samples) would give, differentiable; same shape."""
 
     def at(self, place: Place) -> "Operator":
-        """Itself: one that is the same everywhere."""
+        """Itself: it is the same everywhere."""
         return self
 
     def fit(self, denoised: Tensor, observation: Tensor, sigma: float) -> None:
         """Moves its own parameters towards `observation` ≈ apply(`denoised`), both (batch, samples).
 
-        `sigma` is the noise level at which the estimate was made: what lies below it is a guess.
+        `sigma` is the noise level at which the estimate was made: anything below it is a guess.
         """
 
 
 class InvertibleOperator(Operator):
-    """An operator that the direct guidance can use, because it has a regularised inverse."""
+    """An operator with a regularised inverse, as the direct guidance needs."""
 
     @abstractmethod
     def invert(self, residual: Tensor, variance: float) -> Tensor:
-        """The least change of a clean signal that explains `residual` = y - A(x), (batch, samples); same shape.
+        """The smallest change to a clean signal that explains `residual` = y - A(x), (batch, samples); same shape.
 
         `variance` is that of the clean signal's uncertainty, white; the operator knows the observation's noise.
         """
 
     def known(self, variance: Tensor | float) -> Tensor:
-        """How far the observation decides the inverse, by frequency: from 0, not at all, to 1, alone; (2049,).
+        """How far the observation decides the inverse at each frequency, (2049,): from 0, not at all, to 1, alone.
 
-        variance: as of `invert`, or (2049,). The default is 1: whatever is observed is decided.
+        variance: as in `invert`, or (2049,). The default is 1: whatever is observed is decided.
         """
         return torch.ones(FILTER_BINS, dtype=torch.float64)
 
     def settle(self, estimate: Tensor, observation: Tensor) -> Tensor:
-        """An estimate with what of it is beyond doubt put right, both (batch, samples)."""
+        """The estimate, corrected where the observation leaves no doubt; both (batch, samples)."""
         return estimate
 
 
@@ -170,7 +170,7 @@ class Chain(InvertibleOperator):
 def invertible(operator: Operator) -> InvertibleOperator:
     """The operator itself. Raises OperatorError if it has no inverse."""
     if not isinstance(operator, InvertibleOperator):
-        raise OperatorError(f"The operator {operator.name or type(operator).__name__} has no inverse, so that it needs "
+        raise OperatorError(f"The operator {operator.name or type(operator).__name__} has no inverse, so it needs "
                             "guidance = gradient.", "no-inverse", operator=operator.name)
     return operator
 

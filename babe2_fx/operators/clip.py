@@ -1,4 +1,4 @@
-"""Clipping: a recorder that went no further than a level."""
+"""Clipping: a recorder that could not go beyond a level."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from torch import Tensor
 
 from .base import InvertibleOperator, check_number
 
-MARGIN = 1e-3  # a sample this near to the level was clipped: filters and resampling move it so far
+MARGIN = 1e-3  # a sample this close to the level was clipped: filters and resampling move it that far
 
 
 @dataclass(frozen=True)
 class Clip(InvertibleOperator):
-    """A symmetrical clipper. Rates other than the recording's see its corners rounded by resampling.
+    """A symmetrical clipper. At rates other than the recording's, resampling rounds its corners.
 
     threshold_db: the level in dBFS beyond which nothing was recorded, -80 to 0.
     """
@@ -30,7 +30,7 @@ class Clip(InvertibleOperator):
         return x.clamp(-self._level, self._level)
 
     def invert(self, residual: Tensor, variance: float) -> Tensor:
-        return residual  # none where estimate and recording are both clipped, so that peaks are the prior's
+        return residual  # zero where estimate and recording are both clipped: peaks are the prior's
 
     def settle(self, estimate: Tensor, observation: Tensor) -> Tensor:
         beyond = torch.where(observation < 0, estimate.clamp(max=-self._level), estimate.clamp(min=self._level))

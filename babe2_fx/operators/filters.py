@@ -13,7 +13,7 @@ from .base import Fitter, InvertibleOperator, Measurement, OperatorError, Place,
 
 
 class _Filter(InvertibleOperator):
-    """A zero-phase filter, and what is known of the noise behind it.
+    """A zero-phase filter, and what is known about the noise after it.
 
     `response`: linear magnitude (2049,) at `filter_frequencies`. `noise`: as in `Place`.
     """
@@ -34,7 +34,7 @@ class _Filter(InvertibleOperator):
 
     def invert(self, residual: Tensor, variance: float) -> Tensor:
         response = self.response
-        # Where the response is nothing and no noise is known, nothing can be inverted: not 0 / 0.
+        # Not 0 / 0 where the response is zero and no noise is known: there is nothing to invert.
         return apply_response(residual, response / (response ** 2 + self.noise / variance + 1e-12))
 
 
@@ -53,7 +53,7 @@ class BlindEqualizer(_Filter):
     """The breakpoint EQ of Sec. 3.1, fitted at every step to the denoised estimate (Eq. 13).
 
     Args:
-        fitter: keeps the EQ; `equalizer.FilterFit` or `beyond.BandFit`.
+        fitter: holds the EQ; `equalizer.FilterFit` or `beyond.BandFit`.
     """
 
     def __init__(self, fitter: Fitter, sample_rate: float, noise: Tensor | float = 0.0):
@@ -71,13 +71,13 @@ class BlindEqualizer(_Filter):
 
 @dataclass(frozen=True)
 class BlindEQ(Measurement):
-    """An unknown equalization, found while sampling; how it is fitted, the settings say."""
+    """An unknown equalization, found while sampling; the settings say how."""
 
     name = "blind-eq"
 
     def at(self, place: Place) -> BlindEqualizer:
         if place.fitter is None:
-            raise OperatorError("The operator blind-eq has nothing that fits its EQ: filter_fit is none.", "no-fit")
+            raise OperatorError("The operator blind-eq has nothing to fit its EQ: filter_fit = none.", "no-fit")
         return BlindEqualizer(place.fitter, place.sample_rate, place.noise)
 
 

@@ -1,4 +1,4 @@
-"""Time masks: what is observed in another way at some times than at others, or not at all (inpainting)."""
+"""Time masks: what is observed differently at some times, or not at all (inpainting)."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from .base import Identity, InvertibleOperator, Measurement, Operator, OperatorE
 
 
 class Masked(InvertibleOperator):
-    """One operator where a mask says so, another elsewhere.
+    """One operator where a mask is set, another elsewhere.
 
-    The overlap of blocks (Eq. 20) is one of these: its first samples are observed as they are, the rest through H. So
-    is a gap, where nothing is observed.
+    The overlap of blocks (Eq. 20) is one: its first samples are observed as they are, the rest through H. A gap,
+    where nothing is observed, is another.
 
     Args:
         mask: bool, (samples,) or (batch, samples).
-        inside: the operator where the mask holds; None: nothing is observed there.
+        inside: the operator where the mask is set; None: nothing is observed there.
         outside: the operator elsewhere. It sees the whole signal.
     """
 
@@ -38,23 +38,23 @@ class Masked(InvertibleOperator):
         return self._pieced(invertible(self.inside).invert(residual, variance), outside) if self.inside else outside
 
     def known(self, variance: Tensor | float) -> Tensor:
-        return invertible(self.outside).known(variance)  # of what is not restored yet
+        return invertible(self.outside).known(variance)  # of the part not restored yet
 
     def settle(self, estimate: Tensor, observation: Tensor) -> Tensor:
         inside = invertible(self.inside).settle(estimate, observation) if self.inside else estimate
         return self._pieced(inside, invertible(self.outside).settle(estimate, observation))
 
     def fit(self, denoised: Tensor, observation: Tensor, sigma: float) -> None:
-        # What is restored already, or was never observed, says nothing of the operator outside.
+        # What is already restored, or was never observed, says nothing about the operator outside.
         silence = denoised.new_zeros(())
         self.outside.fit(self._pieced(silence, denoised), self._pieced(silence, observation), sigma)
 
 
 @dataclass(frozen=True)
 class TimeMask(Measurement):
-    """Gaps, of which the recording says nothing: dropouts, skips, clicks that were cut out.
+    """Gaps that the recording says nothing about: dropouts, skips, clicks that were cut out.
 
-    gaps_s: begin and end of each in seconds, as pairs or as a text ("1.5-1.7, 3-3.25").
+    gaps_s: start and end of each in seconds, as pairs or as a string ("1.5-1.7, 3-3.25").
     """
 
     name = "time-mask"

@@ -1,4 +1,4 @@
-"""Operators by their names, for presets, boards and the command line. To add an operator, see CONTRIBUTING.md."""
+"""Operators by name, for presets, boards and the command line. To add an operator, see CONTRIBUTING.md."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ OPERATORS: dict[str, type[Measurement]] = {kind.name: kind for kind in (BlindEQ,
 
 
 def make_operator(name: str, **parameters: Any) -> Measurement:
-    """The operator of this name. Texts are taken for numbers where those are wanted.
+    """The operator of this name. Strings become numbers where numbers are expected.
 
-    Raises OperatorError naming what does not exist, or the parameter at fault and what it may be.
+    Raises OperatorError naming what does not exist, or the parameter at fault and its allowed values.
     """
     if name not in OPERATORS:
         raise OperatorError(f"There is no operator called {name!r}; there are {', '.join(OPERATORS)}.",
@@ -69,5 +69,5 @@ def operator_values(operator: Measurement) -> dict[str, Any]:
 
 
 def _fields(operator: Measurement | type[Measurement]) -> tuple[Field[Any], ...]:
-    """The parameters of an operator of the registry, which are all frozen dataclasses."""
+    """The parameters of an operator in the registry; all of those are frozen dataclasses."""
     return fields(operator)  # type: ignore[arg-type]

@@ -1,4 +1,4 @@
-"""How a recording is cut into blocks and put together again."""
+"""How a recording is cut into blocks and reassembled."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from torch import Tensor
 
 from ..audio.mapped import allocate, release
 
-END_S = 0.02  # of a recording and of a block: a transient there is of the cut
+END_S = 0.02  # of a recording or a block: a transient there comes from the cut
 
 
 class Blocks:
@@ -15,7 +15,7 @@ class Blocks:
 
     def __init__(self, samples: int, block_length: int, overlap: float):
         self.length, self.overlap = block_length, int(block_length * overlap)
-        # A recording that fits into half a block, or a quarter, is sampled in one of that size.
+        # A recording that fits in half a block, or a quarter, is sampled in one of that size.
         while samples <= self.length // 2 and self.length % 4 == 0 and self.length // 2 > 32768:
             self.length //= 2
         self.hop = self.length - self.overlap
@@ -26,11 +26,11 @@ class Blocks:
         return torch.nn.functional.pad(piece, (0, self.length - piece.shape[-1]))
 
     def allocate(self, rows: int) -> Tensor:
-        """For all blocks together, (rows, samples); there may be more samples than in the recording."""
+        """Room for all blocks together, (rows, samples); this may be longer than the recording."""
         return torch.from_numpy(allocate(rows, self.count * self.hop + self.overlap))
 
     def join(self, done: Tensor, block: Tensor, index: int) -> None:
-        """Puts a block where it belongs, after the one before, cross-fading over the overlap with a Hann slope."""
+        """Puts a block in its place after the previous one, cross-fading over the overlap with a Hann slope."""
         start = index * self.hop
         if index and self.overlap:
             rise, seam = torch.hann_window(2 * self.overlap)[:self.overlap], done[:, start:start + self.overlap]
@@ -41,7 +41,7 @@ class Blocks:
 
 
 def fade_ends(x: Tensor, sample_rate: float, duration_s: float = END_S) -> list[tuple[slice, Tensor]]:
-    """Fades both ends of x (channels, samples) in place; what was taken away, with its place."""
+    """Fades both ends of x (channels, samples) in place; returns what was removed, and where."""
     count = min(int(duration_s * sample_rate), x.shape[-1] // 2)
     rise = torch.hann_window(2 * count)[:count]
     taken = []

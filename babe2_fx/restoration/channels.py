@@ -1,4 +1,4 @@
-"""Which channels of a recording are restored, and as what."""
+"""Which channels of a recording are restored, and how."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from torch import Tensor
 
 from ..audio.mapped import allocate, chunks
 
-DUAL_MONO_DB = -10.0  # side below mid: two channels of one groove
+DUAL_MONO_DB = -10.0  # side relative to mid; below this, two channels hold one groove
 
 
 def channels_to_restore(audio: Tensor, channels: str, notes: list[str]) -> tuple[Tensor, Callable[[Tensor], Tensor]]:
@@ -28,15 +28,15 @@ def channels_to_restore(audio: Tensor, channels: str, notes: list[str]) -> tuple
     count = audio.shape[1]
     alike = 10 * math.log10((side / count + 1e-20) / (power / count + 1e-20)) < DUAL_MONO_DB
     if channels == "mono" or (channels == "auto" and alike):
-        notes.append(f"The {len(audio)} channels {'hold the same signal' if alike else 'were summed'}; what was "
-                     "restored is their mean.")
+        notes.append(f"The {len(audio)} channels {'hold the same signal' if alike else 'were summed'}; their mean "
+                     "was restored.")
         return mid, lambda x: _repeated(x, len(audio))
-    notes.append(f"The {len(audio)} channels were each restored, with one common filter.")
+    notes.append(f"The {len(audio)} channels were restored separately, with one common filter.")
     return audio, lambda x: x
 
 
 def _repeated(x: Tensor, channels: int) -> Tensor:
-    """One channel (1, samples) as several."""
+    """One channel (1, samples), repeated."""
     several = torch.from_numpy(allocate(channels, x.shape[1]))
     for part in chunks(x.shape[1], x, several):
         several[:, part] = x[:, part]

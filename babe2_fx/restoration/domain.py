@@ -1,4 +1,4 @@
-"""The domain that a prior works in, and the way there and back: rate, offset, ends, emphasis, level."""
+"""The domain a prior works in, and the way there and back: rate, offset, ends, emphasis, level."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ from ..operators import InvertibleOperator, Operator, invertible
 from ..priors import Prior
 from .blocks import END_S, fade_ends
 
-SILENCE = 1e-7  # -140 dBFS: nothing that a recording holds
-SILENT_SHARE = 1e-4  # a block 80 dB under the loudest is a pause, and nothing is made of it
+SILENCE = 1e-7  # -140 dBFS: below anything in a recording
+SILENT_SHARE = 1e-4  # a block 80 dB below the loudest is a pause and is left alone
 
 
 @dataclass
 class Domain:
     """One recording's way into the prior's domain and back.
 
-    gain: what its level is multiplied by there, 1 until `set_level` · offset: what was taken off each channel,
-    (channels, 1) · ends: what fading its ends took away, with the places.
+    gain: what its level is multiplied by there, 1 until `set_level` · offset: subtracted from each channel,
+    (channels, 1) · ends: what fading the ends removed, and where.
     """
 
     prior: Prior
@@ -35,8 +35,8 @@ class Domain:
     def enter(self, signal: Tensor) -> Tensor:
         """A recording (channels, samples) at the prior's rate, flattened, without an offset, at the prior's level.
 
-        Its ends are faded: one that is cut out of music begins with a step, which would become a click. What was taken
-        away there comes back too, but as it was in the recording.
+        Its ends are faded: a recording cut out of music begins with a step, which would become a click. `leave` adds
+        back, unrestored, what was removed there.
         """
         prior = self.prior
         resampled = resample(signal, self.sample_rate, prior.sample_rate)
@@ -46,23 +46,23 @@ class Domain:
         return (prior.emphasis.apply(working) if prior.emphasis else working).mul_(self.gain)
 
     def set_level(self, flat: Tensor) -> Tensor:
-        """Brings what `enter` gave, in place, to the prior's level: the median of its blocks, silent ones left out."""
+        """Brings `enter`'s result, in place, to the prior's level: the median over its blocks, silent ones excluded."""
         self.gain = self.prior.level / _median_block_level(flat, self.prior.block_length)
         return flat.mul_(self.gain)
 
     def leave(self, restored: Tensor, samples: int) -> Tensor:
-        """A restored signal of this domain as audio (channels, samples) at the recording's rate. Changes `restored`."""
+        """A restored signal in this domain as audio (channels, samples) at the recording's rate. Changes `restored`."""
         prior = self.prior
         restored = restored.div_(self.gain)
         if prior.emphasis:
             restored = prior.emphasis.undo(restored)
-        fade_ends(restored, prior.sample_rate, END_S / 10)  # where hardly a window of the filters reaches
+        fade_ends(restored, prior.sample_rate, END_S / 10)  # where hardly any filter window reaches
         for part, taken in self.ends:
             restored[:, part] += taken
         return resample(restored, prior.sample_rate, self.sample_rate)[..., :samples]
 
     def keep_highs(self, restored: Tensor, signal: Tensor) -> Tensor:
-        """`restored` with what the recording `signal`, both (channels, samples), has above the prior's band."""
+        """Adds what the recording `signal` has above the prior's band to `restored`; both (channels, samples)."""
         prior_rate = self.prior.sample_rate
         lower = resample(resample(signal, self.sample_rate, prior_rate), prior_rate, self.sample_rate)
         for part in chunks(signal.shape[-1], restored, signal, lower):
@@ -71,10 +71,10 @@ class Domain:
 
 
 class OnAudio(InvertibleOperator):
-    """An operator on audio as the sampler meets it: out of the prior's domain, through it, and in again.
+    """An operator on audio, as the sampler sees it: out of the prior's domain, through the operator, and back in.
 
     Args:
-        rows: the recording's channel that each row of the batch is of.
+        rows: the recording's channel for each row of the batch.
     """
 
     def __init__(self, inner: Operator, domain: Domain, rows: list[int]):
@@ -91,7 +91,7 @@ class OnAudio(InvertibleOperator):
         return (emphasis.apply(x) if emphasis else x) * self._domain.gain
 
     def _change(self, x: Tensor, through: Callable[[Tensor], Tensor]) -> Tensor:
-        """A difference of signals, which has no offset, through a function on audio."""
+        """Puts a difference of signals, which has no offset, through a function on audio."""
         return self._in(through(self._out(x) - self.offset.to(x)) + self.offset.to(x))
 
     def apply(self, x: Tensor) -> Tensor:

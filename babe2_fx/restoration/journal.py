@@ -1,4 +1,4 @@
-"""Where finished blocks are kept, so that a run that was cut off can go on after them with the same result."""
+"""Where finished blocks are kept, so an interrupted run can resume after them with the same result."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ class Journal(Protocol):
         """What was written under this name, or None."""
 
     def write(self, name: str, tensors: dict[str, Tensor]) -> None:
-        """Keeps tensors under a name, whole or not at all. What it cannot keep it lets go without an error."""
+        """Keeps tensors under a name, whole or not at all. What it cannot keep is dropped without an error."""
 
 
 def fingerprint(audio: np.ndarray, *what) -> str:
-    """A name for a run, equal only for what gives an equal result on one machine.
+    """A name for a run, equal only for runs with equal results on one machine.
 
-    audio: (channels, samples) · what: all else that the result depends on, by its `repr`. The versions of this program
-    and of PyTorch are part of it: another version may compute something else.
+    audio: (channels, samples) · what: everything else the result depends on, by its `repr`. The versions of this
+    program and of PyTorch are included: another version may compute something else.
     """
     digest = hashlib.sha256(repr((__version__, torch.__version__, audio.shape, *what)).encode())
     for channel in audio:

@@ -52,7 +52,7 @@ class Restorer:
         operators: what was done to the recording, the first thing first; None: the blind EQ alone. See
             `effective_settings` for what they make of the settings.
 
-    Raises OperatorError where the operators and the settings do not go together.
+    Raises OperatorError if the operators and the settings do not go together.
     """
 
     def __init__(self, prior: Prior, settings: Settings = Settings(), target: TargetProfile | None = None,
@@ -67,22 +67,22 @@ class Restorer:
             passage: tuple[int, int] | None = None) -> Run[Progress, RestorationResult]:
         """Restores `audio` (channels, samples), ±1, at `sample_rate` Hz, step by step.
 
-        With a `passage`, first and last sample (not included), only that is restored and comes back, but the noise and
-        the long-term spectrum are those of the whole: a preview of what the whole would become.
+        With a `passage` (first sample, end sample excluded), only that part is restored and returned, but with the
+        noise and the long-term spectrum of the whole: a preview of what the whole would become.
 
         The run yields `Progress`; its value is a `RestorationResult`. Closing it cancels.
 
         Raises:
-            ValueError: audio that is empty, not two-dimensional or not finite; a passage that is not in it.
+            ValueError: audio that is empty, not two-dimensional or not finite; a passage outside it.
         """
         audio = np.asarray(audio, dtype=np.float32)
         if audio.ndim != 2 or audio.size == 0:
-            raise ValueError(f"The audio must have the shape (channels, samples), not {audio.shape}, and some of both.")
+            raise ValueError(f"The audio must have the shape (channels, samples), both above 0, not {audio.shape}.")
         if not all_finite(audio):
             raise ValueError("The audio has samples that are not finite numbers.")
         begin, end = passage or (0, audio.shape[1])
         if not 0 <= begin < end <= audio.shape[1]:
-            raise ValueError(f"The passage from sample {begin} to {end} is not in a recording of {audio.shape[1]}.")
+            raise ValueError(f"The passage from sample {begin} to {end} is outside a recording of {audio.shape[1]}.")
         each = self.settings.recording.channels == "independent" and len(audio) > 1
         return Run((self._each if each else self._whole)(audio, sample_rate, slice(begin, end)))
 
@@ -92,7 +92,7 @@ class Restorer:
 
     def _each(self, audio: np.ndarray, sample_rate: float,
               passage: slice) -> Generator[Progress, None, RestorationResult]:
-        """Every channel as a recording of its own."""
+        """Restores each channel as a recording of its own."""
         results: list[RestorationResult] = []
         count = len(audio)
         for number, channel in enumerate(audio):
@@ -107,7 +107,7 @@ class Restorer:
 
     def _whole(self, audio: np.ndarray, sample_rate: float,
                passage: slice) -> Generator[Progress, None, RestorationResult]:
-        """The stages of a restoration, in their order."""
+        """The stages of a restoration, in order."""
         prior, how = self.prior, self.settings.recording
         notes = self._rate_notes(sample_rate)
         signal, spread = channels_to_restore(torch.from_numpy(audio), how.channels, notes)
@@ -158,19 +158,19 @@ class Restorer:
                 f"{' stays as it was' if kept else ''}."]
 
     def _reference(self) -> Tensor:
-        """The reference of the LTAS steps: power spectrum of a signal of unit variance in the prior's domain."""
+        """The reference of the LTAS steps: power spectrum at unit variance, in the prior's domain."""
         prior = self.prior
         if self.target is None:
             if prior.ltas is None:
-                raise PriorError("This prior does not say what spectrum its training music has. Give a target to "
-                                 "restore with it.")
+                raise PriorError("This prior does not include the spectrum of its training music. Give a target "
+                                 "to restore with it.")
             power = prior.ltas.double()
         else:
             bins = ltas_fft_size(prior.sample_rate) // 2 + 1
             power = self.target.to_ltas(prior.sample_rate, bins)
             if prior.emphasis:
                 power = power * torch.from_numpy(prior.emphasis.power(bins))
-        # Of whatever level they are: a signal of unit variance under a Hann window has a mean of 3/4.
+        # Whatever their level: a signal of unit variance under a Hann window has a mean of 3/4.
         return power / power.mean() * WINDOW_POWER
 
     def _run_name(self, audio: np.ndarray, sample_rate: float, passage: slice) -> str:
@@ -236,7 +236,7 @@ class Restorer:
         noise = medium.noise * equalized.lift ** 2 if objective else medium.noise
         assumed = guidance if isinstance(guidance, Direct) else Direct()
         noise = noise + self.prior.level ** 2 * 10 ** (assumed.observation_noise_db / 10)
-        # What is made where no music is heard is the prior's alone, for the guidance and for its completion alike.
+        # Where no music is heard the prior alone decides, for the guidance and its completion alike.
         noise[~medium.heard] = UNHEARD
         fitter = self._fitter(medium, removed)
         flat_response = FixedFilter(torch.ones(FILTER_BINS, dtype=torch.float64), noise)
@@ -245,7 +245,7 @@ class Restorer:
         return Task(observation, equalized.signal, operators, noise, fitter, domain, begin), removed
 
     def _guide(self, task: Task, reference: Tensor) -> Guide:
-        """What makes the guidance of a block, from its operator, its observation and a draw of noise."""
+        """Makes a block's guidance from its operator, its observation and a source of noise."""
         chosen = self.settings.guidance
         if isinstance(chosen, Gradient):
             return lambda operator, y, draw: GradientGuidance(self.prior, operator, y, chosen.xi,
@@ -257,7 +257,7 @@ class Restorer:
         return lambda operator, y, draw: DirectGuidance(self.prior, operator, y, completion)
 
     def _fitter(self, medium: Medium, removed: Tensor) -> Fitter | None:
-        """What fits the EQ. removed: the response that LTAS-EQ has undone already, linear (2049,)."""
+        """What fits the EQ. removed: the response that LTAS-EQ has already undone, linear (2049,)."""
         fit, rate = self.settings.fit, self.prior.sample_rate
         if isinstance(fit, Bands):
             # No more of the lows is taken for missing than LTAS-EQ would give back, or has given back already.
@@ -301,7 +301,7 @@ class Restorer:
         return restored
 
     def _below(self, recording: Tensor, cut: Blocks) -> Tensor:
-        """What lies below the prior's lowest octave, (channels, samples), as it is: LTAS-EQ would lift rumble."""
+        """What is below the prior's lowest octave, (channels, samples), unchanged: LTAS-EQ would lift rumble."""
         whole = cut.allocate(len(recording))
         for index in range(cut.count):
             block = cut.take(recording, index)
@@ -332,7 +332,7 @@ def effective_settings(settings: Settings, operators: Sequence[Measurement] | No
 
 @dataclass(frozen=True)
 class Equalized:
-    """What LTAS-EQ made: the signal, the response that it undid (2049,), and by what it lifts noise, (2049,)."""
+    """What LTAS-EQ made: the signal, the response it undid and the gain it gives noise, (2049,) each."""
 
     signal: Tensor
     removed: Tensor
@@ -343,9 +343,9 @@ def _heard_notes(medium: Medium, sample_rate: float) -> list[str]:
     if medium.heard.all():
         return []
     hz = filter_frequencies(sample_rate)[medium.heard]
-    return [f"Music stands out of the recording's noise from {float(hz.min()):.0f} to {float(hz.max()):.0f} Hz."]
+    return [f"Music stands out from the recording's noise from {float(hz.min()):.0f} to {float(hz.max()):.0f} Hz."]
 
 
 def _seed(seed: int, block: int, row: int) -> int:
-    """One seed for each block and row, from the user's, so that noise does not depend on how work is batched."""
+    """One seed per block and row, from the user's: noise does not depend on how work is batched."""
     return int(np.random.SeedSequence([seed, block, row]).generate_state(1, np.uint64)[0] >> 1)

@@ -1,4 +1,4 @@
-"""What a restoration says on its way, and what it ends with."""
+"""What a restoration reports on its way, and its result."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ MAX_EQ_HZ_POINTS = 400
 class Progress:
     """Where a run is: block and step (from 1), their totals, noise level, the current EQ, the share done (0 to 1).
 
-    denoised: the current estimate, (batch, samples), in the prior's domain · removed: the response that LTAS-EQ has
-    undone before, linear magnitude (2049,) at `filter_frequencies`; with the EQ it is the whole learned response.
+    denoised: the current estimate, (batch, samples), in the prior's domain · removed: the response that LTAS-EQ
+    undid beforehand, linear magnitude (2049,) at `filter_frequencies`; with the EQ it is the whole learned response.
     """
 
     block: int
@@ -39,13 +39,13 @@ class Progress:
 
 @dataclass(frozen=True)
 class RestorationResult:
-    """A restored recording and what was learned of it.
+    """A restored recording and what was learned about it.
 
     audio: (channels, samples) float32, at the input's rate and length · equalizer: the breakpoint EQ, or None ·
     frequencies_hz, response_db: the whole learned response of the degradation, LTAS-EQ included, 0 dB at the
     reference · ltas_hz with input_, restored_, reference_ltas_db: third-octave spectra, aligned between 300 Hz and
-    3 kHz · notes: what was decided about this recording, as sentences · parts: where each channel was restored as a
-    recording of its own, their results; what else is here is then the first channel's, but for the audio.
+    3 kHz · notes: what was decided about this recording, as sentences · parts: the results of channels that were
+    restored as recordings of their own; everything else here, except the audio, is then the first channel's.
     """
 
     audio: np.ndarray
@@ -70,8 +70,8 @@ class RestorationResult:
 
         Args:
             audio, restored: before and after, (channels, samples).
-            reference: the LTAS that was aimed at, (bins,), in the prior's domain.
-            response: what was undone besides the EQ, linear magnitude (2049,); None: nothing.
+            reference: the LTAS aimed at, (bins,), in the prior's domain.
+            response: what was undone in addition to the EQ, linear magnitude (2049,); None: nothing.
         """
         hz = np.geomspace(20, prior.sample_rate / 2, MAX_EQ_HZ_POINTS)
         level_db = np.zeros_like(hz)

@@ -1,4 +1,4 @@
-"""In which order the blocks of a recording are sampled, and what each knows of the others (App. A.5)."""
+"""The order in which a recording's blocks are sampled, and what each knows of the others (App. A.5)."""
 
 from __future__ import annotations
 
@@ -30,12 +30,12 @@ BATCH = 4  # blocks sampled at once in time-invariant processing; bounds memory
 
 @dataclass(frozen=True)
 class Task:
-    """A recording to sample, in the prior's domain: (channels, samples) each, and how the one became the other.
+    """A recording to sample, in the prior's domain, and how the clean signal became the recording.
 
-    observation: what was recorded · initial: what sampling starts from · operators: from the clean signal to the
-    observation · noise: variance of the observation's, (2049,) · fitter: of the blind EQ, or None · domain: of the
-    recording, for operators that act on audio · begin: at which sample of the
-    whole recording this passage of it begins.
+    observation: what was recorded, (channels, samples) · initial: what sampling starts from, of the same shape ·
+    operators: from the clean signal to the observation · noise: variance of the observation's noise, (2049,) ·
+    fitter: of the blind EQ, or None · domain: the recording's, for operators that act on audio · begin: the sample
+    of the whole recording at which this passage begins.
     """
 
     observation: Tensor
@@ -47,7 +47,7 @@ class Task:
     begin: int = 0
 
     def operator(self, blocks: Sequence[int], cut: Blocks) -> Operator:
-        """What became of these blocks; each has a row for every channel."""
+        """The operator for these blocks; each has one row per channel."""
         channels, rate = len(self.observation), self.domain.prior.sample_rate
         starts = tuple(self.begin + block * cut.hop for block in blocks for _ in range(channels))
         place = Place(starts, cut.length, rate, self.noise, self.fitter)
@@ -63,14 +63,14 @@ class Task:
         return any(first < start + cut.length and start < last for first, last in spans for start in starts)
 
     def with_filter(self, response: Tensor) -> "Task":
-        """The same with a response (2049,) in the place of the blind EQ."""
+        """The same with a response (2049,) in place of the blind EQ."""
         known = FixedFilter(response, self.noise)
         return replace(self, operators=tuple(known if isinstance(o, BlindEQ) else o for o in self.operators))
 
 
 @dataclass(frozen=True)
 class Batch:
-    """Blocks that are sampled together: the number of each row's block, their observation and start, (rows, samples).
+    """Blocks sampled together: each row's block number, their observation and start, (rows, samples).
 
     index: the batch's number, from 0 · of: how many there are · hides: whether an operator leaves out some of it, so
     that its silence is not the music's.
@@ -99,7 +99,7 @@ def _autoregressive(task: Task, cut: Blocks, sample: Sample) -> Generator[Progre
     """Block after block; each begins with the restored end of the one before (Eq. 20)."""
     channels, samples = task.observation.shape
     done = cut.allocate(channels)
-    # Not to the very end of the one before, which knew nothing of what follows.
+    # Not up to the very end of the one before, which knew nothing of what follows.
     known = max(cut.overlap - int(END_S * task.domain.prior.sample_rate), 0)
     for index in range(cut.count):
         observed, start = cut.take(task.observation, index), cut.take(task.initial, index)

@@ -1,4 +1,4 @@
-"""Sampling: a solver that follows a guidance from noise to music. What guides it is the paper's, or from `beyond`."""
+"""Sampling: a solver that follows a guidance from noise to music. The guidance is the paper's or from `beyond`."""
 
 from .guidance import Denoiser, GradientGuidance, Unguided
 from .schedule import churn, noise_levels

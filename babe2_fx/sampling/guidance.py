@@ -1,4 +1,4 @@
-"""Guidance as in the paper: through the network (Algorithm 1; Eqs. 4, 5 and 17), and none at all."""
+"""Guidance as in the paper: through the network (Algorithm 1; Eqs. 4, 5 and 17), or none at all."""
 
 from __future__ import annotations
 
@@ -19,15 +19,16 @@ class Denoiser(Protocol):
 
 
 class GradientGuidance:
-    """The posterior score of Eq. 4, its likelihood guided through the network; one call is
-    the body of Algorithm 1's loop but for its last line, which is the solver's.
+    """The posterior score of Eq. 4, its likelihood guided through the network.
+
+    One call is the body of Algorithm 1's loop except its last line, which is the solver's.
 
     Args:
         denoiser: D.
         operator: H, fitted at every call.
         y: the observation, (batch, samples).
         xi: ξ', the step size.
-        gamma: γ, the level of the noise that is added to the observation (Sec. 3.3).
+        gamma: γ, the level of the noise added to the observation (Sec. 3.3).
         draw: white noise of unit variance, of its argument's shape.
     """
 
@@ -42,7 +43,7 @@ class GradientGuidance:
         estimate = x0.detach()
         self.operator.fit(estimate, self.y, sigma)
         y = self.y + self.gamma * self.draw(estimate) if self.gamma else self.y
-        # Half the squared norm, as a sum over the batch: rows do not mix, each gradient is its row's own.
+        # Half the squared norm, summed over the batch: rows do not mix, so each gets its own gradient.
         cost = (y - self.operator.apply(x0)).square().sum() / 2
         gradient, = torch.autograd.grad(cost, x)
         # Eq. 17: a step of fixed length relative to the noise level, whatever the cost's scale.
@@ -53,7 +54,7 @@ class GradientGuidance:
 
 
 class Unguided:
-    """The prior's own score: draws are what the denoiser takes for music when nothing is asked of it."""
+    """The prior's own score: draws are what the denoiser takes for music, unconditionally."""
 
     def __init__(self, denoiser: Denoiser):
         self.denoiser = denoiser

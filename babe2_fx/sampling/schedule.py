@@ -17,5 +17,5 @@ def noise_levels(sigma_start: float, sigma_min: float, rho: float, steps: int) -
 
 
 def churn(s_churn: float, steps: int) -> float:
-    """γ of Karras et al., Algorithm 2: the share by which a level is raised before each step."""
+    """γ of Karras et al., Algorithm 2: the fraction by which a level is raised before each step."""
     return min(s_churn / (steps + 1), math.sqrt(2) - 1)

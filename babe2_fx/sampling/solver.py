@@ -21,7 +21,7 @@ class Guided(NamedTuple):
 
 
 class Guidance(Protocol):
-    """What leads the solver: the score of noisy signals x (batch, samples) at the noise level sigma."""
+    """What guides the solver: the score of noisy signals x (batch, samples) at the noise level sigma."""
 
     def __call__(self, x: Tensor, sigma: float) -> Guided: ...
 
@@ -38,8 +38,7 @@ class SamplerStep:
 def draw_noise(like: Tensor, generators: Sequence[torch.Generator]) -> Tensor:
     """White noise of unit variance, (batch, samples); each row from its own generator.
 
-    A row's noise then does not depend on what else is in its batch. Drawn on the CPU, so that a seed means the same
-    on every device.
+    So a row's noise does not depend on the rest of its batch. Drawn on the CPU: a seed means the same on every device.
     """
     return torch.stack([torch.randn(like.shape[-1], generator=g) for g in generators]).to(like)
 
@@ -50,7 +49,7 @@ def solve(guidance: Guidance, initial: Tensor, solver: Solver,
     """Follows the score from the first noise level down to none, step by step.
 
     Args:
-        guidance: gives the score; asked once a step by Euler, twice by Heun, but for the last step.
+        guidance: gives the score; called once per step by Euler, twice by Heun except in the last step.
         initial: (batch, samples), the signal that the first noise is added to (the warm start of Sec. 3.4).
         solver: noise levels (Eq. 16), churn and order.
         draw: white noise of unit variance, of its argument's shape.

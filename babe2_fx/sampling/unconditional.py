@@ -1,4 +1,4 @@
-"""Draws from a prior alone: what it takes for music when nothing is asked of it."""
+"""Unconditional draws from a prior: what it takes for music."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from .solver import SamplerStep, draw_noise, solve
 def free_solver(prior: Prior, **changes: Any) -> Solver:
     """The solver for draws from a prior, at its level: from noise that buries all music, down to none.
 
-    Raises SettingError for a bad value in `changes`, TypeError for one that is no setting of the solver.
+    Raises SettingError for a bad value in `changes`, TypeError for a name that the solver does not have.
     """
     level = prior.sigma_data
     return dataclasses.replace(Solver(steps=36, rho=7.0, sigma_start=12 * level, sigma_min=6e-4 * level), **changes)
@@ -31,11 +31,11 @@ def sample_prior(prior: Prior, solver: Solver, generators: Sequence[torch.Genera
     """Draws from a prior, step by step.
 
     Args:
-        prior: a denoiser that says its `block_length`, `device` and `emphasis`.
-        generators: one for each draw.
+        prior: a denoiser with `block_length`, `device` and `emphasis`.
+        generators: one per draw.
         length: samples; a block of the prior if None.
 
-    The run yields a `SamplerStep` after each step; its value is audio (draws, samples), out of the prior's domain.
+    The run yields a `SamplerStep` after each step; its value is audio (draws, samples), outside the prior's domain.
     """
     def steps() -> Generator[SamplerStep, None, Tensor]:
         silence = torch.zeros(len(generators), length or prior.block_length, device=prior.device)

@@ -15,7 +15,7 @@ def work(log, steps=3):
 
 def test_it_yields_progress_and_then_has_a_value():
     run = Run(work(log := []))
-    with pytest.raises(RuntimeError, match="not come to its end"):
+    with pytest.raises(RuntimeError, match="has not finished"):
         run.value  # noqa: B018
     assert list(run) == [0, 1, 2] and run.value == "made" and log == ["cleaned up"]
     assert list(run) == [] and run.value == "made"

@@ -75,7 +75,7 @@ def test_missing_weights_are_a_sentence_on_how_to_get_them(name):
     said = str(error.value)
     assert f"weights of preset {name} are not installed" in said and f"`babe2 weights pull {name}`" in said
     assert KNOWN[name].address in said and f"`babe2 weights import {KNOWN[name].file}`" in said
-    assert ("Meanwhile preset piano can be used, which is embedded." in said) == ("piano" in name)
+    assert ("Meanwhile you can use the embedded preset piano." in said) == ("piano" in name)
 
 
 def test_installed_weights_are_found_by_their_name():
@@ -101,12 +101,12 @@ def test_a_users_preset_is_a_file_or_a_folder_with_its_prior_or_weights(folders)
     assert (mine.settings("draft")["steps"], mine.settings()["steps"]) == (7, Settings()["steps"])
     assert mine.card == "# My card\n"
 
-    with pytest.raises(PresetError, match=r"old-organ.preset\.toml needs the prior .*prior\.safetensors, which is not"):
+    with pytest.raises(PresetError, match=r"preset\.toml needs the prior .*prior\.safetensors, which is missing"):
         load_preset("old-organ").prior_path  # noqa: B018
     (folders / "old-organ" / "prior.safetensors").write_bytes(b"prior")
     assert load_preset("old-organ").state == INSTALLED
 
-    with pytest.raises(PresetError, match="`babe2 weights import FILE --name organ`. Meanwhile preset piano can"):
+    with pytest.raises(PresetError, match="`babe2 weights import FILE --name organ`. Meanwhile you can use"):
         load_preset("with-weights").prior_path  # noqa: B018
     install("organ")
     assert load_preset("with-weights").prior_path == weights_path("organ")
@@ -147,7 +147,7 @@ def test_the_preset_file_beside_a_prior_counts_and_can_be_given_itself(tmp_path)
 
 @pytest.mark.parametrize("name, content, sentence", [
     ("gone.safetensors", None, "There is no file"), ("gone.toml", None, "There is no file"),
-    ("bad.safetensors", b"no prior", "is not a whole prior file"), ("bad.toml", b"title = 3", "title must be a text")])
+    ("bad.safetensors", b"no prior", "is not a whole prior file"), ("bad.toml", b"title = 3", "must be a string")])
 def test_a_path_that_cannot_be_used_is_said(tmp_path, name, content, sentence):
     if content:
         (tmp_path / name).write_bytes(content)
@@ -174,7 +174,7 @@ def test_two_presets_of_one_name_are_said(folders):
     (folders / "mine.toml").write_text(GOOD)
     (folders / "mine").mkdir()
     (folders / "mine" / "preset.toml").write_text(GOOD)
-    with pytest.raises(PresetError, match=r"mine.preset\.toml and .*mine\.toml have one name; rename one of them."):
+    with pytest.raises(PresetError, match=r"mine.preset\.toml and .*mine\.toml have the same name; rename one of"):
         load_preset("mine")
 
 
@@ -183,13 +183,13 @@ BROKEN = {
     "not utf-8": (GOOD.encode() + b"\n# \xff", "is not a TOML file: 'utf-8' codec can't decode byte 0xff"),
     "empty": ("", "lacks a title."),
     "no description": ('title = "x"', "lacks a description."),
-    "title a number": ('title = 3\ndescription = "x"', "title must be a text, not 3."),
-    "title empty": ('title = " "\ndescription = "x"', "title must be a text, not ' '."),
+    "title a number": ('title = 3\ndescription = "x"', "title must be a string, not 3."),
+    "title empty": ('title = " "\ndescription = "x"', "title must be a string, not ' '."),
     "unknown key": (GOOD + 'priors = "x"', "has an unknown key 'priors'; a preset has the keys title, description, "
                     "prior, weights, meanwhile and the tables settings, draft, standard, paper."),
     "unknown table": (GOOD + "[drafts]\nsteps = 3", "has an unknown table 'drafts'; a preset has"),
     "not a table": (GOOD + "draft = 3", "draft must be a table, [draft], not 3."),
-    "both": (GOOD + 'prior = "a"\nweights = "b"', "names both a prior and weights; it can have one of them."),
+    "both": (GOOD + 'prior = "a"\nweights = "b"', "names both a prior and weights; it can have only one of them."),
     "weights a path": (GOOD + 'weights = "../../x"', "weights must be a name of lower-case letters a to z, digits and "
                        "hyphens, not '../../x'."),
     "unknown setting": (GOOD + "[draft]\nstepz = 3", "[draft]: there is no setting called 'stepz'; `babe2 settings`"),

@@ -171,7 +171,7 @@ def test_values_make_the_same_operator(name):
     (("low-pass", {"cutoff_hz": "high"}), "cutoff_hz of the operator low-pass must be a number, not 'high'"),
     (("low-pass", {"cutoff_hz": 1e9}), "from 20 to 96000"), (("clip", {"threshold_db": 3}), "from -80 to 0"),
     (("clip", {"threshold_db": float("nan")}), "from -80 to 0"),
-    (("time-mask", {"gaps_s": "1.7-1.5"}), "begin and a later end"),
+    (("time-mask", {"gaps_s": "1.7-1.5"}), "a start and a later end"),
     (("time-mask", {"gaps_s": "soon"}), "as in 1.5-1.7"), (("time-mask", {"gaps_s": 3}), "as in 1.5-1.7")])
 def test_what_cannot_be_made_is_said(asked, sentence):
     with pytest.raises(OperatorError) as error:
@@ -183,7 +183,7 @@ def test_an_operator_without_an_inverse_is_refused_by_the_direct_guidance():
     class Squared(Operator):
         def apply(self, x):
             return x.square()
-    with pytest.raises(OperatorError, match="Squared has no inverse, so that it needs guidance = gradient"):
+    with pytest.raises(OperatorError, match="Squared has no inverse, so it needs guidance = gradient"):
         DirectGuidance(tiny_prior(), Squared(), signals(1))
     with pytest.raises(OperatorError, match="no inverse"):
         Chain([Clip(), Squared()]).invert(signals(1), 1.0)

@@ -41,7 +41,7 @@ def test_operators_are_named_with_their_parameters_and_recorded(recording, tmp_p
     (["low-pass", "cutoff_hz"], "--operator low-pass needs PARAMETER=VALUE, as in --operator low-pass cutoff_hz=3000"),
     (["low-pass", "cutoff_hz=high"], "cutoff_hz of the operator low-pass must be a number, not 'high'."),
     (["clip", "level=3"], "The operator clip has no parameter 'level'; it has threshold_db."),
-    (["time-mask", "gaps_s=2-1"], "must be a begin and a later end in seconds each, as in 1.5-1.7, not '2-1'.")])
+    (["time-mask", "gaps_s=2-1"], "must be pairs of a start and a later end in seconds, as in 1.5-1.7, not '2-1'.")])
 def test_a_mistake_is_a_sentence_and_nothing_is_written(recording, capsys, words, sentence):
     assert restore(recording, "--operator", *words) == 2
     assert sentence in capsys.readouterr().err and not recording.with_name("out.wav").exists()

@@ -102,7 +102,7 @@ def test_what_a_file_says_of_itself_is_not_trusted(tmp_path, capsys):
     (tmp_path / "config" / "presets" / "odd.toml").write_text(
         f'title = "x"\ndescription = "y"\nprior = "{path.as_posix()}"\n')
     assert cli.main(["presets", "show", "odd"]) == cli.OK
-    assert "origin: unknown; the file cannot be read (what it says of its origin is no" in capsys.readouterr().out
+    assert "origin: unknown; the file cannot be read (what it says about its origin is not" in capsys.readouterr().out
     assert run("import", path) == cli.OK
     assert load_prior(weights_path("odd")).info["installed_from"]["file"] == "odd.safetensors"
     prior_file(path, info={"installed_from": "elsewhere", "steps": 3})
@@ -196,7 +196,7 @@ def test_restoring_with_weights_that_are_not_there_says_how_to_get_them(capsys):
     soundfile.write("in.wav", np.zeros(22050), 22050)
     assert cli.main(["restore", "in.wav", "-o", "out.wav", "--preset", "piano-maestro"]) == cli.MISTAKE
     sentence = said(capsys)
-    assert "`babe2 weights pull piano-maestro`" in sentence and "Meanwhile preset piano can be used" in sentence
+    assert "`babe2 weights pull piano-maestro`" in sentence and "use the embedded preset piano" in sentence
     assert os.listdir(".") == ["in.wav"]
 
 
@@ -211,7 +211,7 @@ def test_presets_are_listed_with_their_state_and_broken_ones_do_not_hide_the_oth
     assert "installed " in states[NAME] and load_preset(NAME).title in states[NAME]
     assert "weights not installed" in states["piano-maestro"]
     assert "cannot be used" in states["mine"] and "cannot be used" in states["piano"]
-    assert "mine.toml: title must be a text, not 3." in err and "piano.toml has the name of a preset that ships" in err
+    assert "mine.toml: title must be a string, not 3." in err and "piano.toml has the name of a preset that" in err
 
 
 def test_a_preset_is_shown_in_full(server, folder, prior_bytes, capsys):
