@@ -18,7 +18,7 @@ from babe2_fx.priors import save_prior
 from babe2_host import Board, cli
 from babe2_host.audio.recording import read_recording
 from babe2_host.rendering.journal import FolderJournal
-from babe2_host.rendering.render import render, render_file
+from babe2_host.rendering.render import RenderError, render, render_file
 from standin import TINY, tiny_prior
 
 RATE = 22050
@@ -265,7 +265,7 @@ def test_a_plugin_that_gives_what_is_no_audio_is_named_and_nothing_is_written(fo
         def reset(self):
             pass
     soundfile.write("in.wav", make_notes(RATE, 0.5).T, RATE)
-    with pytest.raises(ValueError, match="not finite numbers"):
+    with pytest.raises(RenderError, match="not finite numbers"):
         render_file(read_recording("in.wav"), "out.wav", Board([Broken()])).finish()
     assert names(folder) == ["in.wav"]
 
