@@ -43,8 +43,8 @@ class Ablation:
 
     @property
     def switch(self) -> str:
-        return ", ".join(f"`{name} = {value}`" for name, value in self.settings.items()) or (
-            "no setting" if self.stand_ins else "")
+        settings = ", ".join(f"`{name} = {value}`" for name, value in self.settings.items())
+        return ", ".join(part for part in (settings, "a stand-in" if self.stand_ins else "") if part)
 
 
 ABLATIONS = (

@@ -1,9 +1,13 @@
-"""Operators by name, for presets, boards and the command line. To add an operator, see CONTRIBUTING.md."""
+"""Operators by name, for presets, boards and the command line. To add an operator, see CONTRIBUTING.md.
+
+Other packages add theirs by an entry point of the group `babe2_fx.operators`, whose name is the operator's.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import Field, fields
+from importlib.metadata import entry_points
 from typing import Any
 
 from .base import Measurement, OperatorError
@@ -13,12 +17,16 @@ from .mask import TimeMask
 
 OPERATORS: dict[str, type[Measurement]] = {kind.name: kind for kind in (BlindEQ, LowPass, TimeMask, Clip)}
 
+GROUP = "babe2_fx.operators"
+
 
 def make_operator(name: str, **parameters: Any) -> Measurement:
     """The operator of this name. Strings become numbers where numbers are expected.
 
     Raises OperatorError naming what does not exist, or the parameter at fault and its allowed values.
     """
+    for entry in () if name in OPERATORS else entry_points(group=GROUP, name=name):
+        OPERATORS[name] = entry.load()
     if name not in OPERATORS:
         raise OperatorError(f"There is no operator called {name!r}; there are {', '.join(OPERATORS)}.",
                             "unknown-operator", operator=name)

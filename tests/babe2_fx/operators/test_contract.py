@@ -1,5 +1,8 @@
 """One contract for every operator of the registry, alone and behind the blind EQ, in the domain of a real prior."""
 
+from dataclasses import dataclass
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 import torch
@@ -19,6 +22,7 @@ from babe2_fx.operators import (
     invertible,
     make_operator,
     operator_values,
+    registry,
 )
 from babe2_fx.priors import Emphasis
 from babe2_fx.restoration.domain import Domain, OnAudio
@@ -207,3 +211,15 @@ def test_a_gap_is_where_it_is_also_after_hours(rate):
 def test_a_list_that_is_none_is_said(given, sentence):
     with pytest.raises(OperatorError, match=sentence):
         as_operators(given)
+
+
+def test_another_package_adds_an_operator_by_an_entry_point(monkeypatch):
+    @dataclass(frozen=True)
+    class Worn(Clip):
+        name = "worn"
+    entry = SimpleNamespace(name="worn", load=lambda: Worn)
+    monkeypatch.setattr(registry, "OPERATORS", dict(OPERATORS))
+    monkeypatch.setattr(registry, "entry_points", lambda group, name: [entry] * (name == "worn"))
+    assert make_operator("worn", threshold_db=-3) == Worn(-3)
+    with pytest.raises(OperatorError, match="no operator called 'torn'"):
+        make_operator("torn")
