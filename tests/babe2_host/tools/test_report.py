@@ -56,7 +56,7 @@ def test_the_report_holds_two_pictures_and_a_record(tmp_path, case, prior):
     assert record["input"] == {"path": "recording.wav", "format": "WAV", "subtype": "PCM_24",
                                "sample_rate": RATE, "channels": 2, "samples": RATE}
     assert record["times_real_time"] == 12 and record["notes"] == ["One note."]
-    assert record["settings"]["steps"] == Settings().steps
+    assert record["settings"]["steps"] == Settings().solver.steps
     assert record["equalizer"]["breakpoints_hz"][2] == record["equalizer"]["reference_hz"] == 1000
     assert record["prior"]["sample_rate"] == 22050 and record["prior"]["parameters"] > 0
 
