@@ -347,5 +347,5 @@ def _heard_notes(medium: Medium, sample_rate: float) -> list[str]:
 
 
 def _seed(seed: int, block: int, row: int) -> int:
-    """One seed per block and row, from the user's: noise does not depend on how work is batched."""
+    """One seed, from the user's, for a block and its row in the batch: noise does not depend on the other rows."""
     return int(np.random.SeedSequence([seed, block, row]).generate_state(1, np.uint64)[0] >> 1)
