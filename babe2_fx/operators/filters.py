@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from dataclasses import dataclass
 
 import torch
@@ -22,8 +23,8 @@ class _Filter(InvertibleOperator):
     noise: Tensor | float
 
     @property
-    def response(self) -> Tensor:
-        raise NotImplementedError
+    @abstractmethod
+    def response(self) -> Tensor: ...
 
     def apply(self, x: Tensor) -> Tensor:
         return apply_response(x, self.response)

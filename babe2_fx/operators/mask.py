@@ -67,8 +67,8 @@ class TimeMask(Measurement):
         with contextlib.suppress(TypeError, ValueError):
             gaps = tuple((float(begin), float(end)) for begin, end in pairs)
         if not gaps or not all(0 <= begin < end < float("inf") for begin, end in gaps):
-            raise OperatorError("gaps_s of the operator time-mask must be a start and a later end in seconds each, as "
-                                f"in 1.5-1.7, not {self.gaps_s!r}.", "bad-parameter", operator=self.name,
+            raise OperatorError("gaps_s of the operator time-mask must be pairs of a start and a later end in seconds, "
+                                f"as in 1.5-1.7, not {self.gaps_s!r}.", "bad-parameter", operator=self.name,
                                 parameter="gaps_s")
         object.__setattr__(self, "gaps_s", gaps)
 

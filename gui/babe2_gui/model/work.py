@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import threading
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Generator
 
 from babe2_fx.progress import Run
 
 
-class Work:
+class Work(ABC):
     """Work that can be paused between its steps and cancelled at once: a subclass's `steps`, in a thread of their own.
 
     After `cancel` nothing more is heard of it; its thread ends after the step that it is at.
@@ -23,9 +24,9 @@ class Work:
         self._thread: threading.Thread | None = None
         self.paused_s = 0.0  # in all the pauses that are over
 
+    @abstractmethod
     def steps(self) -> Generator:
         """Yields progress after each step and returns what came of it."""
-        raise NotImplementedError
 
     def start(self, progress: Callable[[object], None], done: Callable[[object], None],
               failed: Callable[[Exception], None]) -> None:

@@ -109,7 +109,7 @@ MISTAKES = [
     (["in.wav", "-o", "out.wav", "--set", "steps"], "--set needs NAME=VALUE, as in --set steps=20, not"),
     (["in.wav", "-o", "out.wav", "--set", "steps=many"], "steps must be a whole number, not 'many'."),
     (["in.wav", "-o", "out.wav", "--set", "xi=-1"], "xi must lie from 0 to 100, not -1."),
-    (["in.wav", "-o", "out.wav", "--set", "ltas=loud"], "ltas must be one of objective,"),
+    (["in.wav", "-o", "out.wav", "--set", "ltas=loud"], "ltas must be one of off,"),
     (["in.wav", "-o", "out.wav", "--seed", "-1"], "seed must lie from 0"),
     (["in.wav", "-o", "out.wav", "--seed", "x"], "argument --seed: invalid int value: 'x'"),
     (["in.wav", "-o", "out.wav", "--quality", "best"], "argument --quality: invalid choice: 'best'"),
