@@ -259,7 +259,13 @@ def test_a_drawn_target_is_rendered_as_it_is_drawn(queue, tmp_path):
 def test_the_time_left_counts_only_what_was_rendered(monkeypatch):
     now = [100.0]
     monkeypatch.setattr(batch_run.time, "monotonic", lambda: now[0])
-    work = Work("batch")
+
+    class Waiting(Work):
+        """Work whose pauses alone are asked for."""
+
+        def steps(self):
+            yield
+    work = Waiting("batch")
     entries = [Entry(None, str(at)) for at in range(4)]
     pace = batch_run.Pace([10.0, 20.0, 30.0, 40.0], work)
 
