@@ -8,7 +8,6 @@ import threading
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, MutableSequence
 from dataclasses import replace
 from reprlib import repr as shown
-from typing import Protocol, runtime_checkable
 
 import numpy as np
 import pedalboard
@@ -18,26 +17,10 @@ from babe2_fx.audio.reading import HIGHEST_RATE, LOWEST_RATE
 from babe2_fx.progress import Run
 
 from ..audio.writing import DEPTHS
-from .plugins import expression
-
-
-@runtime_checkable
-class OfflineEffect(Protocol):
-    """An effect that a Board takes besides Pedalboard's own: one that needs the whole signal at once.
-
-    `process` is given float32 in the shape that the board was given, and returns float32 of the same shape.
-    It refuses `reset=False` with a ValueError if it cannot go on from one call to the next. To be kept in
-    board files it needs a `repr` like Name(parameter=value, ...) with plain values, as a dataclass has. To report
-    its progress it has `run(input_array, sample_rate, buffer_size, reset, journal)`, a `Run` or generator, as
-    GenerativeEQ.
-    """
-
-    is_effect: bool
-
-    def process(self, input_array: np.ndarray, sample_rate: float, buffer_size: int,
-                reset: bool) -> np.ndarray: ...
-
-    def reset(self) -> None: ...
+from .board_files import read_board, write_board
+from .catalogue import find_board
+from .plugins import OfflineEffect, expression
+from .values import CONTAINERS
 
 
 class Board(MutableSequence):
@@ -274,9 +257,7 @@ class Board(MutableSequence):
         Raises:
             BoardError: the file is missing, not a board, or something in it is wrong; the message says where.
         """
-        from .board_files import read_board
-        from .catalogue import find_board  # which use this module
-        return read_board(find_board(path), effects, allow_external)
+        return read_board(find_board(path), cls, effects, allow_external)
 
     def save(self, path: str | os.PathLike) -> None:
         """Writes the board to a TOML file, whole or not at all.
@@ -288,8 +269,10 @@ class Board(MutableSequence):
             FileError: the file cannot be written.
             BoardError: a plugin cannot be kept in a file; the message says which.
         """
-        from .board_files import write_board
         write_board(self, path)
+
+
+CONTAINERS["Board"] = Board  # boards in boards
 
 
 def _planar(audio) -> bool:

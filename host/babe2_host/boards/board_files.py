@@ -10,7 +10,6 @@ from pathlib import Path
 from babe2_fx.files import write_whole
 
 from ..audio.destinations import check_destination
-from .board import Board
 from .plugins import BoardError, unknown
 from .values import checked_title, make_plugins, plugin_values
 
@@ -20,9 +19,9 @@ KEYS = ("format", "title", *OUTPUT, "plugins")
 LARGEST_FILE = 1 << 20  # bytes; a board of a thousand plugins has a tenth of it
 
 
-def read_board(path: str | os.PathLike, effects: Mapping[str, Callable] | None = None,
-               allow_external: bool = False) -> Board:
-    """As `Board.load`, of a file."""
+def read_board(path: str | os.PathLike, make: Callable, effects: Mapping[str, Callable] | None = None,
+               allow_external: bool = False):
+    """As `Board.load`, of a file; `make` is the class of the board."""
     path = Path(path)
     content = _content(path)
     if content.get("format") != FORMAT:
@@ -34,7 +33,7 @@ def read_board(path: str | os.PathLike, effects: Mapping[str, Callable] | None =
     plugins = make_plugins(content.get("plugins", []), where=str(path), folder=path.parent, effects=effects,
                            allow_external=allow_external)
     try:
-        return Board(plugins, title=checked_title(content, str(path)),
+        return make(plugins, title=checked_title(content, str(path)),
                      **{key: content[key] for key in OUTPUT if key in content})
     except ValueError as error:
         raise BoardError(f"{path}: {error}") from error
@@ -45,7 +44,7 @@ def read_title(path: Path) -> str:
     return checked_title(_content(path), str(path))
 
 
-def write_board(board: Board, path: str | os.PathLike) -> None:
+def write_board(board, path: str | os.PathLike) -> None:
     """As `Board.save`."""
     import tomlkit  # only here, since few who load boards write them
     path = Path(path)

@@ -10,12 +10,32 @@ from dataclasses import dataclass, field
 from fnmatch import fnmatch
 from pathlib import Path
 from reprlib import repr as shown  # of what a file has there, which may be long
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 import pedalboard
 from pedalboard import Chain, Convolution, Mix, Pedalboard, Plugin
 
 from babe2_fx.errors import UserError
+
+
+@runtime_checkable
+class OfflineEffect(Protocol):
+    """An effect that a Board takes besides Pedalboard's own: one that needs the whole signal at once.
+
+    `process` is given float32 in the shape that the board was given, and returns float32 of the same shape.
+    It refuses `reset=False` with a ValueError if it cannot go on from one call to the next. To be kept in
+    board files it needs a `repr` like Name(parameter=value, ...) with plain values, as a dataclass has. To report
+    its progress it has `run(input_array, sample_rate, buffer_size, reset, journal)`, a `Run` or generator, as
+    GenerativeEQ.
+    """
+
+    is_effect: bool
+
+    def process(self, input_array: np.ndarray, sample_rate: float, buffer_size: int,
+                reset: bool) -> np.ndarray: ...
+
+    def reset(self) -> None: ...
 
 
 class BoardError(UserError):

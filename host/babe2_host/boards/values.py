@@ -21,11 +21,11 @@ from pedalboard import Chain, Convolution, Mix, Pedalboard, Plugin
 from babe2_fx.errors import UserError
 from babe2_fx.settings import NAMES
 
-from .board import Board, OfflineEffect
 from .plugins import (
     EXTERNAL,
     NATIVE,
     BoardError,
+    OfflineEffect,
     changed_parameters,
     checked_number,
     is_enum,
@@ -39,7 +39,7 @@ from .plugins import (
 )
 
 DEEPEST = 20  # boards in boards
-CONTAINERS = {"Board": Board, "Pedalboard": Pedalboard, "Chain": Chain, "Mix": Mix}
+CONTAINERS: dict[str, type] = {"Pedalboard": Pedalboard, "Chain": Chain, "Mix": Mix}  # and Board, which adds itself
 # Offline effects, and the module to get each from, which takes seconds.
 OFFLINE = {"GenerativeEQ": "babe2_fx", "SpectralGate": "babe2_host.boards.effects",
            "PeakNormalize": "babe2_host.boards.effects"}
@@ -128,7 +128,7 @@ class _Maker:
         _check_known(values, known)
         plugins = self.plugins(values.get("plugins", []), f"{position}.")
         if name == "Board":
-            return Board(plugins, title=checked_title(values, f"{self.where}, plugin {position}"))
+            return CONTAINERS[name](plugins, title=checked_title(values, f"{self.where}, plugin {position}"))
         for plugin in plugins:
             if not isinstance(plugin, Plugin):
                 raise ValueError(f"Pedalboard's {name} takes Pedalboard's own plugins alone, not "

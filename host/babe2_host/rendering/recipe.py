@@ -81,8 +81,7 @@ class Recipe:
                                    operators=operators or None, **dict(self.settings))])
 
     def _of_board(self):
-        from ..boards.board_files import read_board
-        from ..boards.catalogue import find_board
+        from ..boards.board import Board
         values = dict(self.settings)
         others = sorted(set(values) - {"seed"})
         if others:
@@ -90,7 +89,7 @@ class Recipe:
         if self.operators:
             raise RecipeError("Operators cannot be given for a board; write them into the board's file.")
         check_values(values)
-        board = read_board(find_board(self.board), allow_external=self.allow_external)
+        board = Board.load(self.board, allow_external=self.allow_external)
         values |= {name: value for name in ("quality", "target", "target_match")
                    if (value := getattr(self, name)) is not None}
         for effect in board.effects("GenerativeEQ"):
