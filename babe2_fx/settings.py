@@ -70,8 +70,9 @@ class Direct(_Values):
 
     tag = "direct"
     observation_noise_db: float = _setting(-30.0, "noise assumed in the recording, relative to its level", -120.0, 20.0)
-    extension: str = _setting("none", "what the prior makes highs above the recording's band limit from. octave: from "
-                              "the octave below; none: from noise", choices=("none", "octave"))
+    levels: str = _setting("learned", "the level that music is expected to have where the recording does not say. "
+                           "learned: from what it says elsewhere, by the prior's level model if it has one; long-term: "
+                           "from the prior's long-term spectrum", choices=("learned", "long-term"))
 
 
 @dataclass(frozen=True)

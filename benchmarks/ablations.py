@@ -54,8 +54,8 @@ ABLATIONS = (
     Ablation("expectation of the fit", "band_fit.py", stand_ins=(
         (band_fit.BandFit, "expecting", lambda medium, removed, rate, lowest_hz, least_db: band_fit.BandFit(
             rate, lowest_hz)),)),
-    Ablation("highs from the octave below", "completion.py", {"extension": "none"}),
-    Ablation("completion by spots", "completion.py", {"extension": "none"}, (
+    Ablation("learned levels", "local_levels.py", {"levels": "long-term"}),
+    Ablation("completion by spots", "completion.py", {"levels": "long-term"}, (
         (completion.Completion, "__bool__", lambda self: False),)),
     Ablation("noise floor", "noise_floor.py", {"recording_noise": "ignored"}),
     Ablation("margin of the music's own", "medium.py", {"ltas_margin": 0.0}),

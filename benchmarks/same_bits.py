@@ -33,7 +33,6 @@ CASES = {f"{preset}-{quality}": (seconds, 1, preset, quality, {})
         "ltas": "off", "filter_fit": "sgd", "filter_shape": "lowpass", "collapse_weight": 0.0,
         "noise_regularization": 0.0, "sigma_start": 0.2, "sigma_min": 1e-4, "rho": 8.0, "s_churn": 20.0, "xi": 0.2,
         "steps": 6}),
-    "no-extension": (2, 1, "piano", "draft", {"extension": "none"}),
     "no-filter": (2, 1, "piano", "draft", {"filter_fit": "none"}),
 }
 

@@ -34,7 +34,6 @@ class DirectGuidance:
 
     def __init__(self, prior: Prior, operator: Operator, y: Tensor, completion: Completion | None = None):
         self.prior, self.operator, self.y, self.completion = prior, invertible(operator), y, completion
-        self.heard = completion.heard(y) if completion else []
 
     @torch.no_grad()
     def __call__(self, x: Tensor, sigma: float) -> Guided:
@@ -46,6 +45,6 @@ class DirectGuidance:
             uncertainty = self.completion.variance
         estimate = prior.band_limit(estimate + operator.invert(y - operator.apply(estimate), uncertainty))
         if self.completion:
-            estimate = self.completion(denoised, estimate, operator, self.heard, sigma)
+            estimate = self.completion(denoised, estimate, operator, sigma)
         estimate = operator.settle(estimate, y)
         return Guided((estimate - x) / sigma ** 2, estimate)

@@ -17,6 +17,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from ..files import whole_file
+from .levels import LevelConfig, LevelModel
 from .network import CQTDiff, NetworkConfig
 from .official import read_official
 from .prior import Emphasis, Prior, PriorError
@@ -27,7 +28,8 @@ OFFICIAL = (".pt", ".pth", ".ckpt")  # suffixes of checkpoints as PyTorch writes
 
 def save_prior(path: str | os.PathLike, weights: dict[str, Tensor], config: NetworkConfig, sigma_data: float,
                level: float, ltas: Tensor | None, emphasis_db: Tensor | None, info: dict,
-               dtype: torch.dtype = torch.float16, ltas_spread_db: Tensor | None = None) -> None:
+               dtype: torch.dtype = torch.float16, ltas_spread_db: Tensor | None = None,
+               levels: LevelModel | None = None) -> None:
     """Writes a prior file, whole or not at all. `weights` is a `CQTDiff` state dict; the rest as in `Prior`."""
     # The resampling kernels are constants and the noise frequencies need their precision.
     tensors = {f"network.{name}": value.contiguous().to(torch.float32 if "RFF" in name else dtype)
@@ -35,8 +37,12 @@ def save_prior(path: str | os.PathLike, weights: dict[str, Tensor], config: Netw
     for name, curve in (("ltas", ltas), ("emphasis_db", emphasis_db), ("ltas_spread_db", ltas_spread_db)):
         if curve is not None:
             tensors[name] = curve.float().contiguous()
+    if levels:
+        tensors |= {f"levels.{name}": value.contiguous().half() for name, value in levels.state_dict().items()}
     metadata = {"format": FORMAT, "network": json.dumps(asdict(config)), "sigma_data": repr(float(sigma_data)),
                 "level": repr(float(level)), "info": json.dumps(info)}
+    if levels:
+        metadata["levels"] = json.dumps(asdict(levels.config))
     with whole_file(path) as part:
         save_file(tensors, part, metadata)
 
@@ -79,12 +85,24 @@ def load_prior(path_or_id: str | os.PathLike, device: str | torch.device | None 
         network.load_state_dict(weights | CQTDiff.kernels(), assign=True)
         prior = Prior(network, float(metadata["sigma_data"]), float(metadata["level"]), tensors.get("ltas"),
                       Emphasis(tensors["emphasis_db"]) if "emphasis_db" in tensors else None,
-                      json.loads(metadata["info"]), tensors.get("ltas_spread_db"))
+                      json.loads(metadata["info"]), tensors.get("ltas_spread_db"), _levels(tensors, metadata))
     except PriorError:
         raise
     except (SafetensorError, KeyError, TypeError, ValueError, RuntimeError, struct.error) as error:
         raise PriorError(f"{path} is not a whole prior file: {error}") from error
     return prior.to(device or "cpu")
+
+
+def _levels(tensors: dict[str, Tensor], metadata: dict[str, str]) -> LevelModel | None:
+    """The level model of a prior file, if it has one. Raises as PyTorch does if it does not fit its sizes."""
+    if "levels" not in metadata:
+        return None
+    config = LevelConfig(**json.loads(metadata["levels"]))
+    with torch.device("meta"):
+        model = LevelModel(config)
+    model.load_state_dict({name.removeprefix("levels."): value.float() for name, value in tensors.items()
+                           if name.startswith("levels.")}, assign=True)
+    return model
 
 
 def _begins_as_zip(path: Path) -> bool:

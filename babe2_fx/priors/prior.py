@@ -14,6 +14,7 @@ from ..spectra.curves import at_bins
 from ..spectra.fir import TAPS as EMPHASIS_TAPS  # noqa: F401 - how far an emphasis reaches
 from ..spectra.fir import zero_phase
 from .edm import Preconditioning
+from .levels import LevelModel
 from .network import CQTDiff
 
 
@@ -61,10 +62,12 @@ class Prior:
         ltas_spread_db: standard deviation in dB of the spectra of the training recordings, (bins,), or None.
         emphasis: the prior's domain, or None where it is plain audio.
         info: what the checkpoint says of its origin, a dict of plain values.
+        levels: says how loud music is where a recording lacks it, or None.
     """
 
     def __init__(self, network: CQTDiff, sigma_data: float, level: float | None = None, ltas: Tensor | None = None,
-                 emphasis: Emphasis | None = None, info: dict | None = None, ltas_spread_db: Tensor | None = None):
+                 emphasis: Emphasis | None = None, info: dict | None = None, ltas_spread_db: Tensor | None = None,
+                 levels: LevelModel | None = None):
         self.network = network.eval().requires_grad_(False)
         self.sample_rate = network.config.sample_rate
         self.block_length = network.config.block_length
@@ -74,6 +77,7 @@ class Prior:
         self.ltas_spread_db = ltas_spread_db
         self.emphasis = emphasis
         self.info = info or {}
+        self.levels = levels.eval().requires_grad_(False) if levels else None
         self.preconditioning = Preconditioning(self.sigma_data)
 
     @property
@@ -91,7 +95,8 @@ class Prior:
         digest = hashlib.sha256(repr((self.network.config, self.sigma_data, self.level)).encode())
         curves = {"ltas": self.ltas, "spread": self.ltas_spread_db,
                   "emphasis": self.emphasis.gain_db if self.emphasis else None}
-        for name, value in (*self.network.state_dict().items(), *curves.items()):
+        levels = self.levels.state_dict().items() if self.levels else ()
+        for name, value in (*self.network.state_dict().items(), *curves.items(), *levels):
             digest.update(name.encode())
             if value is not None:
                 digest.update(value.detach().cpu().contiguous().numpy().tobytes())

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from ..audio.mapped import all_finite, allocate, allocate_like, chunks, release
-from ..beyond import BandFit, Completion, DirectGuidance, Medium, margin_db
+from ..beyond import BandFit, Completion, DirectGuidance, LocalLevels, Medium, margin_db
 from ..equalizer import FilterFit
 from ..operators import (
     OPERATORS,
@@ -132,8 +132,8 @@ class Restorer:
             begin = round(passage.start * prior.sample_rate / sample_rate)
             task, response = self._task(flat, equalized, medium, domain, begin)
             cut = Blocks(flat.shape[-1], prior.block_length, self.settings.blocks.overlap)
-            sample = partial(self._sample, guide=self._guide(task, reference), fitter=task.fitter, removed=response,
-                             run_name=run_name)
+            sample = partial(self._sample, guide=self._guide(task, reference, cut.length), fitter=task.fitter,
+                             removed=response, run_name=run_name)
             restored = yield from sample_recording(task, cut, self.settings.blocks, sample)
             if how.low_band == "keep":
                 restored.add_(self._below(flat, cut))
@@ -244,17 +244,17 @@ class Restorer:
         observation = equalized.signal if objective else flat
         return Task(observation, equalized.signal, operators, noise, fitter, domain, begin), removed
 
-    def _guide(self, task: Task, reference: Tensor) -> Guide:
-        """Makes a block's guidance from its operator, its observation and a source of noise."""
-        chosen = self.settings.guidance
+    def _guide(self, task: Task, reference: Tensor, length: int) -> Guide:
+        """Makes the guidance of blocks of `length` samples from their operator, observation and source of noise."""
+        chosen, prior = self.settings.guidance, self.prior
         if isinstance(chosen, Gradient):
-            return lambda operator, y, draw: GradientGuidance(self.prior, operator, y, chosen.xi,
+            return lambda operator, y, draw: GradientGuidance(prior, operator, y, chosen.xi,
                                                               chosen.noise_regularization, draw)
-        extends = chosen.extension == "octave"
-        completion = None
-        if extends or self.settings.recording.recording_noise == "measured":
-            completion = Completion(self.prior, reference, task.noise, extends)
-        return lambda operator, y, draw: DirectGuidance(self.prior, operator, y, completion)
+        levels = LocalLevels(prior, length) if chosen.levels == "learned" and prior.levels else None
+        if not levels and self.settings.recording.recording_noise != "measured":
+            return lambda operator, y, draw: DirectGuidance(prior, operator, y)
+        return lambda operator, y, draw: DirectGuidance(
+            prior, operator, y, Completion(prior, reference, task.noise, y, levels, draw))
 
     def _fitter(self, medium: Medium, removed: Tensor) -> Fitter | None:
         """What fits the EQ. removed: the response that LTAS-EQ has already undone, linear (2049,)."""

@@ -23,7 +23,7 @@ class TrainingError(UserError):
     """Why a run cannot begin or continue; the message is a sentence for the user."""
 
 
-def _setting(default, help: str, low: float | None = None, high: float | None = None,
+def setting(default, help: str, low: float | None = None, high: float | None = None,
              choices: tuple[str, ...] | None = None):
     return field(default=default, metadata={"help": help, "low": low, "high": high, "choices": choices})
 
@@ -37,64 +37,64 @@ class TrainingConfig:
     """
 
     # What it is called: for its preset and its card
-    title: str = _setting("", "what the prior models, as `babe2 presets` lists it; the file's name if empty")
-    description: str = _setting("", "one more sentence")
-    credit: str = _setting("", "whose recordings these are, and under which licence")
+    title: str = setting("", "what the prior models, as `babe2 presets` lists it; the file's name if empty")
+    description: str = setting("", "one more sentence")
+    credit: str = setting("", "whose recordings these are, and under which licence")
     # The network (App. A.2)
-    sample_rate: int = _setting(22050, "Hz; the prior knows nothing above half of it", 8000, 192000)
-    block_length: int = _setting(184184, "samples that are restored at once", 4096, 2 ** 22)
-    octaves: int = _setting(7, "octaves below half the sample rate; nothing below them is heard", 1, 12)
-    bins_per_octave: int = _setting(64, "bands in each octave", 4, 512)
-    window: str = _setting("hann", "window of the transform; the published networks' is kaiser",
+    sample_rate: int = setting(22050, "Hz; the prior knows nothing above half of it", 8000, 192000)
+    block_length: int = setting(184184, "samples that are restored at once", 4096, 2 ** 22)
+    octaves: int = setting(7, "octaves below half the sample rate; nothing below them is heard", 1, 12)
+    bins_per_octave: int = setting(64, "bands in each octave", 4, 512)
+    window: str = setting("hann", "window of the transform; the published networks' is kaiser",
                            choices=("hann", "kaiser"))
-    channels: tuple[int, ...] = _setting((16, 32, 32, 32, 32, 48, 48), "channels from the highest octave to the "
+    channels: tuple[int, ...] = setting((16, 32, 32, 32, 32, 48, 48), "channels from the highest octave to the "
                                          "lowest, multiples of 8", 8, 4096)
-    layers: tuple[int, ...] = _setting((2, 2, 3, 3, 3, 4, 5), "dilated convolutions from the highest octave to the "
+    layers: tuple[int, ...] = setting((2, 2, 3, 3, 3, 4, 5), "dilated convolutions from the highest octave to the "
                                        "lowest", 1, 16)
-    embedding: int = _setting(64, "size of the embedding of the noise level", 1, 8192)
-    noise_detail: float = _setting(1.0, "how finely the network tells noise levels apart: standard deviation of "
+    embedding: int = setting(64, "size of the embedding of the noise level", 1, 8192)
+    noise_detail: float = setting(1.0, "how finely the network tells noise levels apart: standard deviation of "
                                    "the frequencies of its Fourier features of ln(sigma) / 4; the paper's is 16",
                                    0.01, 1000.0)
-    companding: str = _setting("on", "magnitudes compressed in units of the noise: a small network then learns in an "
+    companding: str = setting("on", "magnitudes compressed in units of the noise: a small network then learns in an "
                                "hour what it would not learn otherwise", choices=("on", "off"))
     # The material (App. A.1)
-    normalization: str = _setting("recording", "what is scaled to sigma_data: each recording, each crop, the whole "
+    normalization: str = setting("recording", "what is scaled to sigma_data: each recording, each crop, the whole "
                                   "collection by one factor, or nothing (none)",
                                   choices=("recording", "crop", "collection", "none"))
-    sigma_data: float = _setting(0.063, "standard deviation of the training data; 0: as measured", 0.0, 1e3)
-    flattening: float = _setting(0.6, "share of the slope of the material's spectrum that is removed, so that all "
+    sigma_data: float = setting(0.063, "standard deviation of the training data; 0: as measured", 0.0, 1e3)
+    flattening: float = setting(0.6, "share of the slope of the material's spectrum that is removed, so that all "
                                  "bands count; the paper's is 0", 0.0, 1.0)
-    gain_db: float = _setting(4.0, "standard deviation of the random gain of each crop", 0.0, 40.0)
-    held_out: float = _setting(0.05, "share of the recordings that is kept aside to measure the loss on", 0.0, 0.5)
+    gain_db: float = setting(4.0, "standard deviation of the random gain of each crop", 0.0, 40.0)
+    held_out: float = setting(0.05, "share of the recordings that is kept aside to measure the loss on", 0.0, 0.5)
     # The loss (Eqs. 3, 15), weighted by 1 / c_out². Levels are drawn evenly from a scale warped as in Eq. 16.
-    sigma_max: float = _setting(12.7, "highest noise level, in units of sigma_data", 1.0, 1e5)
-    sigma_min: float = _setting(6.35e-4, "lowest noise level, in units of sigma_data", 1e-8, 1.0)
-    sigma_rho: float = _setting(7.0, "warping of the noise levels; more draws more low ones", 1.0, 100.0)
+    sigma_max: float = setting(12.7, "highest noise level, in units of sigma_data", 1.0, 1e5)
+    sigma_min: float = setting(6.35e-4, "lowest noise level, in units of sigma_data", 1e-8, 1.0)
+    sigma_rho: float = setting(7.0, "warping of the noise levels; more draws more low ones", 1.0, 100.0)
     # The optimiser
-    batch: int = _setting(2, "crops per step, on each GPU", 1, 4096)
-    crop: int = _setting(65536, "samples of a crop; 0: a whole block", 0, 2 ** 22)
-    optimizer: str = _setting("muon", "adam: the paper's; muon: for the convolutions, and Adam for the rest",
+    batch: int = setting(2, "crops per step, on each GPU", 1, 4096)
+    crop: int = setting(65536, "samples of a crop; 0: a whole block", 0, 2 ** 22)
+    optimizer: str = setting("muon", "adam: the paper's; muon: for the convolutions, and Adam for the rest",
                               choices=("muon", "adam"))
-    learning_rate: float = _setting(1e-3, "Adam's", 0.0, 1.0)
-    muon_rate: float = _setting(1.5e-3, "Muon's, scaled to Adam's size of step", 0.0, 1.0)
-    decay: str = _setting("cosine", "how the learning rate falls over the run", choices=("cosine", "none"))
-    warmup_steps: int = _setting(100, "steps in which the learning rate rises", 0, 10 ** 7)
-    max_gradient_norm: float = _setting(1.0, "longer gradients are shortened to this", 1e-6, 1e9)
-    ema_rate: float = _setting(0.999, "rate of the moving average of the weights, which is what is kept; it rises to "
+    learning_rate: float = setting(1e-3, "Adam's", 0.0, 1.0)
+    muon_rate: float = setting(1.5e-3, "Muon's, scaled to Adam's size of step", 0.0, 1.0)
+    decay: str = setting("cosine", "how the learning rate falls over the run", choices=("cosine", "none"))
+    warmup_steps: int = setting(100, "steps in which the learning rate rises", 0, 10 ** 7)
+    max_gradient_norm: float = setting(1.0, "longer gradients are shortened to this", 1e-6, 1e9)
+    ema_rate: float = setting(0.999, "rate of the moving average of the weights, which is what is kept; it rises to "
                                "this at the beginning", 0.0, 0.999999)
-    precision: str = _setting("float32", "of the convolutions; bfloat16 pays off on GPUs but not on CPUs",
+    precision: str = setting("float32", "of the convolutions; bfloat16 pays off on GPUs but not on CPUs",
                               choices=("float32", "bfloat16"))
     # The run: it ends with whichever comes first
-    minutes: float = _setting(90.0, "how long to train, interruptions not counted; 0: no limit", 0.0, 1e7)
-    steps: int = _setting(0, "how many steps to train; 0: no limit", 0, 10 ** 9)
-    save_minutes: float = _setting(5.0, "how often the state and the prior are saved", 0.01, 1e5)
-    report_minutes: float = _setting(30.0, "how often the loss on what is held out is measured and an example drawn; "
+    minutes: float = setting(90.0, "how long to train, interruptions not counted; 0: no limit", 0.0, 1e7)
+    steps: int = setting(0, "how many steps to train; 0: no limit", 0, 10 ** 9)
+    save_minutes: float = setting(5.0, "how often the state and the prior are saved", 0.01, 1e5)
+    report_minutes: float = setting(30.0, "how often the loss on what is held out is measured and an example drawn; "
                                      "0: only at the end", 0.0, 1e5)
-    seed: int = _setting(0, "seed of all random numbers", 0, 2 ** 63 - 1)
+    seed: int = setting(0, "seed of all random numbers", 0, 2 ** 63 - 1)
 
     def __post_init__(self):
         for item in fields(self):
-            object.__setattr__(self, item.name, _checked(item, getattr(self, item.name)))
+            object.__setattr__(self, item.name, checked(item, getattr(self, item.name)))
         if not self.minutes and not self.steps:
             raise TrainingError("minutes and steps are both 0: the run would have no end. Set one of them.")
         self.network(self.sigma_data)
@@ -122,14 +122,19 @@ class TrainingConfig:
 
     def to_toml(self) -> str:
         """Every setting with its value and what it does, as a file that `read_config` reads."""
-        lines = []
-        for item in fields(self):
-            meta, value = item.metadata, getattr(self, item.name)
-            extent = ", ".join(meta["choices"]) if meta["choices"] else (
-                "" if meta["low"] is None else f"{meta['low']:g} to {meta['high']:g}")
-            lines.append(f"# {meta['help']}{f' ({extent})' if extent else ''}\n{item.name} = "
-                         f"{json.dumps(value, ensure_ascii=False)}\n")  # these values read the same in JSON and TOML
-        return "\n".join(lines)
+        return settings_toml(self)
+
+
+def settings_toml(config) -> str:
+    """Every setting of a frozen dataclass of such settings, with its value and what it does, as TOML."""
+    lines = []
+    for item in fields(config):
+        meta, value = item.metadata, getattr(config, item.name)
+        extent = ", ".join(meta["choices"]) if meta["choices"] else (
+            "" if meta["low"] is None else f"{meta['low']:g} to {meta['high']:g}")
+        lines.append(f"# {meta['help']}{f' ({extent})' if extent else ''}\n{item.name} = "
+                     f"{json.dumps(value, ensure_ascii=False)}\n")  # these values read the same in JSON and TOML
+    return "\n".join(lines)
 
 
 def read_config(path_or_recipe: str | os.PathLike) -> dict:
@@ -155,7 +160,7 @@ def read_config(path_or_recipe: str | os.PathLike) -> dict:
             if name not in known:
                 raise TrainingError(f"there is no training setting called {name!r}; `babe2 train --list-settings` "
                                     "lists them.")
-            content[name] = _checked(known[name], value)
+            content[name] = checked(known[name], value)
         except TrainingError as error:
             raise TrainingError(f"{path}: {error}") from error
     return content
@@ -166,7 +171,7 @@ def recipes() -> list[str]:
     return sorted(path.stem for path in RECIPES.glob("*.toml"))
 
 
-def _checked(item, value):
+def checked(item, value):
     """A setting's value in its own type. Raises TrainingError naming it, the value and what was expected."""
     if isinstance(item.default, str) and not item.metadata["choices"]:
         if not isinstance(value, str):

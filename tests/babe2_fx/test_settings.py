@@ -22,7 +22,7 @@ IDLE = [
     ({"guidance": "direct"}, "xi", 2, "xi does nothing with guidance = direct; it belongs to guidance = gradient."),
     ({"guidance": "direct"}, "noise_regularization", 0.1, "it belongs to guidance = gradient."),
     ({}, "observation_noise_db", -40, "guidance = gradient; it belongs to guidance = direct."),
-    ({}, "extension", "octave", "guidance = gradient; it belongs to guidance = direct."),
+    ({}, "levels", "learned", "guidance = gradient; it belongs to guidance = direct."),
     ({"filter_fit": "global"}, "collapse_weight", 1, "filter_fit = global; it belongs to filter_fit = adam or sgd."),
     ({"filter_fit": "none"}, "filter_learning_rate", 1, "filter_fit = none; it belongs to filter_fit = adam or sgd."),
     ({}, "estimation_blocks", 3, "blocks = autoregressive; it belongs to blocks = time-invariant."),

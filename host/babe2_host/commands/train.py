@@ -27,7 +27,12 @@ def add(commands) -> None:
                "PRIOR.safetensors` uses them there, --preset NAME in the presets folder that `babe2 presets -h` "
                "names. On several GPUs: torchrun --nproc-per-node N --no-python babe2 train ...")
     _add_run_options(train, "the recipes paper-piano, paper-voice")
-    train.set_defaults(run=run_train, base=None)
+    train.add_argument("--task", choices=("prior", "levels"), default="prior",
+                       help="prior: the denoiser (default); levels: for a prior that there is, the model that says how "
+                            "loud music is where a recording lacks it. An hour on a CPU is enough")
+    train.add_argument("--base", metavar="PRIOR", help="with --task levels: the prior file, or the preset whose prior "
+                                                       "it is, that PRIOR.safetensors is to be with the new model")
+    train.set_defaults(run=run_train)
 
     finetune = commands.add_parser(
         "finetune", allow_abbrev=False, help="train a prior further on your own recordings",
@@ -74,7 +79,30 @@ def _add_common(parser: argparse.ArgumentParser) -> None:
 
 def run_train(args: argparse.Namespace) -> int:
     """`babe2 train`."""
+    if args.task == "levels":
+        return _run_levels(args)
+    if args.base:
+        raise UsageError("--base goes with --task levels; to train a prior further, use `babe2 finetune`.")
     return _run(args, ())
+
+
+def _run_levels(args: argparse.Namespace) -> int:
+    """`babe2 train --task levels`."""
+    from babe2_fx.training.cell_models import CellConfig, train_levels
+    from babe2_fx.training.config import settings_toml
+    if args.config:
+        raise UsageError("--config is for the training of priors; use --set with --task levels.")
+    config = CellConfig().replace(**parse_training_overrides(args.overrides, CellConfig))
+    if args.list_settings:
+        print(settings_toml(config), end="")
+        return OK
+    for what, given in {"DATA_DIR, the folder of recordings,": args.data, "-o PRIOR.safetensors": args.output,
+                        "--base PRIOR, the prior that gets the model,": args.base}.items():
+        if not given:
+            raise UsageError(f"{what} is missing; `babe2 train -h` shows how the command is used.")
+    run = train_levels(Path(args.data), Path(args.output), _prior_file(args.base), config,
+                       Path(args.cache) if args.cache else None, args.restart)
+    return _watch(run, args, args.quiet)
 
 
 def run_finetune(args: argparse.Namespace) -> int:
@@ -132,8 +160,9 @@ def _watch(run, args: argparse.Namespace, quiet: bool) -> int:
                 bar.update(now.share_done - bar.n if now.stage == "training" else 0)
     except KeyboardInterrupt:
         return fail(f"Stopped at step {step}; the same command goes on from there.", INTERRUPTED)
-    speaker(quiet)(f"Wrote {args.output}. Use it with --preset {args.output}; its card is "
-                   f"{Path(args.output).with_suffix('.md')}.")
+    card = Path(args.output).with_suffix(".md")
+    speaker(quiet)(f"Wrote {args.output}. Use it with --preset {args.output}"
+                   f"{f'; its card is {card}' if card.exists() else ''}.")
     return OK
 
 
@@ -179,10 +208,13 @@ def run_sample(args: argparse.Namespace) -> None:
 
 # ----------------------------------------------------------------------------------------------------- pieces
 
-def parse_training_overrides(pairs: list[str]) -> dict:
-    """`["minutes=60", "channels=[16, 32]", ...]` as settings' names and values. Raises UsageError."""
+def parse_training_overrides(pairs: list[str], config: type | None = None) -> dict:
+    """`["minutes=60", "channels=[16, 32]", ...]` as names and values of `config`, `TrainingConfig` if None.
+
+    Raises UsageError.
+    """
     from babe2_fx.training.config import TrainingConfig
-    known = {item.name: item for item in fields(TrainingConfig)}
+    known = {item.name: item for item in fields(config or TrainingConfig)}
     overrides = {}
     for pair in pairs:
         name, equals, text = (part.strip() for part in pair.partition("="))

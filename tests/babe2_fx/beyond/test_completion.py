@@ -9,7 +9,7 @@ import torch
 from scipy.signal import stft
 
 from babe2_fx import GenerativeEQ
-from babe2_fx.beyond.completion import Completion, _transposed
+from babe2_fx.beyond import Completion, LocalLevels
 from babe2_fx.catalogue.presets import load_preset
 from babe2_fx.operators import FixedFilter, Identity, Masked
 from babe2_fx.priors import load_prior
@@ -39,30 +39,10 @@ def levels(x):
     return torch.fft.rfft(x[0] * window).abs() * 4 / LENGTH, torch.fft.rfftfreq(LENGTH, 1 / RATE)
 
 
-@pytest.mark.parametrize("hz", [300.0, 1111.0, 2500.0])
-def test_a_transposed_tone_is_an_octave_higher_and_as_loud(cqt, hz):
-    octaves = cqt(tone(hz))
-    higher = [torch.zeros_like(octaves[0])] + [_transposed(octave) for octave in octaves[:-1]]
-    level, at_hz = levels(cqt.inverse(higher))
-    assert float(at_hz[level.argmax()]) == pytest.approx(2 * hz, rel=0.006)  # its bands are a little wider than octaves
-    near = (at_hz / (2 * hz)).log2().abs() < 0.03
-    assert 0.06 < float(level[near].square().sum().sqrt()) < 0.14
-    assert float(level[~near].max()) < 0.1 * float(level.max())
-
-
-def test_a_transposed_attack_stays_where_it_is(cqt):
-    burst = torch.zeros(1, LENGTH)
-    burst[:, 30000:31000] = tone(2000.0)[:, :1000] * torch.hann_window(1000)
-    octaves = cqt(burst)
-    higher = [torch.zeros_like(octaves[0])] + [_transposed(octave) for octave in octaves[:-1]]
-    power = cqt.inverse(higher)[0].square()
-    assert float(power[29000:32000].sum() / power.sum()) > 0.95
-
-
 def test_noise_is_not_heard_and_tones_in_it_are(prior, cqt):
     noise = 0.01 * torch.randn(1, LENGTH, generator=torch.Generator().manual_seed(0))
-    completion = Completion(prior, torch.ones(1025), torch.full((FILTER_BINS,), 1e-4))
-    alone, both = completion.heard(noise), completion.heard(noise + tone(1200.0, 0.02))
+    alone, both = (Completion(prior, torch.ones(1025), torch.full((FILTER_BINS,), 1e-4), x).heard
+                   for x in (noise, noise + tone(1200.0, 0.02)))
     hz = torch.stack([*cqt.centre_hz])
     at_tone = [(hz[i] / 1200.0).log2().abs() < 0.01 for i in range(len(hz))]
     assert all(float(spots.mean()) < 0.15 for spots in alone)
@@ -72,36 +52,51 @@ def test_noise_is_not_heard_and_tones_in_it_are(prior, cqt):
 
 def test_what_the_recording_decides_stays(prior, cqt):
     x, other = (cqt.band_limit(tone(hz)) for hz in (700.0, 1900.0))
-    completion = Completion(prior, torch.ones(1025), torch.full((FILTER_BINS,), 1e-12))
+    completion = Completion(prior, torch.ones(1025), torch.full((FILTER_BINS,), 1e-12), x, LocalLevels(prior, LENGTH))
     known = FixedFilter(torch.ones(FILTER_BINS), 1e-12)
-    assert torch.allclose(completion(other, x, known, completion.heard(x), 0.1), x, atol=1e-5)
+    assert torch.allclose(completion(other, x, known, 0.1), x, atol=1e-5)
 
 
-def test_highs_come_from_below_while_noise_covers_them_and_from_the_denoiser_then(prior, cqt):
+class Even:
+    """Stands in for `LocalLevels`: expects one variance of every cell."""
+
+    def __init__(self, prior, variance):
+        self.prior, self.variance = prior, variance
+
+    def __call__(self, estimate, decided, noise):
+        cqt = self.prior.network.transform(estimate.shape[-1])
+        return [torch.full(octave.shape, self.variance) for octave in cqt(estimate)]
+
+
+def test_highs_begin_at_the_expected_level_while_noise_covers_them_and_are_the_denoisers_then(prior, cqt):
     lows, made = cqt.band_limit(tone(2000.0, 0.05)), cqt.band_limit(tone(7000.0, 0.01))
     limited = FixedFilter((filter_frequencies(RATE) < 3000).float(), 1e-9)
-    completion = Completion(prior, torch.ones(1025), torch.full((FILTER_BINS,), 1e-9))
-    alone = Completion(prior, torch.ones(1025), torch.full((FILTER_BINS,), 1e-9), extends=False)
+    noise = torch.full((FILTER_BINS,), 1e-9)
+    draw = lambda like: torch.randn(like.shape, generator=torch.Generator().manual_seed(0))  # noqa: E731
+    with_levels = Completion(prior, torch.ones(1025), noise, lows, Even(prior, 1e-4), draw)
+    without = Completion(prior, torch.ones(1025), noise, lows)
 
     def at(x, hz):
         level, at_hz = levels(x)
         return float(level[(at_hz / hz).log2().abs() < 0.03].square().sum().sqrt())
-    heard = completion.heard(lows)
-    covered, bare = (completion(lows + made, lows + made, limited, heard, sigma) for sigma in (10.0, 1e-5))
-    assert at(covered, 4000) > 0.02 and at(covered, 7000) < 0.002 and at(covered, 2000) == pytest.approx(
-        at(lows, 2000), rel=0.05)
-    assert at(bare, 4000) < 0.001 and at(bare, 7000) == pytest.approx(at(made, 7000), rel=0.05)
-    assert at(alone(lows + made, lows + made, limited, heard, 10.0), 4000) < 0.001
+
+    def density(x, low_hz, high_hz):
+        """Variance of white noise that is as loud in these frequencies."""
+        hz, spectrum = torch.fft.rfftfreq(LENGTH, 1 / RATE), torch.fft.rfft(x[0]).abs().square() / LENGTH
+        return float(spectrum[(hz > low_hz) & (hz < high_hz)].mean())
+    covered, bare = (with_levels(lows + made, lows + made, limited, sigma) for sigma in (10.0, 1e-5))
+    assert density(covered, 4000, 9000) == pytest.approx(1e-4, rel=0.15)
+    assert at(covered, 2000) == pytest.approx(at(lows, 2000), rel=0.05)
+    assert density(bare, 4000, 6000) < 1e-7 and at(bare, 7000) == pytest.approx(at(made, 7000), rel=0.05)
+    assert density(without(lows + made, lows + made, limited, 10.0), 4000, 6000) < 1e-7
 
 
 def test_a_reference_without_highs_and_a_recording_of_nothing_give_nothing_wrong(prior, cqt):
     reference, x = torch.ones(1025), cqt.band_limit(tone(300.0))
     reference[200:] = 0
     unheard = FixedFilter(torch.ones(FILTER_BINS), 1e6)
-    completion = Completion(prior, reference, torch.full((FILTER_BINS,), 1e6))
-    made = completion(x, x, unheard, completion.heard(x), 10.0)
-    # Below 1 kHz nothing is extended, above there is to be nothing; but for the click at the ends.
-    assert torch.isfinite(made).all() and torch.allclose(made[:, 2000:-2000], x[:, 2000:-2000], atol=1e-3)
+    completion = Completion(prior, reference, torch.full((FILTER_BINS,), 1e6), x, LocalLevels(prior, LENGTH))
+    assert torch.allclose(completion(x, x, unheard, 10.0), x, atol=1e-3)  # no band is known: nothing is begun
 
 
 def test_a_filter_knows_what_it_lets_through():
@@ -124,7 +119,7 @@ def example():
     both = [soundfile.read(EXAMPLES / f"piano_78{name}.flac", dtype="float32") for name in ("", "_clean")]
     rate = both[0][1]
     degraded, clean = (audio[2 * rate:6 * rate] for audio, _ in both)
-    plain = Restorer(load_prior("piano"), load_preset("piano").settings("draft").replace(extension="none"))
+    plain = Restorer(load_prior("piano"), load_preset("piano").settings("draft").replace(levels="long-term"))
     restored = GenerativeEQ("piano", quality="draft")(degraded, rate)
     return rate, clean, restored, plain.restore(degraded[None], rate).audio[0]
 

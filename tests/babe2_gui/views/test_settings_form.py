@@ -46,7 +46,7 @@ def test_a_setting_without_effect_is_disabled_and_says_why(opened, form):
     assert not form.editors["xi"].isEnabled()  # draft guides directly
     assert form.editors["xi"].toolTip().endswith(
         "Does nothing with guidance = direct; it belongs to guidance = gradient.")
-    assert form.editors["extension"].isEnabled() and "Does nothing" not in form.editors["extension"].toolTip()
+    assert form.editors["levels"].isEnabled() and "Does nothing" not in form.editors["levels"].toolTip()
 
 
 def test_another_variant_keeps_the_changes_that_still_have_an_effect(opened, form, expert):
@@ -86,13 +86,13 @@ def test_every_choice_of_every_setting_can_be_made_from_every_other(opened, form
 
 
 def test_another_quality_keeps_only_what_has_an_effect_in_it(opened, form, expert):
-    form.editors["extension"].setCurrentText("none")
+    form.editors["levels"].setCurrentText("long-term")
     panel = opened.restore_panel
     panel.quality.setCurrentIndex(panel.quality.findData("paper"))
     panel.quality.activated.emit(panel.quality.currentIndex())
-    assert opened.session.document.options.quality == "paper" and "extension" not in expert()
-    assert expert()["steps"] == 3 and "extension is as the preset has it" in opened.statusBar().currentMessage()
-    assert form.editors["xi"].isEnabled() and not form.editors["extension"].isEnabled()
+    assert opened.session.document.options.quality == "paper" and "levels" not in expert()
+    assert expert()["steps"] == 3 and "levels is as the preset has it" in opened.statusBar().currentMessage()
+    assert form.editors["xi"].isEnabled() and not form.editors["levels"].isEnabled()
 
 
 def test_a_target_makes_the_margin_idle_and_both_are_rendered_with(opened, form, wait):
