@@ -2,10 +2,11 @@
 
 from .batching import BatchingPrior
 from .checkpoints import load_prior, save_prior
+from .cqt_network import CQTNetwork, TransformConfig
 from .edm import Preconditioning, warped_levels
 from .network import CQTDiff, NetworkConfig
 from .official import read_official
 from .prior import Emphasis, Prior, PriorError
 
-__all__ = ["BatchingPrior", "CQTDiff", "Emphasis", "NetworkConfig", "Preconditioning", "Prior", "PriorError",
+__all__ = ["BatchingPrior", "CQTDiff", "CQTNetwork", "Emphasis", "NetworkConfig", "Preconditioning", "Prior", "PriorError", "TransformConfig",
            "load_prior", "read_official", "save_prior", "warped_levels"]

@@ -76,7 +76,7 @@ def load_prior(path_or_id: str | os.PathLike, device: str | torch.device | None 
             network = CQTDiff(config)
         weights = {name.removeprefix("network."): value.float() for name, value in tensors.items()
                    if name.startswith("network.")}
-        network.load_state_dict(weights | CQTDiff.kernels(), assign=True)
+        network.load_state_dict(weights | CQTDiff.constants(), assign=True)
         prior = Prior(network, float(metadata["sigma_data"]), float(metadata["level"]), tensors.get("ltas"),
                       Emphasis(tensors["emphasis_db"]) if "emphasis_db" in tensors else None,
                       json.loads(metadata["info"]), tensors.get("ltas_spread_db"))

@@ -13,8 +13,8 @@ from ..errors import UserError
 from ..spectra.curves import at_bins
 from ..spectra.fir import TAPS as EMPHASIS_TAPS  # noqa: F401 - how far an emphasis reaches
 from ..spectra.fir import zero_phase
+from .cqt_network import CQTNetwork
 from .edm import Preconditioning
-from .network import CQTDiff
 
 
 class PriorError(UserError):
@@ -63,7 +63,7 @@ class Prior:
         info: what the checkpoint says of its origin, a dict of plain values.
     """
 
-    def __init__(self, network: CQTDiff, sigma_data: float, level: float | None = None, ltas: Tensor | None = None,
+    def __init__(self, network: CQTNetwork, sigma_data: float, level: float | None = None, ltas: Tensor | None = None,
                  emphasis: Emphasis | None = None, info: dict | None = None, ltas_spread_db: Tensor | None = None):
         self.network = network.eval().requires_grad_(False)
         self.sample_rate = network.config.sample_rate
