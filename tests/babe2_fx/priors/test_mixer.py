@@ -83,6 +83,18 @@ def test_rows_of_a_batch_come_out_as_they_would_alone(length):
             assert relative(net(x[i:i + 1], level[i:i + 1]), together[i:i + 1]) < 1e-5
 
 
+def test_layers_take_rows_together_as_well_as_one_by_one():
+    net = network()
+    h = noise(3, 16, TINY_MIXER.tokens, TINY_MIXER.width)
+    level = noise(3, TINY_MIXER.embedding, seed=1)
+    with torch.no_grad():
+        for layer in net.layers:  # a GPU is given all rows at once
+            together, = layer([h], level)
+            for i in range(3):
+                pieces = layer(list(h[i:i + 1].split(5, dim=1)), level[i:i + 1])
+                assert relative(torch.cat(pieces, dim=1), together[i:i + 1]) < 1e-5
+
+
 def test_pieces_of_time_make_no_difference(monkeypatch):
     net, x, level = network(), noise(2, 8192), torch.tensor([[-0.5], [-1.5]])
     with torch.no_grad():
