@@ -1,7 +1,7 @@
 """A small network for CPUs: tokens of a few bands by one frame, mixed along time and across bands.
 
-This kind of network is not in the paper. On a processor core it learns far more than a small CQT-Diff+ in the same time,
-and it is faster in use: almost all of its work is matrix products over channels, which are what a processor does best.
+This kind of network is not in the paper. On a processor core it learns far more than a small CQT-Diff+ in the same
+time, and it is faster in use: almost all of its work is matrix products over channels, which processors are best at.
 
 A token stands for some neighbouring bands of an octave within one frame of the middle octave: for several coefficients
 in the octaves above, which have more frames, and for part of one in those below, which have fewer. So the tokens of a
