@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import struct
 from dataclasses import asdict
@@ -17,8 +18,9 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from ..files import whole_file
+from .cqt_network import TransformConfig
+from .kinds import from_plain, make_network, to_plain
 from .levels import LevelConfig, LevelModel
-from .network import CQTDiff, NetworkConfig
 from .official import read_official
 from .prior import Emphasis, Prior, PriorError
 
@@ -26,11 +28,13 @@ FORMAT = "babe2-prior-1"
 OFFICIAL = (".pt", ".pth", ".ckpt")  # suffixes of checkpoints as PyTorch writes them
 
 
-def save_prior(path: str | os.PathLike, weights: dict[str, Tensor], config: NetworkConfig, sigma_data: float,
+def save_prior(path: str | os.PathLike, weights: dict[str, Tensor], config: TransformConfig, sigma_data: float,
                level: float, ltas: Tensor | None, emphasis_db: Tensor | None, info: dict,
                dtype: torch.dtype = torch.float16, ltas_spread_db: Tensor | None = None,
                levels: LevelModel | None = None) -> None:
-    """Writes a prior file, whole or not at all. `weights` is a `CQTDiff` state dict; the rest as in `Prior`."""
+    """Writes a prior file, whole or not at all. `config` has the sizes of its network, `weights` its
+    state dict; the rest as in `Prior`.
+    """
     # The resampling kernels are constants and the noise frequencies need their precision.
     tensors = {f"network.{name}": value.contiguous().to(torch.float32 if "RFF" in name else dtype)
                for name, value in weights.items() if not name.endswith("kernel")}
@@ -39,7 +43,7 @@ def save_prior(path: str | os.PathLike, weights: dict[str, Tensor], config: Netw
             tensors[name] = curve.float().contiguous()
     if levels:
         tensors |= {f"levels.{name}": value.contiguous().half() for name, value in levels.state_dict().items()}
-    metadata = {"format": FORMAT, "network": json.dumps(asdict(config)), "sigma_data": repr(float(sigma_data)),
+    metadata = {"format": FORMAT, "network": json.dumps(to_plain(config)), "sigma_data": repr(float(sigma_data)),
                 "level": repr(float(level)), "info": json.dumps(info)}
     if levels:
         metadata["levels"] = json.dumps(asdict(levels.config))
@@ -77,13 +81,13 @@ def load_prior(path_or_id: str | os.PathLike, device: str | torch.device | None 
                 raise PriorError(f"{path} is a safetensors file but not a prior of this program (its format is "
                                  f"{metadata.get('format', 'not stated')!r}).")
             tensors = {name: file.get_tensor(name) for name in file.keys()}
-        config = NetworkConfig(**json.loads(metadata["network"]))
+        config = from_plain(json.loads(metadata["network"]))
         with torch.device("meta"):  # sizes only: the weights come from the file
-            network = CQTDiff(config)
+            network = make_network(config)
         weights = {name.removeprefix("network."): value.float() for name, value in tensors.items()
                    if name.startswith("network.")}
-        network.load_state_dict(weights | CQTDiff.kernels(), assign=True)
-        prior = Prior(network, float(metadata["sigma_data"]), float(metadata["level"]), tensors.get("ltas"),
+        network.load_state_dict(weights | network.constants(), assign=True)
+        prior = Prior(network, _level(metadata, "sigma_data"), _level(metadata, "level"), tensors.get("ltas"),
                       Emphasis(tensors["emphasis_db"]) if "emphasis_db" in tensors else None,
                       json.loads(metadata["info"]), tensors.get("ltas_spread_db"), _levels(tensors, metadata))
     except PriorError:
@@ -103,6 +107,13 @@ def _levels(tensors: dict[str, Tensor], metadata: dict[str, str]) -> LevelModel 
     model.load_state_dict({name.removeprefix("levels."): value.float() for name, value in tensors.items()
                            if name.startswith("levels.")}, assign=True)
     return model
+
+
+def _level(metadata: dict[str, str], name: str) -> float:
+    value = float(metadata[name])
+    if not 0 < value < math.inf:
+        raise ValueError(f"its {name} is {value:g}, where a positive number is needed.")
+    return value
 
 
 def _begins_as_zip(path: Path) -> bool:

@@ -20,6 +20,15 @@ from torch.nn.grad import conv2d_weight
 
 from .convolution import Plain, Tiled, adjoint, convolve, padding, workspace_for
 from .cqt import OctaveCQT
+from .cqt_network import (
+    INITIAL,
+    CQTNetwork,
+    Linear,
+    NoiseLevelEmbedding,
+    TransformConfig,
+    check_size,
+    uniform,
+)
 
 GROUPS = 8
 PLACES = 6  # channels that tell a companded network where in the spectrum a band lies
@@ -29,7 +38,7 @@ CUBIC = (-0.01171875, -0.03515625, 0.11328125, 0.43359375, 0.43359375, 0.1132812
 
 
 @dataclass(frozen=True)
-class NetworkConfig:
+class NetworkConfig(TransformConfig):
     """Every size of a CQT-Diff+ network.
 
     `channels` and `layers` go from the highest octave to the lowest; `layers` counts the dilated convolutions of a
@@ -41,21 +50,24 @@ class NetworkConfig:
     the partials are, and a small network learns in an hour what it would not learn from the plain planes.
     """
 
-    sample_rate: int = 22050
-    block_length: int = 184184
-    octaves: int = 7
-    bins_per_octave: int = 64
-    window: str = "kaiser"
-    window_beta: float = 1.0
     channels: tuple[int, ...] = (64, 96, 96, 128, 128, 256, 256)
     layers: tuple[int, ...] = (2, 3, 4, 5, 6, 7, 7)
     bottlenecks: int = 1
     embedding: int = 256
     companding: float = 0.0
 
-    def __post_init__(self):
-        object.__setattr__(self, "channels", tuple(int(c) for c in self.channels))
-        object.__setattr__(self, "layers", tuple(int(n) for n in self.layers))
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        for name, low, high in (("channels", 1, 4096), ("layers", 1, 16)):
+            sizes = getattr(self, name)
+            if not isinstance(sizes, tuple | list) or len(sizes) > 100:
+                raise ValueError(f"{name} must be a list of whole numbers, not {sizes!r:.60}.")
+            for i, size in enumerate(sizes):
+                check_size(f"{name}[{i}]", size, low, high)
+            object.__setattr__(self, name, tuple(sizes))
+        check_size("bottlenecks", self.bottlenecks, 1, 16)
+        check_size("embedding", self.embedding, 1, 8192)
+        check_size("companding", self.companding, 0, 1e6, whole=False)
         if not len(self.channels) == len(self.layers) == self.octaves:
             raise ValueError(f"A network of {self.octaves} octaves needs as many channel counts and layer counts, "
                              f"not {len(self.channels)} and {len(self.layers)}.")
@@ -63,23 +75,7 @@ class NetworkConfig:
             raise ValueError(f"Channel counts must be multiples of {GROUPS}, not {self.channels}.")
 
 
-def _uniform(shape: tuple[int, ...], fan_in: int, weight: float) -> nn.Parameter:
-    bound = math.sqrt(3 / fan_in) * weight
-    return nn.Parameter(torch.empty(shape).uniform_(-bound, bound))
-
-
-# Scale of initial weights: as in EDM, with gates almost closed so that every block starts as the identity.
-INITIAL, CLOSED = math.sqrt(1 / 3), 1e-7
-
-
-class Linear(nn.Module):
-    def __init__(self, inputs: int, outputs: int, scale: float = INITIAL):
-        super().__init__()
-        self.weight = _uniform((outputs, inputs), inputs, scale)
-        self.bias = nn.Parameter(torch.zeros(outputs))
-
-    def forward(self, x: Tensor) -> Tensor:
-        return F.linear(x, self.weight, self.bias)
+CLOSED = 1e-7  # scale of the gates' initial weights: every block starts as the identity
 
 
 class Conv(nn.Module):
@@ -87,7 +83,7 @@ class Conv(nn.Module):
 
     def __init__(self, inputs: int, outputs: int, kernel: tuple[int, int] = (1, 1), dilation: int = 1):
         super().__init__()
-        self.weight = _uniform((outputs, inputs, *kernel), inputs * kernel[0] * kernel[1], INITIAL)
+        self.weight = uniform((outputs, inputs, *kernel), inputs * kernel[0] * kernel[1], INITIAL)
         self.dilation = dilation
 
     def forward(self, x: Tensor) -> Tensor:
@@ -218,33 +214,6 @@ class ResnetBlock(nn.Module):
         return torch.add(self.res_conv(inputs), self.proj_out(x), alpha=half) * math.sqrt(0.5)
 
 
-class NoiseLevelEmbedding(nn.Module):
-    """Random Fourier features of the noise condition, and a small MLP: (batch, 1) -> (batch, embedding)."""
-
-    def __init__(self, embedding: int):
-        super().__init__()
-        # On the CPU, whatever the default: on the meta device, drawing imports torch's compiler, which takes seconds.
-        self.RFF_freq = nn.Parameter(16 * torch.randn(1, 32, device="cpu"), requires_grad=False)
-        self.MLP = nn.ModuleList([Linear(64, 128), Linear(128, 256), Linear(256, embedding)])
-
-    @torch.no_grad()
-    def spread(self, detail: float) -> None:
-        """Draws new frequencies with this standard deviation, in cycles per unit of the noise condition.
-
-        The published 16 takes a feature through a whole cycle while the level changes by 28 %. A network that is
-        trained for thousands of steps, instead of hundreds of thousands, then fails at some levels between those
-        that it saw.
-        """
-        self.RFF_freq.normal_(std=detail)
-
-    def forward(self, noise_condition: Tensor) -> Tensor:
-        angle = 2 * math.pi * noise_condition * self.RFF_freq
-        x = torch.cat([angle.sin(), angle.cos()], dim=1)
-        for layer in self.MLP:
-            x = F.relu(layer(x))
-        return x
-
-
 class Resample(nn.Module):
     """Halves or doubles the number of frames of (batch, channels, frequency, frames)."""
 
@@ -264,21 +233,17 @@ class Resample(nn.Module):
         return F.conv2d(F.pad(x, (3, 3, 0, 0), mode="reflect"), weight, stride=(1, 2), groups=channels)
 
 
-class CQTDiff(nn.Module):
-    """The network F of Eq. 15: (audio (batch, samples), noise condition (batch, 1)) -> audio (batch, samples).
+class CQTDiff(CQTNetwork):
+    """CQT-Diff+. `compute_dtype` is that of the convolutions; the statistics of normalisation stay in float32."""
 
-    `compute_dtype` is that of the convolutions and what lies between them (float32, or bfloat16 where that is faster
-    on the hardware); the transform and the statistics of normalisation stay in float32.
-    """
+    config: NetworkConfig
 
     downs: Any  # a ModuleList of stages: (in from the CQT, in from the pyramid, block), highest octave first
     middle: Any  # ... (out, block)
     ups: Any  # ... (out to the CQT, block), lowest octave first
 
     def __init__(self, config: NetworkConfig):
-        super().__init__()
-        self.config = config
-        self.compute_dtype = torch.float32
+        super().__init__(config)
         channels, layers, width = config.channels, config.layers, config.embedding
         self.embedding = NoiseLevelEmbedding(width)
         self.downsamplerT, self.upsamplerT = Resample(up=False), Resample(up=True)
@@ -298,25 +263,14 @@ class CQTDiff(nn.Module):
             self.ups.append(nn.ModuleList([
                 ResnetBlock(after, 2, 1, width, kernel=(1, 1), project="after"),
                 ResnetBlock(2 * channels[i], after, layers[i], width)]))
-        self._transforms: dict[int, OctaveCQT] = {}
 
-    @staticmethod
-    def kernels() -> dict[str, Tensor]:
-        """The constants of the state dict, which a file of weights need not carry."""
+    @classmethod
+    def constants(cls) -> dict[str, Tensor]:
         return {f"{name}.kernel": torch.tensor(CUBIC) for name in ("downsamplerT", "upsamplerT")}
 
-    @property
-    def device(self) -> torch.device:
-        return self.downsamplerT.kernel.device
-
-    def transform(self, block_length: int) -> OctaveCQT:
-        """The CQT for blocks of this length, on the network's device; made at first use and kept."""
-        cqt = self._transforms.get(block_length)
-        if cqt is None or cqt.gain.device != self.device:
-            c = self.config
-            cqt = OctaveCQT(c.octaves, c.bins_per_octave, c.sample_rate, block_length, c.window, c.window_beta)
-            self._transforms[block_length] = cqt = cqt.to(self.device)
-        return cqt
+    def matrices(self) -> list[nn.Parameter]:
+        """The convolutions' weights, except where real and imaginary planes come in or go out."""
+        return [p for p in self.parameters() if p.dim() == 4 and min(p.shape[:2]) > 2]
 
     def forward(self, x: Tensor, noise_condition: Tensor) -> Tensor:
         cqt = self.transform(x.shape[-1])

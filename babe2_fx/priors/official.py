@@ -140,7 +140,7 @@ def _prior(file: TorchFile, path: Path) -> Prior:
     for name, weight in weights.items():
         if not weight.isfinite().all():
             raise PriorError(f"has weights that are not finite numbers, in {name}. {AGAIN}")
-    network.load_state_dict(CQTDiff.kernels() | weights, assign=True)
+    network.load_state_dict(CQTDiff.constants() | weights, assign=True)
     try:
         network.transform(config.block_length)  # made at first use otherwise, which is late to fail
     except (IndexError, ValueError) as error:
@@ -155,7 +155,7 @@ def _prior(file: TorchFile, path: Path) -> Prior:
 def _check_weights(ema: dict, expected: dict[str, Tensor], file_bytes: int) -> None:
     """Raises PriorError where the weights are not those of the network that the settings describe."""
     faults = []
-    for fault, names in (("lacks", [n for n in expected if n not in ema and n not in CQTDiff.kernels()]),
+    for fault, names in (("lacks", [n for n in expected if n not in ema and n not in CQTDiff.constants()]),
                          ("also has", [n for n in ema if n not in expected])):
         if names:
             more = f" and {len(names) - 1} more" if len(names) > 1 else ""

@@ -13,9 +13,9 @@ from ..errors import UserError
 from ..spectra.curves import at_bins
 from ..spectra.fir import TAPS as EMPHASIS_TAPS  # noqa: F401 - how far an emphasis reaches
 from ..spectra.fir import zero_phase
+from .cqt_network import CQTNetwork
 from .edm import Preconditioning
 from .levels import LevelModel
-from .network import CQTDiff
 
 
 class PriorError(UserError):
@@ -65,7 +65,7 @@ class Prior:
         levels: says how loud music is where a recording lacks it, or None.
     """
 
-    def __init__(self, network: CQTDiff, sigma_data: float, level: float | None = None, ltas: Tensor | None = None,
+    def __init__(self, network: CQTNetwork, sigma_data: float, level: float | None = None, ltas: Tensor | None = None,
                  emphasis: Emphasis | None = None, info: dict | None = None, ltas_spread_db: Tensor | None = None,
                  levels: LevelModel | None = None):
         self.network = network.eval().requires_grad_(False)

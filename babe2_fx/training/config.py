@@ -7,14 +7,18 @@ import os
 import tomllib
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
+from typing import Any
 
 from ..errors import UserError
-from ..priors import NetworkConfig
+from ..priors import MixerConfig, NetworkConfig, TransformConfig, kind_of
 from ..settings import Name, SettingError
 
 RECIPES = Path(__file__).with_name("recipes")
-NETWORK = ("sample_rate", "block_length", "octaves", "bins_per_octave", "window", "channels", "layers", "embedding",
-           "companding")  # what a fine-tuned prior takes over from the prior it came from
+TRANSFORM = ("sample_rate", "block_length", "octaves", "bins_per_octave", "window")
+SIZES = {"mixer": ("width", "depth", "mix_channels", "reach", "token_bands"),  # of one kind of network only
+         "unet": ("channels", "layers", "companding")}
+# What a fine-tuned prior takes over from the prior it came from.
+NETWORK = ("architecture", *TRANSFORM, "embedding", *SIZES["mixer"], *SIZES["unet"])
 # What may change while a run is under way.
 FREE = ("title", "description", "credit", "minutes", "steps", "save_minutes", "report_minutes")
 
@@ -40,23 +44,32 @@ class TrainingConfig:
     title: str = setting("", "what the prior models, as `babe2 presets` lists it; the file's name if empty")
     description: str = setting("", "one more sentence")
     credit: str = setting("", "whose recordings these are, and under which licence")
-    # The network (App. A.2)
+    # The network
+    architecture: str = setting("mixer", "kind of network: a mixer learns far more in an hour on a CPU; the unet "
+                              "is the paper's", choices=tuple(SIZES))
     sample_rate: int = setting(22050, "Hz; the prior knows nothing above half of it", 8000, 192000)
     block_length: int = setting(184184, "samples that are restored at once", 4096, 2 ** 22)
     octaves: int = setting(7, "octaves below half the sample rate; nothing below them is heard", 1, 12)
     bins_per_octave: int = setting(64, "bands in each octave", 4, 512)
     window: str = setting("hann", "window of the transform; the published networks' is kaiser",
                            choices=("hann", "kaiser"))
-    channels: tuple[int, ...] = setting((16, 32, 32, 32, 32, 48, 48), "channels from the highest octave to the "
-                                         "lowest, multiples of 8", 8, 4096)
-    layers: tuple[int, ...] = setting((2, 2, 3, 3, 3, 4, 5), "dilated convolutions from the highest octave to the "
-                                       "lowest", 1, 16)
     embedding: int = setting(64, "size of the embedding of the noise level", 1, 8192)
     noise_detail: float = setting(1.0, "how finely the network tells noise levels apart: standard deviation of "
                                    "the frequencies of its Fourier features of ln(sigma) / 4; the paper's is 16",
                                    0.01, 1000.0)
+    # A mixer's own sizes
+    width: int = setting(96, "channels of a token, which stands for a few bands and a short time", 1, 4096)
+    depth: int = setting(6, "layers", 1, 64)
+    mix_channels: int = setting(16, "channels in which all bands are mixed with each other", 1, 1024)
+    reach: int = setting(2, "how far a layer sees to either side in time, in tokens", 0, 32)
+    token_bands: int = setting(4, "bands of a token, which divide those in an octave", 1, 512)
+    # The unet's own sizes (App. A.2)
+    channels: tuple[int, ...] = setting((16, 32, 32, 32, 32, 48, 48), "channels from the highest octave to the "
+                                         "lowest, multiples of 8", 8, 4096)
+    layers: tuple[int, ...] = setting((2, 2, 3, 3, 3, 4, 5), "dilated convolutions from the highest octave to the "
+                                       "lowest", 1, 16)
     companding: str = setting("on", "magnitudes compressed in units of the noise: a small network then learns in an "
-                               "hour what it would not learn otherwise", choices=("on", "off"))
+                               "hour what it would not learn otherwise; a mixer always does it", choices=("on", "off"))
     # The material (App. A.1)
     normalization: str = setting("recording", "what is scaled to sigma_data: each recording, each crop, the whole "
                                   "collection by one factor, or nothing (none)",
@@ -72,8 +85,10 @@ class TrainingConfig:
     sigma_rho: float = setting(7.0, "warping of the noise levels; more draws more low ones", 1.0, 100.0)
     # The optimiser
     batch: int = setting(2, "crops per step, on each GPU", 1, 4096)
-    crop: int = setting(65536, "samples of a crop; 0: a whole block", 0, 2 ** 22)
-    optimizer: str = setting("muon", "adam: the paper's; muon: for the convolutions, and Adam for the rest",
+    crop: int = setting(46046, "samples of a crop; 0: a whole block. In half a block, or a quarter, frames come as "
+                      "often as in a whole one", 0, 2 ** 22)
+    optimizer: str = setting("muon", "adam: the paper's; muon: for what maps channels to channels, and Adam "
+                              "for the rest",
                               choices=("muon", "adam"))
     learning_rate: float = setting(1e-3, "Adam's", 0.0, 1.0)
     muon_rate: float = setting(1.5e-3, "Muon's, scaled to Adam's size of step", 0.0, 1.0)
@@ -82,7 +97,7 @@ class TrainingConfig:
     max_gradient_norm: float = setting(1.0, "longer gradients are shortened to this", 1e-6, 1e9)
     ema_rate: float = setting(0.999, "rate of the moving average of the weights, which is what is kept; it rises to "
                                "this at the beginning", 0.0, 0.999999)
-    precision: str = setting("float32", "of the convolutions; bfloat16 pays off on GPUs but not on CPUs",
+    precision: str = setting("float32", "of the layers; bfloat16 pays off on GPUs but not on CPUs",
                               choices=("float32", "bfloat16"))
     # The run: it ends with whichever comes first
     minutes: float = setting(90.0, "how long to train, interruptions not counted; 0: no limit", 0.0, 1e7)
@@ -97,15 +112,31 @@ class TrainingConfig:
             object.__setattr__(self, item.name, checked(item, getattr(self, item.name)))
         if not self.minutes and not self.steps:
             raise TrainingError("minutes and steps are both 0: the run would have no end. Set one of them.")
-        self.network(self.sigma_data)
+        for other in set(SIZES) - {self.architecture}:
+            for name in SIZES[other]:
+                if getattr(self, name) != _default(name):
+                    raise TrainingError(f"{name} is a setting of the architecture {other}, and does nothing in a "
+                                        f"{self.architecture}. Leave it out, or set architecture to {other}.")
+        self.network(self.sigma_data or 1.0)
 
-    def network(self, sigma_data: float) -> NetworkConfig:
+    def network(self, sigma_data: float) -> TransformConfig:
         """The sizes of the network, for data of this standard deviation."""
-        sizes = {name: getattr(self, name) for name in NETWORK}
+        sizes = {name: getattr(self, name) for name in (*TRANSFORM, "embedding", *SIZES[self.architecture])}
         try:
+            if self.architecture == "mixer":
+                return MixerConfig(**sizes, sigma_data=sigma_data)
             return NetworkConfig(**sizes | {"companding": sigma_data if self.companding == "on" else 0.0})
         except ValueError as error:
             raise TrainingError(str(error)) from error
+
+    def as_network(self, network: TransformConfig) -> "TrainingConfig":
+        """The settings with the kind and the sizes of a network; what belongs to other kinds is as by default."""
+        kind = kind_of(network)
+        own = {name: getattr(network, name) for name in (*TRANSFORM, "embedding", *SIZES[kind])}
+        if isinstance(network, NetworkConfig):
+            own["companding"] = "on" if network.companding else "off"
+        others = {name: _default(name) for other in SIZES if other != kind for name in SIZES[other]}
+        return self.replace(architecture=kind, **own, **others)
 
     @property
     def crop_length(self) -> int:

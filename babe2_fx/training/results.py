@@ -14,6 +14,7 @@ from .config import TrainingConfig
 
 log = logging.getLogger(__name__)
 
+NAMES = {"mixer": "band mixer", "unet": "CQT-Diff+"}  # of kinds of networks, for people
 EXAMPLE_LEVEL = 0.063  # standard deviation; leaves music its peaks
 
 
@@ -70,8 +71,8 @@ def write_preset(prior: Path, config: TrainingConfig, sigma_data: float, info: d
 def _card(title: str, config: TrainingConfig, info: dict) -> str:
     crop_s = config.crop_length / config.sample_rate
     rows = {
-        "network": f"CQT-Diff+, {config.octaves} octaves x {config.bins_per_octave} bands at {config.sample_rate} Hz, "
-                   f"{info['parameters'] / 1e6:.2f} million parameters",
+        "network": f"{NAMES[config.architecture]}, {config.octaves} octaves x {config.bins_per_octave} bands at "
+                   f"{config.sample_rate} Hz, {info['parameters'] / 1e6:.2f} million parameters",
         "domain": f"flattened by {100 * config.flattening:g} %" if config.flattening else "the signal itself",
         "material": f"{info['material_hours']:.2f} h, {info['recordings']} recordings; "
                     f"{info['held_out_recordings']} held out",

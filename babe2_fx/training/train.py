@@ -18,7 +18,7 @@ import torch
 from ..priors import Emphasis, Prior, load_prior, save_prior
 from ..progress import Run
 from ..sampling import free_solver, sample_prior
-from .config import FREE, NETWORK, TrainingConfig, TrainingError
+from .config import FREE, TrainingConfig, TrainingError
 from .material import (
     Material,
     Recording,
@@ -277,11 +277,11 @@ class _Session:
 # ----------------------------------------------------------------------------------------------------- pieces
 
 def as_base(config: TrainingConfig, base: Prior) -> TrainingConfig:
-    """The settings with the sizes and the level of the prior that is fine-tuned."""
+    """The settings with the kind, the sizes and the level of the prior that is fine-tuned."""
     network = base.network.config
-    return config.replace(**{name: getattr(network, name) for name in NETWORK} | {
-        "companding": "on" if network.companding else "off", "sigma_data": base.sigma_data,
-        "flattening": config.flattening if base.emphasis else 0.0, "crop": min(config.crop, network.block_length)})
+    return config.as_network(network).replace(
+        sigma_data=base.sigma_data, flattening=config.flattening if base.emphasis else 0.0,
+        crop=min(config.crop, network.block_length))
 
 
 def measure(recordings: list[Recording], config: TrainingConfig, base: Prior | None) -> dict[str, Any]:
@@ -318,7 +318,9 @@ def _check_length(trained_on: list[Recording], held_out: list[Recording], config
 
 def _check_same_run(state: dict, run: Path, config: TrainingConfig, base: dict | None) -> None:
     """Raises TrainingError if a state belongs to another run than this one."""
-    begun, now = state["config"] | {"base": state["base"]}, asdict(config) | {"base": base}
+    now = asdict(config) | {"base": base}
+    # A state from before there were several kinds of network is of the unet's, and lacks what is new.
+    begun = asdict(TrainingConfig(architecture="unet")) | state["config"] | {"base": state["base"]}
     for name in [item.name for item in fields(config) if item.name not in FREE] + ["base"]:
         if begun.get(name) != now[name]:
             raise TrainingError(f"{run} holds a run that was started with {name} = {begun.get(name)}, not {now[name]}. "

@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from ..priors import CQTDiff, NetworkConfig, Preconditioning, warped_levels
+from ..priors import CQTNetwork, Preconditioning, TransformConfig, make_network, warped_levels
 from .config import TrainingConfig, TrainingError
 from .material import Material
 from .processes import Processes
@@ -35,7 +35,7 @@ def denoising_loss(network: nn.Module, clean: Tensor, sigma: Tensor, noise: Tens
 
 
 @torch.no_grad()
-def evaluate(network: CQTDiff, material: Material, config: TrainingConfig) -> dict[str, float]:
+def evaluate(network: CQTNetwork, material: Material, config: TrainingConfig) -> dict[str, float]:
     """Loss on held-out crops at fixed levels, the same crops and noise every time."""
     rng, generator = np.random.default_rng(1), torch.Generator().manual_seed(1)
     device = network.device
@@ -53,15 +53,15 @@ def evaluate(network: CQTDiff, material: Material, config: TrainingConfig) -> di
 class Trainer:
     """One run: network, its moving average and its optimisers. `state` is all that a resumed run needs.
 
-    With Muon (momentum made orthogonal) the convolutions are trained by Muon, the rest by Adam. `weights` is a state
-    dict to start from instead of random numbers.
+    With Muon (momentum made orthogonal) the network's `matrices` are trained by Muon, the rest by Adam. `weights` is a
+    state dict to start from instead of random numbers.
     """
 
-    def __init__(self, config: TrainingConfig, network_config: NetworkConfig, material: Material,
+    def __init__(self, config: TrainingConfig, network_config: TransformConfig, material: Material,
                  weights: dict[str, Tensor] | None = None, processes: Processes = Processes()):
         torch.manual_seed(config.seed)
         self.config, self.material, self.processes = config, material, processes
-        self.network = CQTDiff(network_config)
+        self.network = make_network(network_config)
         if weights:
             self.network.load_state_dict(weights)
         else:
@@ -72,11 +72,11 @@ class Trainer:
         self.average = copy.deepcopy(self.network).requires_grad_(False)
         self.average.compute_dtype = torch.float32
         self.trained = [p for p in self.network.parameters() if p.requires_grad]
-        # Muon takes matrices only: it is given views of the convolutions' weights, which share their memory.
+        # Muon takes matrices only: it is given views of the weights, which share their memory.
         muon = config.optimizer == "muon"
-        self.convolutions = [p for p in self.trained if muon and p.dim() == 4 and min(p.shape[:2]) > 2]
-        self.matrices = [nn.Parameter(p.detach().view(len(p), -1)) for p in self.convolutions]
-        chosen = {id(p) for p in self.convolutions}
+        self.by_muon = self.network.matrices() if muon else []
+        self.matrices = [nn.Parameter(p.detach().view(len(p), -1)) for p in self.by_muon]
+        chosen = {id(p) for p in self.by_muon}
         self.optimisers: dict[str, tuple[torch.optim.Optimizer, float]] = {
             "adam": (torch.optim.Adam([p for p in self.trained if id(p) not in chosen]), config.learning_rate)}
         if muon:
@@ -118,7 +118,7 @@ class Trainer:
         self.gradient_norm = float(norm)
         if math.isfinite(self.gradient_norm):
             self.skipped = 0
-            for matrix, weight in zip(self.matrices, self.convolutions):
+            for matrix, weight in zip(self.matrices, self.by_muon):
                 assert weight.grad is not None
                 matrix.grad = weight.grad.reshape(matrix.shape)
             for optimiser, _ in self.optimisers.values():

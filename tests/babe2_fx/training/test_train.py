@@ -12,7 +12,7 @@ import soundfile
 import torch
 
 from babe2_fx.catalogue.presets import load_preset
-from babe2_fx.priors import CQTDiff, Preconditioning, load_prior, save_prior
+from babe2_fx.priors import BandMixer, CQTDiff, Preconditioning, load_prior, save_prior
 from babe2_fx.training.config import TrainingConfig, TrainingError
 from babe2_fx.training.material import Material, find_recordings, prepare, split
 from babe2_fx.training.state import load_state, save_state
@@ -20,9 +20,11 @@ from babe2_fx.training.train import as_base, train
 from babe2_fx.training.trainer import Trainer, denoising_loss
 from standin import TINY
 
-SIZES = {"octaves": 3, "bins_per_octave": 16, "channels": (8, 8, 8), "layers": (1, 1, 1), "embedding": 16,
-         "block_length": 16384, "crop": 16384}
+SHARED = {"octaves": 3, "bins_per_octave": 16, "embedding": 16, "block_length": 16384, "crop": 16384}
+SIZES = SHARED | {"architecture": "unet", "channels": (8, 8, 8), "layers": (1, 1, 1)}
 CONFIG = TrainingConfig(**SIZES, warmup_steps=1, learning_rate=3e-3, minutes=0, steps=4)
+MIXER = TrainingConfig(**SHARED, width=16, depth=3, mix_channels=4, warmup_steps=1, learning_rate=3e-3, minutes=0,
+                       steps=4)
 
 
 @pytest.fixture(scope="module")
@@ -76,20 +78,45 @@ def test_noise_levels_are_drawn_evenly_from_the_warped_scale(material):
 # ------------------------------------------------------------------------------------------------------- steps
 
 @pytest.mark.parametrize("optimizer", ["muon", "adam"])
-def test_steps_lower_the_loss(material, optimizer):
-    trainer = Trainer(CONFIG.replace(optimizer=optimizer), CONFIG.network(0.063), material)
-    losses = [trainer.step(0.0) for _ in range(24)]
-    assert np.mean(losses[-8:]) < np.mean(losses[:8])
+@pytest.mark.parametrize("config", [CONFIG, MIXER], ids=["unet", "mixer"])
+def test_steps_lower_the_loss(material, config, optimizer):
+    trainer = Trainer(config.replace(optimizer=optimizer), config.network(0.063), material)
+    fixed = [trainer.draw(step) for step in range(100, 108)]
+
+    @torch.no_grad()
+    def loss():
+        return np.mean([float(denoising_loss(trainer.network, *drawn, trainer.preconditioning).mean())
+                        for drawn in fixed])
+
+    before = loss()
+    for _ in range(24):
+        trainer.step(0.0)
+    assert loss() < 0.95 * before
 
 
-def test_a_resumed_run_goes_on_to_the_bit_as_it_would_have(material, tmp_path):
-    trainer, resumed = (Trainer(CONFIG, CONFIG.network(0.063), material) for _ in range(2))
+@pytest.mark.parametrize("config", [CONFIG, MIXER], ids=["unet", "mixer"])
+def test_a_resumed_run_goes_on_to_the_bit_as_it_would_have(material, tmp_path, config):
+    trainer, resumed = (Trainer(config, config.network(0.063), material) for _ in range(2))
     for _ in range(3):
         trainer.step(0.1)
     save_state(tmp_path, trainer.state())
     resumed.restore(load_state(tmp_path))
     assert [resumed.step(0.5) for _ in range(2)] == [trainer.step(0.5) for _ in range(2)]
     assert torch.equal(weights(resumed), weights(trainer))
+
+
+@pytest.mark.parametrize("config", [CONFIG, MIXER], ids=["unet", "mixer"])
+def test_every_weight_is_trained_by_one_optimiser(material, config):
+    trainer = Trainer(config, config.network(0.063), material)
+    adam = [p for group in trainer.optimisers["adam"][0].param_groups for p in group["params"]]
+    ours = {p.data_ptr() for p in trainer.trained}
+    assert len(trainer.matrices) > 0 and len(adam) + len(trainer.matrices) == len(ours)
+    assert {p.data_ptr() for p in adam} | {p.data_ptr() for p in trainer.matrices} == ours
+    assert all(matrix.dim() == 2 for matrix in trainer.matrices)
+    before = [p.detach().clone() for p in trainer.trained]
+    for _ in range(2):
+        trainer.step(0.0)
+    assert not any(torch.equal(now, then) for now, then in zip(trainer.trained, before))
 
 
 def test_the_average_follows_quickly_at_first_and_then_at_its_rate(material):
@@ -145,6 +172,42 @@ def test_a_run_leaves_a_prior_with_its_preset_card_logs_and_example(folder, tmp_
     audio, rate = soundfile.read(run / "examples" / "step-0000004.flac")
     assert rate == 22050 and len(audio) == 16384 and 0.01 < audio.std() < 0.1
     assert list((run / "logs").glob("events.*"))
+
+
+def test_a_mixer_is_trained_killed_resumed_fine_tuned_and_sampled(folder, tmp_path):
+    output, tuned = tmp_path / "mixer.safetensors", tmp_path / "tuned.safetensors"
+    run = train(folder, output, MIXER.replace(title="My organ"))
+    while next(run).step < 2:
+        pass
+    run.close()
+    messages = [now.message for now in train(folder, output, MIXER.replace(title="My organ"))]
+    assert any("goes on from step 2" in message for message in messages)
+    prior = load_prior(output)
+    assert isinstance(prior.network, BandMixer) and prior.info["steps"] == 4
+    assert prior.network.config.sigma_data == prior.sigma_data == 0.063
+    assert "band mixer, 3 octaves" in load_preset(str(output)).card
+    # Whatever the settings' own kind and sizes: those of the base are taken over.
+    config = TrainingConfig(architecture="unet", normalization="collection", learning_rate=1e-9, muon_rate=1e-9,
+                            steps=1, minutes=0)
+    train(folder, tuned, config, output).finish()
+    after = load_prior(tuned)
+    assert after.network.config == prior.network.config and after.info["training"]["architecture"] == "mixer"
+    assert as_base(config, prior).network(0.063) == prior.network.config
+    for now, then in zip(after.network.parameters(), prior.network.parameters()):
+        assert torch.allclose(now, then, atol=2e-3)
+
+
+def test_a_state_from_before_there_were_kinds_of_network_is_one_of_the_unet(folder, tmp_path):
+    output = tmp_path / "prior.safetensors"
+    train(folder, output, CONFIG.replace(steps=1)).finish()
+    state = load_state(tmp_path / "prior.run")
+    for name in ("architecture", "width", "depth", "mix_channels", "reach", "token_bands"):
+        del state["config"][name]
+    save_state(tmp_path / "prior.run", state)
+    train(folder, output, CONFIG.replace(steps=2)).finish()
+    assert load_prior(output).info["steps"] == 2
+    with pytest.raises(TrainingError, match="started with architecture = unet, not mixer"):
+        train(folder, output, MIXER).finish()
 
 
 def test_a_run_with_the_level_of_the_data_as_it_is(folder, tmp_path):

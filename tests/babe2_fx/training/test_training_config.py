@@ -5,12 +5,13 @@ from dataclasses import asdict, fields
 
 import pytest
 
-from babe2_fx.priors import NetworkConfig
+from babe2_fx.priors import MixerConfig, NetworkConfig
+from babe2_fx.priors.cqt import OctaveCQT
 from babe2_fx.training.config import TrainingConfig, TrainingError, read_config, recipes
 
 
 def test_every_setting_has_its_help_and_what_is_printed_can_be_read_back(tmp_path):
-    config = TrainingConfig(title='A "grand" piano é', minutes=12.5, channels=(8,) * 7)
+    config = TrainingConfig(title='A "grand" piano é', minutes=12.5, architecture="unet", channels=(8,) * 7)
     path = tmp_path / "printed.toml"
     path.write_text(config.to_toml(), encoding="utf-8")
     assert read_config(path) == asdict(config)
@@ -35,6 +36,13 @@ def test_the_recipes_have_the_values_of_table_2():
 
 def test_the_paper_piano_is_the_published_network():
     assert TrainingConfig(**read_config("paper-piano")).network(0.063) == NetworkConfig()
+
+
+def test_a_new_prior_is_a_mixer_with_the_frames_of_whole_blocks_unless_told_otherwise():
+    config = TrainingConfig()
+    assert config.network(0.1) == MixerConfig(sigma_data=0.1)
+    frames = [OctaveCQT(7, 64, 22050, length, "hann").frames for length in (config.crop_length, config.block_length)]
+    assert [4 * n for n in frames[0]] == frames[1]
 
 
 MISTAKES = {
@@ -66,8 +74,13 @@ def test_a_mistake_in_a_file_is_said_with_the_file(tmp_path, content, sentence):
 
 
 def test_values_that_do_not_go_together_are_said():
-    for changes, sentence in (({"octaves": 5}, "A network of 5 octaves needs as many channel counts"),
-                              ({"channels": (12,) * 7}, "Channel counts must be multiples of 8"),
+    unet = {"architecture": "unet"}
+    for changes, sentence in ((unet | {"octaves": 5}, "A network of 5 octaves needs as many channel counts"),
+                              (unet | {"channels": (12,) * 7}, "Channel counts must be multiples of 8"),
+                              ({"channels": (8,) * 7}, "channels is a setting of the architecture unet, and does "
+                                                       "nothing in a mixer. Leave it out, or set architecture to unet"),
+                              (unet | {"width": 64}, "width is a setting of the architecture mixer"),
+                              ({"token_bands": 5}, "Tokens of 5 bands do not fill octaves of 64"),
                               ({"minutes": 0}, "minutes and steps are both 0"),
                               ({"colour": 1}, "no training setting called 'colour'")):
         with pytest.raises(TrainingError, match=sentence):

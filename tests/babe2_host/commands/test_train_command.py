@@ -14,8 +14,8 @@ from babe2_host.commands import train as command
 TINY = """
 octaves = 3
 bins_per_octave = 16
-channels = [8, 8, 8]
-layers = [1, 1, 1]
+width = 8
+depth = 2
 embedding = 16
 block_length = 16384
 crop = 16384
@@ -96,9 +96,12 @@ def test_ctrl_c_saves_and_the_same_command_goes_on(folder, capsys, monkeypatch):
 
 
 def test_the_settings_that_are_listed_are_a_configuration(folder, capsys):
-    assert train("--set", "title=Mine", "--set", "batch=3", "--set", "layers=[1, 2, 1]", "--list-settings") == 0
+    assert train("--set", "title=Mine", "--set", "batch=3", "--set", "depth=3", "--list-settings") == 0
     listed = tomllib.loads(capsys.readouterr().out)
-    assert (listed["title"], listed["batch"], listed["layers"], listed["octaves"]) == ("Mine", 3, [1, 2, 1], 3)
+    assert (listed["title"], listed["batch"], listed["depth"], listed["octaves"]) == ("Mine", 3, 3, 3)
+    layers = "layers=[2, 2, 3, 3, 3, 4, 9]"
+    assert babe2("train", "--set", "architecture=unet", "--set", layers, "--list-settings") == 0
+    assert tomllib.loads(capsys.readouterr().out)["layers"] == [2, 2, 3, 3, 3, 4, 9]
     assert babe2("finetune", "--list-settings") == 0
     assert tomllib.loads(capsys.readouterr().out)["normalization"] == "collection"
     assert not (folder / "mine.run").exists()
