@@ -168,6 +168,10 @@ def settings_toml(config) -> str:
     return "\n".join(lines)
 
 
+def _default(name: str) -> Any:
+    return TrainingConfig.__dataclass_fields__[name].default
+
+
 def read_config(path_or_recipe: str | os.PathLike) -> dict:
     """What a TOML file, or a recipe given by name, sets: changes to the defaults, each value checked.
 
