@@ -115,6 +115,9 @@ class LongTerm(_Values):
 
     ltas: str = _setting("objective", "what LTAS-EQ is used for: off, the initial signal, initial signal and "
                          "objective, or alone as a plain equalizer", choices=("off", "initial", "objective", "only"))
+    response_prior: str = _setting("ltas", "what says first what the medium did. ltas: the recording's long-term "
+                                   "spectrum against the reference; learned: the prior's response model if it has "
+                                   "one, unless there is a target", choices=("ltas", "learned"))
     ltas_floor_db: float = _setting(-20.0, "lowest LTAS response that is inverted", -120.0, 0.0)
     ltas_margin: float = _setting(0.0, "how much deviation from the reference counts as the music's own and is left "
                                   "alone, in standard deviations of recordings' spectra; not with a target",
@@ -305,7 +308,8 @@ class Settings:
         chosen = getattr(self, known.part).tag
         if not known.tag and tag and chosen not in known.variants:
             return f"{tag} = {chosen}; it belongs to {tag} = {' or '.join(known.variants)}"
-        if name.startswith("ltas_") and self.spectrum.ltas == "off" and not isinstance(self.fit, Bands):
+        of_first_idea = name.startswith("ltas_") or name == "response_prior"
+        if of_first_idea and self.spectrum.ltas == "off" and not isinstance(self.fit, Bands):
             return "ltas = off, unless filter_fit = global"
         if name == "estimation_blocks" and isinstance(self.fit, Known):
             return "filter_fit = none, where no filter is estimated"
@@ -314,7 +318,7 @@ class Settings:
 
 # The paper's baselines (Sec. 4), as changes to any settings.
 BASELINES = {
-    "ltas-eq": {"recording_noise": "ignored", "ltas": "only", "ltas_margin": 0.0},
+    "ltas-eq": {"recording_noise": "ignored", "response_prior": "ltas", "ltas": "only", "ltas_margin": 0.0},
     "babe": {
         "recording_noise": "ignored", "ltas": "off", "guidance": "gradient", "order": 2, "filter_fit": "sgd",
         "filter_shape": "lowpass", "collapse_weight": 0.0, "noise_regularization": 0.0, "sigma_start": 0.2,

@@ -6,8 +6,6 @@ on its constant-Q transform.
 
 from __future__ import annotations
 
-import math
-
 import numpy as np
 import torch
 from torch import Tensor
@@ -17,9 +15,6 @@ from ..priors.levels import NO_NOISE_DB
 from ..spectra.cells import RATE, band_centres_hz, cells, fine_centres_hz, frame_centres
 
 DECIDED = 0.5  # share of the observation in a band's estimate from which on the band counts as known
-# Of a power that is log-normal the mean lies above the middle by ln(10) / 20 times the variance in dB². What is unsure
-# is shared by neighbouring cells in part, so that half of it makes spectra and levels right (measured).
-MEAN_SHARE = 0.5
 NO_NOISE = NO_NOISE_DB + 5  # dB: fainter noise than this is none
 
 
@@ -72,8 +67,8 @@ class LocalLevels:
         shape = len(estimate), len(known), frames
         found = self.model((level_db - mean_db).clamp(-80, 50), known[:, None].float().expand(shape),
                            noise_db.expand(shape))
-        expected = found.mean + MEAN_SHARE * math.log(10) / 20 * found.log_variance.exp()
-        expected = expected + mean_db + self._emphasis_db
+        # The middle of what is likely, not the mean of the powers: where little is known, rather too quiet than too loud.
+        expected = found.mean + mean_db + self._emphasis_db
         return [(10 ** ((bands @ expected @ times) / 10)).to(estimate) for bands, times in self._weights]
 
 

@@ -23,12 +23,14 @@ from ..spectra import (
     resample_spectrum,
     smooth_octave,
 )
+from ..spectra.cells import band_centres_hz
 from .lowest_tone import lowest_tone_hz
 from .noise_floor import heard, noise_floor
 
 MOST_LIFT_DB = 5.0  # resonances of a medium rise no higher over the width of an octave; a brighter instrument does
 EDGE_DB = 10.0  # a fall by this much in a third of an octave is a band limit
 OTHER_SPREAD_DB = 4.0  # by which recordings of instruments other than the prior's differ
+PASSED_DB = 12.0  # a response this far below its highest point is no longer in the pass band, which lies at 0 dB
 WIDEST_HZ = 1000.0  # above it smoothing grows no wider: band limits are steep
 
 
@@ -39,17 +41,19 @@ class Medium:
     response_db: the response that the recording's LTAS suggests; that of the nearest bins where no music is heard and,
     with a margin, below the lowest tone · heard: bool, where music stands out from the noise · most_db: the most that
     the response can be, even if everything there were music · noise: variance of the stationary noise, 0 where not
-    measured.
+    measured · learned: whether the response is that of a response model, then also where no music is heard.
     """
 
     response_db: Tensor
     heard: Tensor
     most_db: Tensor
     noise: Tensor
+    learned: bool = False
 
     @classmethod
     def of(cls, recording: Tensor, reference: Tensor, sample_rate: float, lowest_hz: float = 0.0,
-           measure_noise: bool = False, margin_db: Tensor | None = None) -> "Medium":
+           measure_noise: bool = False, margin_db: Tensor | None = None,
+           learned_db: Tensor | None = None) -> "Medium":
         """From a recording (..., samples) and the LTAS of clean music (bins,), at unit variance.
 
         With no noise measured and no margin, the response is that of LTAS-EQ (Eq. 9).
@@ -60,6 +64,8 @@ class Medium:
             margin_db: how far the spectra of music differ among themselves, (bins,); that much of any deviation counts
                 as the music's own. Deviations are then relative to their median over log frequency, because it is
                 unknown how loud the music was. None: every deviation is the medium's.
+            learned_db: the response that a response model finds, on the bands of `spectra.cells`, (83,). It takes the
+                place of what the long-term spectrum suggests.
         """
         size = ltas_fft_size(sample_rate)
         # The kink of mirrored ends would pass for faint highs; plain LTAS-EQ is as published.
@@ -74,6 +80,12 @@ class Medium:
             audible &= filter_frequencies(sample_rate) >= lowest_hz
             noise = resample_spectrum(floor.clamp(min=1e-30), FILTER_BINS) / WINDOW_POWER
         response = deviation
+        if learned_db is not None:
+            at_bands = np.log2(filter_frequencies(sample_rate).clamp(min=1.0).numpy())
+            response = torch.from_numpy(np.interp(at_bands, np.log2(band_centres_hz()), learned_db.double().numpy()))
+            passed = response[response > response.max() - PASSED_DB]
+            return cls(response - passed.mean(), audible, deviation - _median_over_octaves(deviation, audible), noise,
+                       learned=True)
         if margin_db is not None:
             deviation = deviation - _median_over_octaves(deviation, audible)
             margin = torch.from_numpy(at_bins(margin_db, FILTER_BINS))

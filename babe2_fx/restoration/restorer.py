@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import math
 from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -213,11 +214,16 @@ class Restorer:
         return observed
 
     def _medium(self, flat: Tensor, reference: Tensor) -> Medium:
-        """What the long-term spectrum of the recording tells of its medium."""
-        margin = 0.0 if self.target is not None else self.settings.spectrum.ltas_margin  # who draws a target means it
-        return Medium.of(flat, reference, self.prior.sample_rate, self.prior.lowest_hz,
+        """What the recording tells of its medium."""
+        spectrum, prior, learned = self.settings.spectrum, self.prior, None
+        margin = spectrum.ltas_margin
+        if self.target is not None:  # who draws a target means it
+            margin = 0.0
+        elif spectrum.response_prior == "learned" and prior.response:
+            learned = prior.response.estimate(prior.emphasis.undo(flat) if prior.emphasis else flat).response_db
+        return Medium.of(flat, reference, prior.sample_rate, prior.lowest_hz,
                          self.settings.recording.recording_noise == "measured",
-                         margin_db(margin, self.prior.ltas_spread_db))
+                         margin_db(margin, prior.ltas_spread_db), learned)
 
     def _equalize(self, flat: Tensor, medium: Medium) -> "Equalized":
         """LTAS-EQ (Sec. 3.4, Eq. 10): the recording through the inverse of what its spectrum suggests."""
@@ -262,6 +268,8 @@ class Restorer:
         if isinstance(fit, Bands):
             # No more of the lows is taken for missing than LTAS-EQ would give back, or has given back already.
             least_db = 0.0 if self.settings.spectrum.ltas == "objective" else self.settings.spectrum.ltas_floor_db
+            if medium.learned:  # which knows music without low notes from music that has lost them
+                least_db = -math.inf
             return BandFit.expecting(medium, removed, rate, self.prior.lowest_hz, least_db)
         if isinstance(fit, Adam):  # or Sgd, which has the same settings
             return FilterFit(rate, fit.filter_learning_rate, fit.filter_iterations, fit.collapse_weight,

@@ -39,7 +39,7 @@ def test_white_noise_gets_its_own_variance_back_on_every_octave(asked):
     found = levels(x, decided(2e4), torch.zeros(FILTER_BINS))
     cqt = prior.network.transform(LENGTH)
     assert [v.shape for v in found] == [o.shape for o in cqt(x)]
-    for variance in found[4:]:  # below, cells have few bins, and the mean of their levels lies below that of their powers
+    for variance in found[4:]:  # below, cells have few bins, and their mean level lies below that of their mean power
         assert float(variance.log().mean().exp()) == pytest.approx(0.04, rel=0.2)
 
 

@@ -88,3 +88,15 @@ def test_the_ends_of_music_that_was_cut_out_do_not_pass_for_highs():
     medium = Medium.of(audio, reference, 22050, 86.0, measure_noise=True, margin_db=torch.ones(1025))
     hz = filter_frequencies(22050)
     assert medium.heard[(hz > 300) & (hz < 2500)].any() and not medium.heard[hz > 5000].any()
+
+
+def test_a_learned_response_takes_the_place_of_the_long_term_spectrum_and_passes_at_0_db(music):
+    from babe2_fx.spectra.cells import band_centres_hz
+    learned = torch.from_numpy(np.interp(np.log2(band_centres_hz()), np.log2([100, 300, 3000, 6000]), [-20, 7, 7, -30]))
+    plain = Medium.of(music, reference_of(music), RATE, 86.0, True, torch.full((1025,), 2.0))
+    medium = Medium.of(music, reference_of(music), RATE, 86.0, True, torch.full((1025,), 2.0), learned)
+    assert medium.learned and not plain.learned
+    assert at(medium.response_db, 1000) == pytest.approx(0, abs=1.5)
+    assert at(medium.response_db, 6000) - at(medium.response_db, 1000) == pytest.approx(-37, abs=1.5)
+    assert at(medium.response_db, 20) == at(medium.response_db, 80)  # below its bands nothing is known
+    assert torch.equal(medium.heard, plain.heard) and torch.equal(medium.noise, plain.noise)
