@@ -28,7 +28,7 @@ class BatchingPrior(Prior):
 
     def __init__(self, prior: Prior, most: int = MOST_ROWS):
         super().__init__(prior.network, prior.sigma_data, prior.level, prior.ltas, prior.emphasis, prior.info,
-                         prior.ltas_spread_db, prior.levels)
+                         prior.ltas_spread_db, prior.levels, prior.response)
         self.most = most
         self._calls: queue.SimpleQueue = queue.SimpleQueue()
         self._closing, self._closed = threading.Lock(), False

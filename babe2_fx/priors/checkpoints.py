@@ -11,11 +11,12 @@ import os
 import struct
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
-from torch import Tensor
+from torch import Tensor, nn
 
 from ..files import whole_file
 from .cqt_network import TransformConfig
@@ -23,15 +24,19 @@ from .kinds import from_plain, make_network, to_plain
 from .levels import LevelConfig, LevelModel
 from .official import read_official
 from .prior import Emphasis, Prior, PriorError
+from .response import ResponseConfig, ResponseModel
 
 FORMAT = "babe2-prior-1"
 OFFICIAL = (".pt", ".pth", ".ckpt")  # suffixes of checkpoints as PyTorch writes them
+# Models that a prior may have beside its network, by the names that its attributes and a file's entries have.
+COMPANIONS: dict[str, tuple[type[Any], type[nn.Module]]] = {
+    "levels": (LevelConfig, LevelModel), "response": (ResponseConfig, ResponseModel)}
 
 
 def save_prior(path: str | os.PathLike, weights: dict[str, Tensor], config: TransformConfig, sigma_data: float,
                level: float, ltas: Tensor | None, emphasis_db: Tensor | None, info: dict,
                dtype: torch.dtype = torch.float16, ltas_spread_db: Tensor | None = None,
-               levels: LevelModel | None = None) -> None:
+               levels: LevelModel | None = None, response: ResponseModel | None = None) -> None:
     """Writes a prior file, whole or not at all. `config` has the sizes of its network, `weights` its
     state dict; the rest as in `Prior`.
     """
@@ -41,12 +46,13 @@ def save_prior(path: str | os.PathLike, weights: dict[str, Tensor], config: Tran
     for name, curve in (("ltas", ltas), ("emphasis_db", emphasis_db), ("ltas_spread_db", ltas_spread_db)):
         if curve is not None:
             tensors[name] = curve.float().contiguous()
-    if levels:
-        tensors |= {f"levels.{name}": value.contiguous().half() for name, value in levels.state_dict().items()}
     metadata = {"format": FORMAT, "network": json.dumps(to_plain(config)), "sigma_data": repr(float(sigma_data)),
                 "level": repr(float(level)), "info": json.dumps(info)}
-    if levels:
-        metadata["levels"] = json.dumps(asdict(levels.config))
+    for companion, model in (("levels", levels), ("response", response)):
+        if model:
+            tensors |= {f"{companion}.{name}": value.contiguous().half()
+                        for name, value in model.state_dict().items()}
+            metadata[companion] = json.dumps(asdict(model.config))
     with whole_file(path) as part:
         save_file(tensors, part, metadata)
 
@@ -89,7 +95,8 @@ def load_prior(path_or_id: str | os.PathLike, device: str | torch.device | None 
         network.load_state_dict(weights | network.constants(), assign=True)
         prior = Prior(network, _level(metadata, "sigma_data"), _level(metadata, "level"), tensors.get("ltas"),
                       Emphasis(tensors["emphasis_db"]) if "emphasis_db" in tensors else None,
-                      json.loads(metadata["info"]), tensors.get("ltas_spread_db"), _levels(tensors, metadata))
+                      json.loads(metadata["info"]), tensors.get("ltas_spread_db"),
+                      **{companion: _companion(companion, tensors, metadata) for companion in COMPANIONS})
     except PriorError:
         raise
     except (SafetensorError, KeyError, TypeError, ValueError, RuntimeError, struct.error) as error:
@@ -97,15 +104,17 @@ def load_prior(path_or_id: str | os.PathLike, device: str | torch.device | None 
     return prior.to(device or "cpu")
 
 
-def _levels(tensors: dict[str, Tensor], metadata: dict[str, str]) -> LevelModel | None:
-    """The level model of a prior file, if it has one. Raises as PyTorch does if it does not fit its sizes."""
-    if "levels" not in metadata:
+def _companion(companion: str, tensors: dict[str, Tensor], metadata: dict[str, str]) -> Any:
+    """A model that a file has beside its network, or None. Raises as PyTorch does if it does not fit its sizes."""
+    if companion not in metadata:
         return None
-    config = LevelConfig(**json.loads(metadata["levels"]))
+    sizes, kind = COMPANIONS[companion]
+    config = sizes(**json.loads(metadata[companion]))
     with torch.device("meta"):
-        model = LevelModel(config)
-    model.load_state_dict({name.removeprefix("levels."): value.float() for name, value in tensors.items()
-                           if name.startswith("levels.")}, assign=True)
+        model = kind(config)
+    prefix = f"{companion}."
+    model.load_state_dict({name.removeprefix(prefix): value.float() for name, value in tensors.items()
+                           if name.startswith(prefix)}, assign=True)
     return model
 
 

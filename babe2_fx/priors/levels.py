@@ -28,6 +28,13 @@ DILATIONS = ((1, 1), (2, 1), (4, 2), (12, 4), (1, 1), (12, 8), (4, 2), (1, 1))
 MOST_LOG_VARIANCE = 6.0
 
 
+def check_sizes(sizes: object, owner: str) -> None:
+    """Raises ValueError, saying that they are sizes of a `owner`, unless all attributes are from 1 to 1024."""
+    for name, value in vars(sizes).items():
+        if not isinstance(value, int) or isinstance(value, bool) or not 1 <= value <= 1024:
+            raise ValueError(f"{name} of a {owner} must be a whole number from 1 to 1024, not {value!r}.")
+
+
 @dataclass(frozen=True)
 class LevelConfig:
     """Sizes of a `LevelModel`. Raises ValueError if one is not from 1 to 1024.
@@ -42,9 +49,7 @@ class LevelConfig:
     passed: int = 4
 
     def __post_init__(self) -> None:
-        for name, value in vars(self).items():
-            if not isinstance(value, int) or isinstance(value, bool) or not 1 <= value <= 1024:
-                raise ValueError(f"{name} of a level model must be a whole number from 1 to 1024, not {value!r}.")
+        check_sizes(self, "level model")
 
 
 class Levels(NamedTuple):

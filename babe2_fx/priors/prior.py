@@ -16,6 +16,7 @@ from ..spectra.fir import zero_phase
 from .cqt_network import CQTNetwork
 from .edm import Preconditioning
 from .levels import LevelModel
+from .response import ResponseModel
 
 
 class PriorError(UserError):
@@ -63,11 +64,12 @@ class Prior:
         emphasis: the prior's domain, or None where it is plain audio.
         info: what the checkpoint says of its origin, a dict of plain values.
         levels: says how loud music is where a recording lacks it, or None.
+        response: tells a recording's frequency response from its music, or None.
     """
 
     def __init__(self, network: CQTNetwork, sigma_data: float, level: float | None = None, ltas: Tensor | None = None,
                  emphasis: Emphasis | None = None, info: dict | None = None, ltas_spread_db: Tensor | None = None,
-                 levels: LevelModel | None = None):
+                 levels: LevelModel | None = None, response: ResponseModel | None = None):
         self.network = network.eval().requires_grad_(False)
         self.sample_rate = network.config.sample_rate
         self.block_length = network.config.block_length
@@ -78,6 +80,7 @@ class Prior:
         self.emphasis = emphasis
         self.info = info or {}
         self.levels = levels.eval().requires_grad_(False) if levels else None
+        self.response = response.eval().requires_grad_(False) if response else None
         self.preconditioning = Preconditioning(self.sigma_data)
 
     @property
@@ -96,7 +99,9 @@ class Prior:
         curves = {"ltas": self.ltas, "spread": self.ltas_spread_db,
                   "emphasis": self.emphasis.gain_db if self.emphasis else None}
         levels = self.levels.state_dict().items() if self.levels else ()
-        for name, value in (*self.network.state_dict().items(), *curves.items(), *levels):
+        response = {f"response.{name}": value for name, value in self.response.state_dict().items()} \
+            if self.response else {}
+        for name, value in (*self.network.state_dict().items(), *curves.items(), *levels, *response.items()):
             digest.update(name.encode())
             if value is not None:
                 digest.update(value.detach().cpu().contiguous().numpy().tobytes())
