@@ -67,7 +67,7 @@ class LocalLevels:
         shape = len(estimate), len(known), frames
         found = self.model((level_db - mean_db).clamp(-80, 50), known[:, None].float().expand(shape),
                            noise_db.expand(shape))
-        # The middle of what is likely, not the mean of the powers: where little is known, rather too quiet than too loud.
+        # The middle of what is likely, not the mean power: where little is known, rather too quiet than too loud.
         expected = found.mean + mean_db + self._emphasis_db
         return [(10 ** ((bands @ expected @ times) / 10)).to(estimate) for bands, times in self._weights]
 

@@ -30,6 +30,7 @@ from .noise_floor import heard, noise_floor
 MOST_LIFT_DB = 5.0  # resonances of a medium rise no higher over the width of an octave; a brighter instrument does
 EDGE_DB = 10.0  # a fall by this much in a third of an octave is a band limit
 OTHER_SPREAD_DB = 4.0  # by which recordings of instruments other than the prior's differ
+FAINTEST_DB = -90.0  # no music is looked for that is fainter than this against the loudest band
 PASSED_DB = 12.0  # a response this far below its highest point is no longer in the pass band, which lies at 0 dB
 WIDEST_HZ = 1000.0  # above it smoothing grows no wider: band limits are steep
 
@@ -38,10 +39,10 @@ WIDEST_HZ = 1000.0  # above it smoothing grows no wider: band limits are steep
 class Medium:
     """A recording's medium, at the filters' bins (2049,), float64.
 
-    response_db: the response that the recording's LTAS suggests; that of the nearest bins where no music is heard and,
-    with a margin, below the lowest tone · heard: bool, where music stands out from the noise · most_db: the most that
-    the response can be, even if everything there were music · noise: variance of the stationary noise, 0 where not
-    measured · learned: whether the response is that of a response model, then also where no music is heard.
+    response_db: the response that the recording's LTAS suggests, or a response model; that of the nearest bins where no
+    music is heard and, with a margin, below the lowest tone · heard: bool, where music stands out from the noise ·
+    most_db: the most that the response can be, even if everything there were music; or what a response model finds ·
+    noise: variance of the stationary noise, 0 where not measured · learned: whether there was a response model.
     """
 
     response_db: Tensor
@@ -74,8 +75,10 @@ class Medium:
         deviation = deviation_db(observed / recording.var(unbiased=False).double().cpu(), reference, share)
         audible, noise = torch.ones(FILTER_BINS, dtype=torch.bool), torch.zeros(FILTER_BINS, dtype=torch.float64)
         if measure_noise:
-            floor = noise_floor(recording, size)
-            above = heard(smooth_octave(observed, share=share), floor)
+            smooth = smooth_octave(observed, share=share)
+            # What a codec or a resampler left above the recording's own limit varies like music; it is none.
+            floor = noise_floor(recording, size).clamp(min=10 ** (FAINTEST_DB / 10) * float(smooth.max()))
+            above = heard(smooth, floor)
             audible = torch.from_numpy(at_bins(above, FILTER_BINS) > 0.5)
             audible &= filter_frequencies(sample_rate) >= lowest_hz
             noise = resample_spectrum(floor.clamp(min=1e-30), FILTER_BINS) / WINDOW_POWER
@@ -83,9 +86,8 @@ class Medium:
         if learned_db is not None:
             at_bands = np.log2(filter_frequencies(sample_rate).clamp(min=1.0).numpy())
             response = torch.from_numpy(np.interp(at_bands, np.log2(band_centres_hz()), learned_db.double().numpy()))
-            passed = response[response > response.max() - PASSED_DB]
-            return cls(response - passed.mean(), audible, deviation - _median_over_octaves(deviation, audible), noise,
-                       learned=True)
+            response = response - response[response > response.max() - PASSED_DB].mean()
+            return cls(_from_nearest(response, audible), audible, response, noise, learned=True)
         if margin_db is not None:
             deviation = deviation - _median_over_octaves(deviation, audible)
             margin = torch.from_numpy(at_bins(margin_db, FILTER_BINS))
@@ -96,9 +98,13 @@ class Medium:
             edge = _band_limit(deviation, audible, hz)
             if edge is not None:  # no music falls so steeply: beyond, all of the fall is the medium's
                 response[edge:] = response[edge] + deviation[edge:] - deviation[edge]
-        bins = np.arange(FILTER_BINS)
-        response = torch.from_numpy(np.interp(bins, bins[audible.numpy()], response.numpy()[audible.numpy()]))
-        return cls(response, audible, deviation, noise)
+        return cls(_from_nearest(response, audible), audible, deviation, noise)
+
+
+def _from_nearest(curve: Tensor, known: Tensor) -> Tensor:
+    """A curve (bins,) as it is in the known bins, and in others as in the nearest of those."""
+    bins = np.arange(len(curve))
+    return torch.from_numpy(np.interp(bins, bins[known.numpy()], curve.numpy()[known.numpy()]))
 
 
 def margin_db(margin: float, spread_db: Tensor | None) -> Tensor | None:

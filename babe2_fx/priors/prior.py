@@ -7,7 +7,7 @@ from functools import cached_property
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from ..errors import UserError
 from ..spectra.curves import at_bins
@@ -86,6 +86,11 @@ class Prior:
     @property
     def device(self) -> torch.device:
         return self.network.device
+
+    @property
+    def companions(self) -> dict[str, nn.Module | None]:
+        """The small models beside the denoiser, by the names under which `save_prior` takes them."""
+        return {"levels": self.levels, "response": self.response}
 
     @property
     def lowest_hz(self) -> float:

@@ -156,7 +156,7 @@ def save_with_levels(path: Path, prior: Prior, model: LevelModel, facts: dict) -
     """Writes a prior with this level model; `facts` say how the model was trained."""
     save_prior(path, prior.network.state_dict(), prior.network.config, prior.sigma_data, prior.level, prior.ltas,
                prior.emphasis.gain_db if prior.emphasis else None, prior.info | {"levels": facts},
-               ltas_spread_db=prior.ltas_spread_db, levels=model, response=prior.response)
+               ltas_spread_db=prior.ltas_spread_db, **prior.companions | {"levels": model})
 
 
 class LevelMaterial:

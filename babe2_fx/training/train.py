@@ -119,6 +119,7 @@ def _train(data: Path, output: Path, config: TrainingConfig, base: Path | None, 
         trained_on, held_out = split(recordings, config.held_out, data)
         _check_length(trained_on, held_out, config, data)
         trainer, curves, emphasis = _prepared(trained_on, config, start, state, processes)
+        companions = start.companions if start else {}
         del start
         facts = {"training": asdict(config), "parameters": sum(p.numel() for p in trainer.trained),
                  "sigma_data": curves["sigma_data"], "recordings": len(trained_on),
@@ -130,7 +131,8 @@ def _train(data: Path, output: Path, config: TrainingConfig, base: Path | None, 
         seconds = state["seconds"] if state else 0.0
         del state
         apart = Material(held_out, emphasis, curves["sigma_data"], config.normalization)
-        session = _Session(output, run, trainer, curves, emphasis, facts, apart, seconds) if processes.leads else None
+        session = _Session(output, run, trainer, curves, emphasis, facts, apart, seconds,
+                           companions) if processes.leads else None
         goes_on = f"goes on from step {trainer.step_count}" if trainer.step_count else "begins"
         yield TrainingProgress("training", _share(config, trainer.step_count, seconds), trainer.step_count, message=(
             f"{facts['parameters'] / 1e6:.2f} million parameters, level {curves['sigma_data']:.3g}; {len(trained_on)} "
@@ -219,9 +221,9 @@ class _Session:
     """What the leading process does besides training: it saves, measures, draws examples and logs."""
 
     def __init__(self, output: Path, run: Path, trainer: Trainer, curves: dict, emphasis: Emphasis | None, facts: dict,
-                 held_out: Material, seconds: float):
+                 held_out: Material, seconds: float, companions: dict):
         self.output, self.run, self.trainer, self.curves, self.emphasis = output, run, trainer, curves, emphasis
-        self.facts, self.held_out, self.seconds = facts, held_out, seconds
+        self.facts, self.held_out, self.seconds, self.companions = facts, held_out, seconds, companions
         self.logs = Logs(run, trainer.step_count)
 
     def save(self) -> None:
@@ -259,7 +261,8 @@ class _Session:
         self.facts |= {"steps": trainer.step_count, "minutes": round(self.seconds / 60, 1)}
         weights = {name: value.cpu() for name, value in trainer.average.state_dict().items()}
         save_prior(self.output, weights, trainer.network.config, curves["sigma_data"], curves["level"], curves["ltas"],
-                   curves.get("emphasis_db"), self.facts, ltas_spread_db=curves["ltas_spread_db"])
+                   curves.get("emphasis_db"), self.facts, ltas_spread_db=curves["ltas_spread_db"],
+                   **self.companions)
         write_preset(self.output, trainer.config, curves["sigma_data"], self.facts)
 
     def log(self, losses: list[float], started: float) -> None:
