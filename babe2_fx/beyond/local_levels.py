@@ -27,6 +27,7 @@ class LocalLevels:
     """
 
     def __init__(self, prior: Prior, samples: int):
+        assert prior.levels is not None
         self.model = prior.levels
         cqt = prior.network.transform(samples)
         self._fine_hz, self._bands_hz = fine_centres_hz(), band_centres_hz()

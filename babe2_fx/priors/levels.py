@@ -75,12 +75,12 @@ class BandMix(nn.Module):
 
     def __init__(self, channels: int, mixes: int):
         super().__init__()
-        self.norm, self.enter, self.leave = CellNorm(channels), nn.Conv2d(channels, mixes, 1), nn.Conv2d(mixes,
-                                                                                                        channels, 1)
+        self.norm, self.enter = CellNorm(channels), nn.Conv2d(channels, mixes, 1)
+        self.leave = nn.Conv2d(mixes, channels, 1)
         self.patterns = nn.Parameter(torch.randn(mixes, BANDS, BANDS) * BANDS ** -0.5)
         self.offset = nn.Parameter(torch.zeros(1, mixes, BANDS, 1))
-        nn.init.zeros_(self.leave.weight)
-        nn.init.zeros_(self.leave.bias)
+        for parameter in self.leave.parameters():
+            nn.init.zeros_(parameter)
 
     def forward(self, x: Tensor) -> Tensor:
         return self.leave(F.gelu(self.patterns @ self.enter(self.norm(x)) + self.offset))
@@ -121,8 +121,8 @@ class LevelModel(nn.Module):
         self.blocks = nn.ModuleList(LevelBlock(config, dilation, mixes=i % 2 == 1)
                                     for i, dilation in enumerate(DILATIONS))
         self.norm, self.leave = CellNorm(config.channels), nn.Conv2d(config.channels, 2 * per_band, 1)
-        nn.init.normal_(self.dense_levels.weight, std=0.003)
-        nn.init.zeros_(self.dense_levels.bias)
+        for parameter in self.dense_levels.parameters():
+            nn.init.normal_(parameter, std=0.003)
 
     def forward(self, level_db: Tensor, known: Tensor, noise_db: Tensor) -> Levels:
         """Levels in dB relative to the mean power of the known cells, given and returned.

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import hashlib
 from functools import cached_property
+from typing import TypedDict
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from ..errors import UserError
 from ..spectra.curves import at_bins
@@ -21,6 +22,13 @@ from .response import ResponseModel
 
 class PriorError(UserError):
     """A prior file that cannot be used; the message says which and why."""
+
+
+class Companions(TypedDict, total=False):
+    """Small models that a prior has besides its denoiser."""
+
+    levels: LevelModel | None
+    response: ResponseModel | None
 
 
 class Emphasis:
@@ -88,9 +96,9 @@ class Prior:
         return self.network.device
 
     @property
-    def companions(self) -> dict[str, nn.Module | None]:
+    def companions(self) -> Companions:
         """The small models beside the denoiser, by the names under which `save_prior` takes them."""
-        return {"levels": self.levels, "response": self.response}
+        return Companions(levels=self.levels, response=self.response)
 
     @property
     def lowest_hz(self) -> float:

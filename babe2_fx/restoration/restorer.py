@@ -37,6 +37,7 @@ from .journal import Journal, fingerprint
 from .result import Progress, RestorationResult
 from .schedule import Batch, Task, sample_recording
 
+LEARNED_FLOOR_DB = -40.0  # lowest response of a response model that is inverted
 UNHEARD = 1e6  # variance of the noise where no music is heard: nothing is taken from there
 Guide = Callable[[Operator, Tensor, Callable[[Tensor], Tensor]], Guidance]
 
@@ -229,7 +230,8 @@ class Restorer:
         """LTAS-EQ (Sec. 3.4, Eq. 10): the recording through the inverse of what its spectrum suggests."""
         if self.settings.spectrum.ltas == "off":
             return Equalized(flat, *2 * [torch.ones_like(medium.response_db)])
-        response = 10 ** (medium.response_db.clamp(min=self.settings.spectrum.ltas_floor_db) / 20)
+        floor_db = LEARNED_FLOOR_DB if medium.learned else self.settings.spectrum.ltas_floor_db
+        response = 10 ** (medium.response_db.clamp(min=floor_db) / 20)
         signal = zero_phase(flat, -20 * response.log10())
         scale = flat.std() / signal.std().clamp(min=1e-12)
         return Equalized(signal.mul_(scale), response, scale / response)

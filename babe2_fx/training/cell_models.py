@@ -156,7 +156,7 @@ def save_with_levels(path: Path, prior: Prior, model: LevelModel, facts: dict) -
     """Writes a prior with this level model; `facts` say how the model was trained."""
     save_prior(path, prior.network.state_dict(), prior.network.config, prior.sigma_data, prior.level, prior.ltas,
                prior.emphasis.gain_db if prior.emphasis else None, prior.info | {"levels": facts},
-               ltas_spread_db=prior.ltas_spread_db, **prior.companions | {"levels": model})
+               ltas_spread_db=prior.ltas_spread_db, levels=model, response=prior.response)
 
 
 class LevelMaterial:
@@ -261,15 +261,16 @@ class LevelTrainer:
         """The examples of a step; they depend on the step and the seed alone."""
         return draw_examples(self.material, self.config.batch, np.random.default_rng((self.config.seed, step)))
 
-    def step(self, share_done: float, drawn: Drawn) -> float:
-        """One update, when `share_done` (0 to 1) of the run is done; returns the loss before it."""
+    def step(self, share_done: float, drawn: tuple) -> float:
+        """One update, when `share_done` (0 to 1) of the run is done; returns the loss before it. drawn: of `draw`."""
         started = time.monotonic()
         rise = min(1.0, (self.step_count + 1) / WARMUP_STEPS)
         rate_share = rise * (LAST_SHARE + (1 - LAST_SHARE) * 0.5 * (1 + math.cos(math.pi * share_done)))
         for optimiser, rate in self.optimisers.values():
             for group in optimiser.param_groups:
                 group["lr"] = rate * rate_share
-        loss = level_loss(self.model(*drawn[:3]), drawn.known, drawn.target_db)
+        level_db, known, noise_db, target_db = drawn
+        loss = level_loss(self.model(level_db, known, noise_db), known, target_db)
         self.model.zero_grad(set_to_none=True)
         loss.backward()
         torch.nn.utils.clip_grad_norm_(self.model.parameters(), 1.0)

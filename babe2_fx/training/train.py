@@ -16,6 +16,7 @@ import numpy as np
 import torch
 
 from ..priors import Emphasis, Prior, load_prior, save_prior
+from ..priors.prior import Companions
 from ..progress import Run
 from ..sampling import free_solver, sample_prior
 from .config import FREE, TrainingConfig, TrainingError
@@ -119,7 +120,7 @@ def _train(data: Path, output: Path, config: TrainingConfig, base: Path | None, 
         trained_on, held_out = split(recordings, config.held_out, data)
         _check_length(trained_on, held_out, config, data)
         trainer, curves, emphasis = _prepared(trained_on, config, start, state, processes)
-        companions = start.companions if start else {}
+        companions = start.companions if start else Companions()
         del start
         facts = {"training": asdict(config), "parameters": sum(p.numel() for p in trainer.trained),
                  "sigma_data": curves["sigma_data"], "recordings": len(trained_on),
@@ -221,7 +222,7 @@ class _Session:
     """What the leading process does besides training: it saves, measures, draws examples and logs."""
 
     def __init__(self, output: Path, run: Path, trainer: Trainer, curves: dict, emphasis: Emphasis | None, facts: dict,
-                 held_out: Material, seconds: float, companions: dict):
+                 held_out: Material, seconds: float, companions: Companions):
         self.output, self.run, self.trainer, self.curves, self.emphasis = output, run, trainer, curves, emphasis
         self.facts, self.held_out, self.seconds, self.companions = facts, held_out, seconds, companions
         self.logs = Logs(run, trainer.step_count)

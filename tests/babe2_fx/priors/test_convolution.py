@@ -81,8 +81,8 @@ def test_tiles_are_for_many_channels_in_float32():
     assert isinstance(workspace_for(*plane_and_filter(channels=8), 1), Plain)
 
 
-def test_the_embedded_piano_says_the_same_with_tiles_and_without(monkeypatch):
-    prior = load_prior(load_preset("piano").prior_path)
+def test_an_embedded_unet_says_the_same_with_tiles_and_without(monkeypatch):
+    prior = load_prior(load_preset("tenor").prior_path)
     noisy = prior.level * torch.randn(1, prior.block_length, generator=torch.Generator().manual_seed(0))
 
     def estimate_and_gradient():
