@@ -58,9 +58,13 @@ ABLATIONS = (
     Ablation("completion by spots", "completion.py", {"levels": "long-term"}, (
         (completion.Completion, "__bool__", lambda self: False),)),
     Ablation("noise floor", "noise_floor.py", {"recording_noise": "ignored"}),
-    Ablation("margin of the music's own", "medium.py", {"ltas_margin": 0.0}),
-    Ablation("lowest tone", "lowest_tone.py", stand_ins=((medium, "lowest_tone_hz", lambda audio, rate: 0.0),)),
-    Ablation("band limit undone whole", "medium.py", stand_ins=((medium, "_band_limit", lambda *_: None),)),
+    Ablation("response model", "medium.py", {"response_prior": "ltas"}),
+    # What its place is then taken by:
+    Ablation("response model, margin of the music's own", "medium.py", {"response_prior": "ltas", "ltas_margin": 0.0}),
+    Ablation("response model, lowest tone", "lowest_tone.py", {"response_prior": "ltas"}, (
+        (medium, "lowest_tone_hz", lambda audio, rate: 0.0),)),
+    Ablation("response model, band limit undone whole", "medium.py", {"response_prior": "ltas"}, (
+        (medium, "_band_limit", lambda *_: None),)),
 )
 
 
