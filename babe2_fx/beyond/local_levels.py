@@ -15,7 +15,7 @@ from ..priors.levels import NO_NOISE_DB
 from ..spectra.cells import RATE, band_centres_hz, cells, fine_centres_hz, frame_centres
 
 DECIDED = 0.5  # share of the observation in a band's estimate from which on the band counts as known
-NO_NOISE = NO_NOISE_DB + 5  # dB: fainter noise than this is none
+NO_NOISE = NO_NOISE_DB + 5  # dB; noise fainter than this counts as no noise at all
 
 
 class LocalLevels:

@@ -76,7 +76,7 @@ class Medium:
         audible, noise = torch.ones(FILTER_BINS, dtype=torch.bool), torch.zeros(FILTER_BINS, dtype=torch.float64)
         if measure_noise:
             smooth = smooth_octave(observed, share=share)
-            # What a codec or a resampler left above the recording's own limit varies like music; it is none.
+            # What a codec or a resampler leaves above the recording's own limit varies as music does, but is not music.
             floor = noise_floor(recording, size).clamp(min=10 ** (FAINTEST_DB / 10) * float(smooth.max()))
             above = heard(smooth, floor)
             audible = torch.from_numpy(at_bins(above, FILTER_BINS) > 0.5)

@@ -28,7 +28,7 @@ from .response import ResponseConfig, ResponseModel
 
 FORMAT = "babe2-prior-1"
 OFFICIAL = (".pt", ".pth", ".ckpt")  # suffixes of checkpoints as PyTorch writes them
-# Models that a prior may have beside its network, by the names that its attributes and a file's entries have.
+# Small models that may come with a prior's network: the name of its attribute, and of the entries in a file.
 COMPANIONS: dict[str, tuple[type[Any], type[nn.Module]]] = {
     "levels": (LevelConfig, LevelModel), "response": (ResponseConfig, ResponseModel)}
 
@@ -105,7 +105,7 @@ def load_prior(path_or_id: str | os.PathLike, device: str | torch.device | None 
 
 
 def _companion(companion: str, tensors: dict[str, Tensor], metadata: dict[str, str]) -> Any:
-    """A model that a file has beside its network, or None. Raises as PyTorch does if it does not fit its sizes."""
+    """A small model from a file, or None if it has none of this name. Raises as PyTorch does on wrong sizes."""
     if companion not in metadata:
         return None
     sizes, kind = COMPANIONS[companion]

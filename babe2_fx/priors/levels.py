@@ -16,6 +16,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ..spectra.cells import BANDS, FINE
+from .cqt_network import check_size
 
 UNKNOWN_DB = -60.0  # what stands in cells that are not known
 NO_NOISE_DB = -80.0
@@ -28,11 +29,10 @@ DILATIONS = ((1, 1), (2, 1), (4, 2), (12, 4), (1, 1), (12, 8), (4, 2), (1, 1))
 MOST_LOG_VARIANCE = 6.0
 
 
-def check_sizes(sizes: object, owner: str) -> None:
-    """Raises ValueError, saying that they are sizes of a `owner`, unless all attributes are from 1 to 1024."""
-    for name, value in vars(sizes).items():
-        if not isinstance(value, int) or isinstance(value, bool) or not 1 <= value <= 1024:
-            raise ValueError(f"{name} of a {owner} must be a whole number from 1 to 1024, not {value!r}.")
+def check_sizes(config: object, of: str) -> None:
+    """Raises ValueError unless every size is a whole number from 1 to 1024."""
+    for name, value in vars(config).items():
+        check_size(f"{name} of a {of}", value, 1, 1024)
 
 
 @dataclass(frozen=True)

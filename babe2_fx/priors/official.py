@@ -52,7 +52,7 @@ class _Settings:
         self.steps_left = 0  # of the current look-up; settings can refer to each other in circles
 
     def get(self, path: str) -> Any:
-        """The value at a path such as "network.cqt.window"; None if there is none."""
+        """The value at a path such as "network.cqt.window", or None where the path leads nowhere."""
         self.steps_left = MOST_STEPS
         return self._at(tuple(path.split(".")))
 

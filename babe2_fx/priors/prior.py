@@ -97,7 +97,7 @@ class Prior:
 
     @property
     def companions(self) -> Companions:
-        """The small models beside the denoiser, by the names under which `save_prior` takes them."""
+        """The small models that come with the denoiser, under the names of `save_prior`'s arguments."""
         return Companions(levels=self.levels, response=self.response)
 
     @property

@@ -10,12 +10,11 @@ import copy
 import math
 import time
 from collections.abc import Generator
-from contextlib import ExitStack, closing
+from contextlib import closing
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import NamedTuple
 
-import filelock
 import numpy as np
 import torch
 from torch import Tensor, nn
@@ -27,7 +26,7 @@ from ..spectra.cells import HOP, RATE, SIZE, cells
 from .config import TrainingError, checked, setting
 from .level_examples import FRAMES, SILENT_DB, level_example, level_loss
 from .material import Recording, file_hash, find_recordings, prepare, split
-from .state import CURRENT, PREVIOUS, load_state, save_state
+from .state import check_same_run, claimed, load_state, run_folder, save_state
 from .train import LONGEST_STEP_S, TrainingProgress
 from .trainer import ahead
 
@@ -92,31 +91,17 @@ def train_levels(data: Path, output: Path, base: Path, config: CellConfig = Cell
 
 def _train_levels(data: Path, output: Path, base: Path, config: CellConfig, cache: Path | None,
                   restart: bool) -> Generator[TrainingProgress, None, dict]:
-    if output.suffix != ".safetensors":
-        raise TrainingError(f"The prior must be a file NAME.safetensors, not {output}.")
+    run = run_folder(output)
     if output.exists() and output.resolve() == base.resolve():
         raise TrainingError(f"{output} is the prior to start from, which stays as it is. Give another -o.")
-    prior, files, run = load_prior(base), find_recordings(data), output.with_suffix(".run")
+    prior, files = load_prior(base), find_recordings(data)
     if prior.sample_rate != RATE:
         raise TrainingError(f"{base} is a prior at {prior.sample_rate} Hz; level models are for {RATE} Hz.")
-    run.mkdir(parents=True, exist_ok=True)
-    with ExitStack() as stack:
-        try:
-            stack.enter_context(filelock.FileLock(run / "lock", timeout=0))
-        except filelock.Timeout as error:
-            raise TrainingError(f"Another process is training {output} now.") from error
-        if restart:
-            for name in (CURRENT, PREVIOUS):
-                (run / name).unlink(missing_ok=True)
-        elif output.exists() and not (run / CURRENT).exists() and not (run / PREVIOUS).exists():
-            raise TrainingError(f"{output} already exists. Give another -o, or replace it with --restart.")
+    with claimed(output, restart):
         started_with = {name: value for name, value in asdict(config).items() if name not in FREE}
         state = load_state(run)
-        if state and state["config"] != started_with:
-            name = next(name for name in started_with if state["config"].get(name) != started_with[name])
-            raise TrainingError(f"{run} holds a run that was started with {name} = {state['config'].get(name)}, not "
-                                f"{started_with[name]}. Keep that value, give another -o, or start over with "
-                                "--restart.")
+        if state:
+            check_same_run(run, state["config"], started_with)
         notes: list[str] = []
         recordings = []
         for recording in prepare(files, data, cache or run / "audio", RATE, notes):

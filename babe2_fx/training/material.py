@@ -67,7 +67,7 @@ class Recording:
 # ---------------------------------------------------------------------------------------------------- reading
 
 def find_recordings(folder: Path) -> list[Path]:
-    """All audio files below a folder, sorted. Raises TrainingError if there are none.
+    """All audio files below a folder, sorted. Raises TrainingError if it holds no audio.
 
     Hidden files and folders do not count, nor do folders NAME.run, where a run keeps the examples it drew.
     """

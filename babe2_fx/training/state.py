@@ -5,9 +5,13 @@ from __future__ import annotations
 import logging
 import os
 import pickle
+import shutil
 import zipfile
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
+import filelock
 import torch
 
 from ..files import whole_file
@@ -16,6 +20,44 @@ from .config import TrainingError
 log = logging.getLogger(__name__)
 
 CURRENT, PREVIOUS = "state.pt", "state.previous.pt"
+
+
+def run_folder(output: Path) -> Path:
+    """Where the run that makes a prior file keeps its state. Raises TrainingError if `output` is no such name."""
+    if output.suffix != ".safetensors":
+        raise TrainingError(f"The prior must be a file NAME.safetensors, not {output}.")
+    return output.with_suffix(".run")
+
+
+@contextmanager
+def claimed(output: Path, restart: bool) -> Iterator[None]:
+    """Keeps a prior file and its run for this process alone; with `restart`, what an earlier run left is deleted.
+
+    Raises TrainingError if another process has it, or if the file is there without a run that could go on.
+    """
+    run = run_folder(output)
+    run.mkdir(parents=True, exist_ok=True)
+    with ExitStack() as stack:
+        try:
+            stack.enter_context(filelock.FileLock(run / "lock", timeout=0))
+        except filelock.Timeout as error:
+            raise TrainingError(f"Another process is training {output} now.") from error
+        states = [run / CURRENT, run / PREVIOUS]
+        if restart:
+            for path in states:
+                path.unlink(missing_ok=True)
+            shutil.rmtree(run / "logs", ignore_errors=True)
+        elif output.exists() and not any(path.exists() for path in states):
+            raise TrainingError(f"{output} already exists. Give another -o, or replace it with --restart.")
+        yield
+
+
+def check_same_run(run: Path, begun: dict, now: dict) -> None:
+    """Raises TrainingError if a run was started with other settings than those of now, naming the first of them."""
+    for name, value in now.items():
+        if begun.get(name) != value:
+            raise TrainingError(f"{run} holds a run that was started with {name} = {begun.get(name)}, not {value}. "
+                                "Keep that value, give another -o, or start over with --restart.")
 
 
 def save_state(folder: Path, state: dict) -> None:
@@ -27,7 +69,7 @@ def save_state(folder: Path, state: dict) -> None:
 
 
 def load_state(folder: Path) -> dict | None:
-    """The last good state, on the CPU, or None if there is none. Raises TrainingError if all are damaged."""
+    """The last good state, on the CPU, or None before the first. Raises TrainingError if all are damaged."""
     damaged = []
     for path in (folder / CURRENT, folder / PREVIOUS):
         if not path.exists():

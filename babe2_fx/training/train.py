@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import math
-import shutil
 import time
 from collections.abc import Generator
 from contextlib import ExitStack, closing
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-import filelock
 import numpy as np
 import torch
 
@@ -35,7 +33,7 @@ from .material import (
 )
 from .processes import Processes, joined
 from .results import Logs, write_preset
-from .state import CURRENT, PREVIOUS, load_state, save_state
+from .state import check_same_run, claimed, load_state, run_folder, save_state
 from .trainer import Trainer, ahead, evaluate
 
 LONGEST_STEP_S = 20.0  # what a step counts at most: while the process is stopped, the run's time stands still
@@ -90,27 +88,15 @@ def train(data: Path, output: Path, config: TrainingConfig = TrainingConfig(), b
 def _train(data: Path, output: Path, config: TrainingConfig, base: Path | None, device: str, cache: Path | None,
            restart: bool) -> Generator[TrainingProgress, None, dict]:
     """`train`, as a generator."""
-    if output.suffix != ".safetensors":
-        raise TrainingError(f"The prior must be a file NAME.safetensors, not {output}.")
+    run = run_folder(output)
     files = find_recordings(data)
     start = load_prior(base) if base else None
     if start:
         config = as_base(config, start)
-    run = output.with_suffix(".run")
     with ExitStack() as stack:
         processes = stack.enter_context(joined(device))
         if processes.leads:
-            run.mkdir(parents=True, exist_ok=True)
-            try:
-                stack.enter_context(filelock.FileLock(run / "lock", timeout=0))
-            except filelock.Timeout as error:
-                raise TrainingError(f"Another process is training {output} now.") from error
-            if restart:
-                for name in (CURRENT, PREVIOUS):
-                    (run / name).unlink(missing_ok=True)
-                shutil.rmtree(run / "logs", ignore_errors=True)
-            elif output.exists() and not (run / CURRENT).exists() and not (run / PREVIOUS).exists():
-                raise TrainingError(f"{output} already exists. Give another -o, or replace it with --restart.")
+            stack.enter_context(claimed(output, restart))
         processes.wait()  # until that has taken effect
         state = load_state(run)
         base_facts = {"file": base.name, "hash": file_hash(base)} if base else None
@@ -325,7 +311,4 @@ def _check_same_run(state: dict, run: Path, config: TrainingConfig, base: dict |
     now = asdict(config) | {"base": base}
     # A state from before there were several kinds of network is of the unet's, and lacks what is new.
     begun = asdict(TrainingConfig(architecture="unet")) | state["config"] | {"base": state["base"]}
-    for name in [item.name for item in fields(config) if item.name not in FREE] + ["base"]:
-        if begun.get(name) != now[name]:
-            raise TrainingError(f"{run} holds a run that was started with {name} = {begun.get(name)}, not {now[name]}. "
-                                "Keep that value, give another -o, or start over with --restart.")
+    check_same_run(run, begun, {name: value for name, value in now.items() if name not in FREE})

@@ -92,6 +92,8 @@ def _run_levels(args: argparse.Namespace) -> int:
     from babe2_fx.training.config import settings_toml
     if args.config:
         raise UsageError("--config is for the training of priors; use --set with --task levels.")
+    if args.device == "cuda":
+        raise UsageError("Level models are trained on the CPU, where they take an hour; leave --device out.")
     config = CellConfig().replace(**parse_training_overrides(args.overrides, CellConfig))
     if args.list_settings:
         print(settings_toml(config), end="")

@@ -96,7 +96,9 @@ def test_a_learned_response_takes_the_place_of_the_long_term_spectrum_and_passes
     plain = Medium.of(music, reference_of(music), RATE, 86.0, True, torch.full((1025,), 2.0))
     medium = Medium.of(music, reference_of(music), RATE, 86.0, True, torch.full((1025,), 2.0), learned)
     assert medium.learned and not plain.learned
-    assert at(medium.response_db, 1000) == pytest.approx(0, abs=2.0)
+    passed = medium.most_db > medium.most_db.max() - 12
+    assert float(medium.most_db[passed].mean()) == pytest.approx(0, abs=0.1)
+    assert at(medium.response_db, 1000) == pytest.approx(at(medium.most_db, 1000))
     assert at(medium.response_db, 6000) - at(medium.response_db, 1000) == pytest.approx(-37, abs=1.5)
     assert torch.equal(medium.response_db[medium.heard], medium.most_db[medium.heard])
     lowest = int(medium.heard.nonzero()[0])  # noise there is not to be lifted by more than the lowest music

@@ -89,15 +89,15 @@ def test_gradients_pass_and_a_closed_one_still_denoises():
 
 
 def test_renders_side_by_side_are_what_each_is_alone(make_notes):
-    settings = Settings.of(steps=3, guidance="direct", filter_fit="global", recording_noise="measured")
+    # Without LTAS-EQ: what it lifts, this untrained prior lifts further, and the rounding of batches with it.
+    settings = Settings.of(steps=3, guidance="direct", filter_fit="global", recording_noise="measured", ltas="off")
     recordings = [make_notes(22050, 2.0, seed=i) for i in range(3)]
     expected = [Restorer(tiny_prior(), settings).restore(audio, 22050).audio for audio in recordings]
     with BatchingPrior(tiny_prior()) as prior, ThreadPoolExecutor(3) as pool:
         assert prior.fingerprint == tiny_prior().fingerprint
         results = list(pool.map(lambda audio: Restorer(prior, settings).restore(audio, 22050).audio, recordings))
     for result, audio in zip(results, expected):
-        # Kernels round batches differently, and this untrained prior takes its recording to 500 times full scale.
-        assert abs(result - audio).max() < 1e-3 * abs(audio).max()
+        assert abs(result - audio).max() < 1e-4 * abs(audio).max()
 
 
 @pytest.mark.parametrize("open_calls", [0, 3])

@@ -137,3 +137,42 @@ def test_a_mistake_is_a_sentence(folder, args, sentence):
 def test_finetune_without_a_base_is_a_sentence(folder):
     with pytest.raises(UserError, match="BASE"):
         babe2("finetune", "-o", "x.safetensors")
+
+
+# ------------------------------------------------------------------------------------------------- level models
+
+@pytest.fixture
+def longer(folder, make_notes):
+    """The folder with recordings that are long enough for a level model."""
+    for i in range(3):
+        soundfile.write(folder / "data" / f"{i}.wav", make_notes(22050, 4.0, seed=i).T, 22050)
+    return folder
+
+
+def test_levels_are_added_to_a_prior_of_a_preset(longer, capsys):
+    levels = ("train", "data", "-o", "mine.safetensors", "--task", "levels", "--base", "tenor", "--set", "minutes=0.02")
+    assert babe2(*levels, "--set", "credit=Made here.") == 0
+    said = capsys.readouterr().err
+    assert "dB on average" in said and "Use it with --preset mine.safetensors" in said and "card" not in said
+    made, base = load_prior("mine.safetensors"), load_prior("tenor")
+    assert made.info["levels"]["training"]["credit"] == "Made here." and made.response is not None
+    assert made.fingerprint != base.fingerprint
+    assert all((a == b).all() for a, b in zip(made.network.state_dict().values(), base.network.state_dict().values()))
+
+
+def test_the_settings_of_a_level_model_are_its_own(folder, capsys):
+    assert babe2("train", "--task", "levels", "--list-settings", "--set", "batch=3") == 0
+    listed = tomllib.loads(capsys.readouterr().out)
+    assert listed["batch"] == 3 and listed["balance"] == "folders" and "octaves" not in listed
+
+
+@pytest.mark.parametrize("arguments, words", [
+    (("--task", "levels"), "--base PRIOR, the prior that gets the model, is missing"),
+    (("--task", "levels", "--base", "piano", "--config", "tiny.toml"), "--config is for the training of priors"),
+    (("--task", "levels", "--base", "piano", "--device", "cuda"), "trained on the CPU"),
+    (("--task", "levels", "--base", "piano", "--set", "octaves=3"), "no training setting called 'octaves'"),
+    (("--base", "piano"), "--base goes with --task levels")])
+def test_mistakes_about_tasks_are_named(folder, arguments, words):
+    with pytest.raises(UserError, match=words):
+        babe2("train", "data", "-o", "mine.safetensors", *arguments)
+    assert not (folder / "mine.safetensors").exists()
