@@ -23,7 +23,7 @@ class Learned:
 
     @classmethod
     def of(cls, progress) -> "Learned":
-        """From a `Progress` with an equalizer: the response as it stands, what LTAS-EQ has undone included."""
+        """From a `Progress` with an equalizer: the response as it stands, with what was undone before sampling."""
         equalizer = progress.equalizer
         hz = np.geomspace(20, equalizer.sample_rate / 2, 300)
         db = equalizer.response_db(hz)

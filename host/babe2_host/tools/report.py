@@ -142,7 +142,7 @@ def equalizer_picture(path: Path, result, title: str) -> None:
         eq = result.equalizer
         if eq is not None:
             learned.plot(hz, _drawable(eq.response_db(hz)), color=BREAKPOINTS, linewidth=1.2,
-                         label="its breakpoint EQ (the rest is from the LTAS)")
+                         label="its breakpoint EQ (the rest was found before sampling)")
             learned.plot(eq.breakpoints_hz, eq.response_db(eq.breakpoints_hz), "o", color=BREAKPOINTS,
                          markersize=5)
             learned.plot([eq.reference_hz], [0], "o", color="white", markeredgecolor=BREAKPOINTS,
