@@ -232,9 +232,6 @@ class GenerativeEQ:
         sample_rate = float(sample_rate)
         if not sample_rate >= 1000 or not np.isfinite(sample_rate):
             raise ValueError(f"The sample rate must be a finite number of Hz, at least 1000, not {sample_rate!r}.")
-        if self.target is not None and self._settings.get("ltas_margin"):
-            raise SettingError("ltas_margin does nothing when a target is given: a target is used as is.",
-                               "idle-setting", name="ltas_margin")
         return Run(self._run(copy.copy(self), audio, layout, sample_rate, journal, passage))
 
     def _run(self, chosen: GenerativeEQ, audio: np.ndarray, layout: str, sample_rate: float, journal: Journal | None,

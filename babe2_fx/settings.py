@@ -115,13 +115,11 @@ class LongTerm(_Values):
 
     ltas: str = _setting("objective", "what LTAS-EQ is used for: off, the initial signal, initial signal and "
                          "objective, or alone as a plain equalizer", choices=("off", "initial", "objective", "only"))
-    response_prior: str = _setting("ltas", "what says first what the medium did. ltas: the recording's long-term "
-                                   "spectrum against the reference; learned: the prior's response model if it has "
-                                   "one, unless there is a target", choices=("ltas", "learned"))
+    response_prior: str = _setting("ltas", "what is known of the response before the fit. learned: what the prior's "
+                                   "response model finds, as surely as it claims; ltas: the long-term spectrum against "
+                                   "the reference (also with a target, and if the prior has no such model); none: as "
+                                   "ltas, but the fit is not held to it", choices=("learned", "ltas", "none"))
     ltas_floor_db: float = _setting(-20.0, "lowest LTAS response that is inverted", -120.0, 0.0)
-    ltas_margin: float = _setting(0.0, "how much deviation from the reference counts as the music's own and is left "
-                                  "alone, in standard deviations of recordings' spectra; not with a target",
-                                  0.0, 10.0)
 
 
 @dataclass(frozen=True)
@@ -308,21 +306,22 @@ class Settings:
         chosen = getattr(self, known.part).tag
         if not known.tag and tag and chosen not in known.variants:
             return f"{tag} = {chosen}; it belongs to {tag} = {' or '.join(known.variants)}"
-        of_first_idea = name.startswith("ltas_") or name == "response_prior"
-        if of_first_idea and self.spectrum.ltas == "off" and not isinstance(self.fit, Bands):
+        if name == "ltas_floor_db" and self.spectrum.ltas == "off" and not isinstance(self.fit, Bands):
             return "ltas = off, unless filter_fit = global"
+        if name == "response_prior" and self.spectrum.ltas == "off" and isinstance(self.fit, Known):
+            return "ltas = off and filter_fit = none"
         if name == "estimation_blocks" and isinstance(self.fit, Known):
             return "filter_fit = none, where no filter is estimated"
         return ""
 
 
 # The paper's baselines (Sec. 4), as changes to any settings.
-BASELINES = {
-    "ltas-eq": {"recording_noise": "ignored", "response_prior": "ltas", "ltas": "only", "ltas_margin": 0.0},
+BASELINES: dict[str, dict[str, Any]] = {
+    "ltas-eq": {"recording_noise": "ignored", "response_prior": "ltas", "ltas": "only"},
     "babe": {
-        "recording_noise": "ignored", "ltas": "off", "guidance": "gradient", "order": 2, "filter_fit": "sgd",
-        "filter_shape": "lowpass", "collapse_weight": 0.0, "noise_regularization": 0.0, "sigma_start": 0.2,
-        "sigma_min": 1e-4, "rho": 8.0, "s_churn": 20.0, "xi": 0.2},
+        "recording_noise": "ignored", "response_prior": "none", "ltas": "off", "guidance": "gradient", "order": 2,
+        "filter_fit": "sgd", "filter_shape": "lowpass", "collapse_weight": 0.0, "noise_regularization": 0.0,
+        "sigma_start": 0.2, "sigma_min": 1e-4, "rho": 8.0, "s_churn": 20.0, "xi": 0.2},
 }
 
 

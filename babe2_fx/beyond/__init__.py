@@ -4,6 +4,6 @@ from .band_fit import BandFit
 from .completion import Completion
 from .direct_guidance import DirectGuidance
 from .local_levels import LocalLevels
-from .medium import Medium, margin_db
+from .medium import Medium
 
-__all__ = ["BandFit", "Completion", "DirectGuidance", "LocalLevels", "Medium", "margin_db"]
+__all__ = ["BandFit", "Completion", "DirectGuidance", "LocalLevels", "Medium"]

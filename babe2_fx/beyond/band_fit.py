@@ -22,7 +22,8 @@ from .medium import Medium
 BANDS_PER_OCTAVE = 12
 LOW_HZ = 1000.0  # what is missing below may not have been played
 MIN_SPACING = 1 / 4  # octaves between breakpoints: the medium's response is smooth (Sec. 3.1)
-MAX_TRUST = 0.7  # share of the estimate in what is fitted, the rest being the expected response
+MAX_TRUST = 0.7  # share of the estimate in what is fitted, the rest being the expected response of unknown deviation
+LEVEL_DEVIATION_DB = 6.0  # of the levels of an estimate from what would tell the response; see beyond/README.md
 FLOOR_DB = 40.0  # anything this far below the loudest response is noise, and its level says little
 ALIKE = 0.6, 0.85  # likeness of magnitudes from chance (independent noise has 0.62) to certainty
 LEAK_COHERENCE, LEAK_DB = 0.5, 20.0  # less alike than this and this far down, a band holds its neighbours' leakage
@@ -58,12 +59,14 @@ class BandFit:
             ratio of long-term spectra. None: such bands do not count.
         heard: bool (2049,), where the recording holds more than noise; elsewhere `expected_db` is only an upper bound
             of the response. None: everywhere.
+        deviation_db: standard deviation of `expected_db` (2049,). The fit then takes as much from the estimate as its
+            precision deserves, and moves no band further than that. None: not known.
     """
 
     window = "hann"  # of the statistics: levels far apart must not leak into each other
 
     def __init__(self, sample_rate: float, lowest_hz: float, expected_db: np.ndarray | None = None,
-                 heard: np.ndarray | None = None):
+                 heard: np.ndarray | None = None, deviation_db: np.ndarray | None = None):
         self.sample_rate = sample_rate
         hz = filter_frequencies(sample_rate).numpy()
         nyquist = sample_rate / 2
@@ -77,6 +80,10 @@ class BandFit:
         self.to_bands = weights / weights.sum(axis=1, keepdims=True)
         self.limits = np.log2(LOWEST_HZ), np.log2(nyquist)
         self.expected_db = None if expected_db is None else self.to_bands @ expected_db
+        self.deviation_db = None if deviation_db is None else self.to_bands @ deviation_db
+        self.most_trust: float | np.ndarray = MAX_TRUST
+        if self.deviation_db is not None:
+            self.most_trust = self.deviation_db ** 2 / (self.deviation_db ** 2 + LEVEL_DEVIATION_DB ** 2)
         self.unheard = np.zeros(len(self.octave), bool) if heard is None else self.to_bands @ heard < 0.5
         grid = np.linspace(np.log2(lowest_hz), np.log2(nyquist), GRID + 1)[:-1]
         self.grid = np.array(list(combinations(grid, 5)))
@@ -89,15 +96,17 @@ class BandFit:
     @classmethod
     def expecting(cls, medium: Medium, removed: Tensor, sample_rate: float, lowest_hz: float,
                   least_db: float) -> "BandFit":
-        """A fit that expects what the long-term spectrum suggests and LTAS-EQ has not yet undone.
+        """A fit that expects what is left of a medium's expected response.
 
-        removed: the response it has undone, linear (2049,) · least_db: the lowest response expected below `LOW_HZ`. A
-        recording without low notes looks as if it had lost them; a band limit at the top, however, is to be undone.
+        removed: the response that LTAS-EQ has undone, linear (2049,) · least_db: the lowest response expected below
+        `LOW_HZ`. To a long-term spectrum, a recording without low notes looks as if it had lost them; a band limit at
+        the top, however, is to be undone.
         """
         expected_db = torch.where(medium.heard, medium.response_db, medium.most_db) - 20 * removed.log10()
         low = filter_frequencies(sample_rate) < LOW_HZ
         expected_db[low] = expected_db[low].clamp(min=least_db)
-        return cls(sample_rate, lowest_hz, expected_db.numpy(), medium.heard.numpy())
+        deviation_db = None if medium.deviation_db is None else medium.deviation_db.numpy()
+        return cls(sample_rate, lowest_hz, expected_db.numpy(), medium.heard.numpy(), deviation_db)
 
     @property
     def equalizer(self) -> BreakpointEQ:
@@ -136,11 +145,13 @@ class BandFit:
             # long-term spectra in every band keeps both near the recording. Where magnitudes do not follow each
             # other, the estimate is invented and says nothing.
             alike = (sxy ** 2 / np.maximum(sxx * syy, 1e-300) - ALIKE[0]) / (ALIKE[1] - ALIKE[0])
-            trust = MAX_TRUST * trust * np.clip(alike, 0, 1)
+            trust = self.most_trust * trust * np.clip(alike, 0, 1)
             # It is unknown how loud the music was: the expectation decides the level, both decide the shape.
             seen = trust * ~self.unheard
             if seen.sum() > 0:
                 level_db = level_db + (seen * (self.expected_db - level_db)).sum() / seen.sum()
+            if self.deviation_db is not None:
+                level_db = np.clip(level_db, self.expected_db - self.deviation_db, self.expected_db + self.deviation_db)
             level_db = trust * level_db + (1 - trust) * self.expected_db
             weight = np.ones_like(trust)
             level_db = np.where(self.unheard, self.expected_db, level_db)

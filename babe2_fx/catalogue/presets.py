@@ -165,7 +165,7 @@ def preset_text(title: str, description: str, prior: str, sigma_data: float) -> 
     def level(value: float) -> str:
         return f"{value * sigma_data / 0.063:.3g}"
 
-    fast = ('recording_noise = "measured"\nresponse_prior = "learned"\nltas_margin = 0.5\nguidance = "direct"\n'
+    fast = ('recording_noise = "measured"\nresponse_prior = "learned"\nguidance = "direct"\n'
             'filter_fit = "global"\n'
             f"observation_noise_db = -45.0\nsigma_start = {level(0.2)}\nsigma_min = {level(1e-3)}\n"
             "rho = 7.0\n")

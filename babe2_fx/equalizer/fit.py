@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 
 from ..spectra import filter_frequencies
@@ -45,6 +47,26 @@ class FilterCost:
         return float(cost), by_parameters @ by_db
 
 
+@dataclass(frozen=True)
+class Expectation:
+    """What is known of a response before any fit: a Gaussian in each band, up to one constant, the music's loudness.
+
+    hz: centres of bands, rising · level_db, deviation_db: mean and standard deviation; (bands,) each.
+    """
+
+    hz: np.ndarray
+    level_db: np.ndarray
+    deviation_db: np.ndarray
+
+    def cost(self, parameters: np.ndarray, outer_db: float = OUTER_SLOPE_DB) -> tuple[float, np.ndarray]:
+        """Negative log likelihood of the nine parameters, less a constant, and its gradient as of `FilterCost`."""
+        level_db, by_parameters = response_and_gradient(parameters, np.log2(self.hz), outer_db)
+        precision = self.deviation_db ** -2.0
+        off = level_db - self.level_db
+        off -= precision @ off / precision.sum()
+        return float(0.5 * precision @ off ** 2), by_parameters @ (precision * off)
+
+
 class FilterFit:
     """The paper's optimiser: Adam (or plain gradient descent, as in BABE) with projections (Algorithm 1).
 
@@ -56,16 +78,17 @@ class FilterFit:
         collapse_weight, collapse_decay: of Eq. 7 in Eq. 8.
         optimizer: "adam" or "sgd".
         lowpass_only: BABE's strictly decaying lowpass.
+        expectation: a term that Eq. 8 gains; not in the paper.
     """
 
     window = "hamming"  # of the statistics, as published
 
     def __init__(self, sample_rate: float, learning_rate: float = 10.0, iterations: int = 100,
                  collapse_weight: float = 10.0, collapse_decay: float = 0.1, optimizer: str = "adam",
-                 lowpass_only: bool = False):
+                 lowpass_only: bool = False, expectation: Expectation | None = None):
         self.sample_rate, self.learning_rate, self.iterations = sample_rate, learning_rate, iterations
         self.collapse_weight, self.collapse_decay = collapse_weight, collapse_decay
-        self.optimizer, self.lowpass_only = optimizer, lowpass_only
+        self.optimizer, self.lowpass_only, self.expectation = optimizer, lowpass_only, expectation
         self.parameters = INITIAL.copy()
         project(self.parameters, sample_rate / 2, lowpass_only)
         self.momentum, self.power, self.count = np.zeros(9), np.zeros(9), 0
@@ -110,6 +133,8 @@ class FilterFit:
             # projection, and their gradient, though not followed, counts when the gradient is clipped to length 1.
             _, gradient = cost(self.parameters, self.outer_db)
             gradient[:9] += self.collapse_weight * collapse_cost(before, nyquist, self.collapse_decay)[1]
+            if self.expectation:
+                gradient += self.expectation.cost(before, self.outer_db)[1]
             gradient /= max(1.0, np.linalg.norm(gradient) + 1e-6)
             self.parameters -= self._update(gradient[:9])
             project(self.parameters, nyquist, self.lowpass_only)

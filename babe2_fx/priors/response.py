@@ -30,7 +30,7 @@ SILENT = 1e-20  # mean power of a recording that is silent
 TOGETHER = 2
 # The network claims too much doubt: of responses that were measured, 68 % are to lie within one deviation.
 DEVIATION_SCALE = 0.75
-KEPT_HALF = 0.1  # where the square of the response is that share of its variance, shrinkage leaves half of it
+KEPT_HALF = 0.3  # where the square of the response is that share of its variance, shrinkage leaves half of it
 SHRINKAGE_BANDS = 3.0  # standard deviation of the Gaussian by which both are averaged over bands for that
 PIECE = 1024  # frames that are brought to cells at once; bounds memory, as does
 BATCH = 8 * TOGETHER  # segments that pass the network at once; a multiple of TOGETHER

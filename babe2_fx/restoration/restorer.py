@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from ..audio.mapped import all_finite, allocate, allocate_like, chunks, release
-from ..beyond import BandFit, Completion, DirectGuidance, LocalLevels, Medium, margin_db
+from ..beyond import BandFit, Completion, DirectGuidance, LocalLevels, Medium
 from ..equalizer import FilterFit
 from ..operators import (
     OPERATORS,
@@ -216,21 +216,19 @@ class Restorer:
 
     def _medium(self, flat: Tensor, reference: Tensor) -> Medium:
         """What the recording tells of its medium."""
-        spectrum, prior, learned = self.settings.spectrum, self.prior, None
-        margin = spectrum.ltas_margin
-        if self.target is not None:  # who draws a target means it
-            margin = 0.0
-        elif spectrum.response_prior == "learned" and prior.response:
-            learned = prior.response.estimate(prior.emphasis.undo(flat) if prior.emphasis else flat).response_db
+        prior, learned = self.prior, None
+        # Who draws a target means it, however unlikely the response.
+        if self.target is None and self.settings.spectrum.response_prior == "learned" and prior.response:
+            learned = prior.response.estimate(prior.emphasis.undo(flat) if prior.emphasis else flat)
         return Medium.of(flat, reference, prior.sample_rate, prior.lowest_hz,
-                         self.settings.recording.recording_noise == "measured",
-                         margin_db(margin, prior.ltas_spread_db), learned)
+                         self.settings.recording.recording_noise == "measured", learned)
 
     def _equalize(self, flat: Tensor, medium: Medium) -> "Equalized":
         """LTAS-EQ (Sec. 3.4, Eq. 10): the recording through the inverse of what its spectrum suggests."""
         if self.settings.spectrum.ltas == "off":
             return Equalized(flat, *2 * [torch.ones_like(medium.response_db)])
-        floor_db = LEARNED_FLOOR_DB if medium.learned else self.settings.spectrum.ltas_floor_db
+        learned = medium.deviation_db is not None
+        floor_db = LEARNED_FLOOR_DB if learned else self.settings.spectrum.ltas_floor_db
         response = 10 ** (medium.response_db.clamp(min=floor_db) / 20)
         signal = zero_phase(flat, -20 * response.log10())
         scale = flat.std() / signal.std().clamp(min=1e-12)
@@ -266,16 +264,19 @@ class Restorer:
 
     def _fitter(self, medium: Medium, removed: Tensor) -> Fitter | None:
         """What fits the EQ. removed: the response that LTAS-EQ has already undone, linear (2049,)."""
-        fit, rate = self.settings.fit, self.prior.sample_rate
+        fit, spectrum, rate = self.settings.fit, self.settings.spectrum, self.prior.sample_rate
         if isinstance(fit, Bands):
+            if spectrum.response_prior == "none":
+                return BandFit(rate, self.prior.lowest_hz, heard=medium.heard.numpy())
             # No more of the lows is taken for missing than LTAS-EQ would give back, or has given back already.
-            least_db = 0.0 if self.settings.spectrum.ltas == "objective" else self.settings.spectrum.ltas_floor_db
-            if medium.learned:  # which knows music without low notes from music that has lost them
+            least_db = 0.0 if spectrum.ltas == "objective" else spectrum.ltas_floor_db
+            if medium.deviation_db is not None:  # a model knows music without low notes from music that has lost them
                 least_db = -math.inf
             return BandFit.expecting(medium, removed, rate, self.prior.lowest_hz, least_db)
         if isinstance(fit, Adam):  # or Sgd, which has the same settings
             return FilterFit(rate, fit.filter_learning_rate, fit.filter_iterations, fit.collapse_weight,
-                             fit.collapse_decay, fit.tag, lowpass_only=fit.filter_shape == "lowpass")
+                             fit.collapse_decay, fit.tag, fit.filter_shape == "lowpass",
+                             medium.expectation(removed, rate))
         return None
 
     def _sample(self, batch: Batch, guide: Guide, fitter: Fitter | None, removed: Tensor,

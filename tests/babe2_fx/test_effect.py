@@ -98,9 +98,6 @@ def test_the_preset_is_read_when_it_is_named_and_not_at_every_look(tmp_path):
 def test_what_does_nothing_is_said():
     with pytest.raises(ValueError, match="xi does nothing with guidance = direct"):
         effect(xi=0.5)
-    one = effect(target=TargetProfile((100, 1000), (0, -6)), ltas_margin=1.0)
-    with pytest.raises(ValueError, match="ltas_margin does nothing when a target is given"):
-        one(np.zeros(1000, np.float32), RATE)
     one = effect(observation_noise_db=-40)
     one.quality = "paper"
     with pytest.raises(ValueError, match="observation_noise_db does nothing with guidance = gradient"):

@@ -27,7 +27,8 @@ IDLE = [
     ({"filter_fit": "none"}, "filter_learning_rate", 1, "filter_fit = none; it belongs to filter_fit = adam or sgd."),
     ({}, "estimation_blocks", 3, "blocks = autoregressive; it belongs to blocks = time-invariant."),
     ({"blocks": "time-invariant", "filter_fit": "none"}, "estimation_blocks", 3, "filter_fit = none, where no filter"),
-    ({"ltas": "off"}, "ltas_margin", 1, "ltas_margin does nothing with ltas = off, unless filter_fit = global."),
+    ({"ltas": "off"}, "ltas_floor_db", -9, "ltas_floor_db does nothing with ltas = off, unless filter_fit = global."),
+    ({"ltas": "off", "filter_fit": "none"}, "response_prior", "learned", "ltas = off and filter_fit = none."),
     ({"ltas": "only"}, "steps", 3, "steps does nothing with ltas = only, which samples nothing."),
     ({"ltas": "only"}, "guidance", "direct", "ltas = only"), ({"ltas": "only"}, "low_band", "drop", "ltas = only"),
 ]

@@ -25,8 +25,6 @@ def effect_for(options: RenderOptions, target: TargetCurve | None, prior=None, *
     from babe2_fx import GenerativeEQ
     own = load_preset(options.preset).settings(options.quality)
     values, _ = with_effect(own, options.expert | {"seed": options.seed} | settings)
-    if target:  # which has no deviation that could be left alone
-        values.pop("ltas_margin", None)
     return GenerativeEQ(options.preset, options.quality, target=target.profile() if target else None,
                         target_match=options.target_match, device=options.device, prior=prior, **values)
 

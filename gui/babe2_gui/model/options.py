@@ -7,7 +7,6 @@ from dataclasses import dataclass, field, replace
 from babe2_fx.catalogue.presets import QUALITIES, load_preset
 from babe2_fx.settings import NAMES, SettingError, Settings, check_values
 
-TARGET_TAKEN = "a target, which is taken as it is"
 DEVICES = ("auto", "cpu", "cuda")
 BOARD_NAMES = ("preset", "quality", "device", "seed", "target_match")
 
@@ -60,11 +59,10 @@ class RenderOptions:
         """The expert settings with one as the preset has it."""
         return {key: value for key, value in self.expert.items() if key != name}
 
-    def idle(self, has_target: bool) -> dict[str, str]:
+    def idle(self) -> dict[str, str]:
         """The settings without an effect, each with the reason as the end of a sentence. Raises as `settings`."""
         settings = self.settings
-        found = {name: why for name in NAMES if (why := settings.idle(name))}
-        return {"ltas_margin": TARGET_TAKEN} | found if has_target else found
+        return {name: why for name in NAMES if (why := settings.idle(name))}
 
     def board_values(self) -> dict:
         """As the parameters of `GenerativeEQ` in a board file."""

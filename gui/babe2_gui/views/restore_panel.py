@@ -129,12 +129,11 @@ class RestorePanel(QWidget):
     # ------------------------------------------------------------------------------------------------ showing
 
     def refresh(self) -> None:
-        options, has_target = self.session.document.options, self.session.document.target is not None
+        options = self.session.document.options
         self._show_buttons()
-        if self._shown_options is not None and self._shown_options[0] is options \
-                and self._shown_options[1] == has_target:
+        if self._shown_options is options:
             return
-        self._shown_options = options, has_target
+        self._shown_options = options
         self._show_presets()
         with quiet(self.preset, self.quality, self.device, self.seed, self.match):
             self.preset.setCurrentIndex(self.preset.findData(options.preset))
@@ -147,7 +146,7 @@ class RestorePanel(QWidget):
         self.match_words.setText(f"{options.target_match:.0%}".replace("%", " %"))
         try:
             preset = load_preset(options.preset)
-            self.settings.show_settings(options.settings, set(options.expert), options.idle(has_target))
+            self.settings.show_settings(options.settings, set(options.expert), options.idle())
             missing = preset.state == MISSING
             self.state.setText("Its model is not installed yet." if missing else
                                f"{preset.description.split('. ')[0].rstrip('.')}.")

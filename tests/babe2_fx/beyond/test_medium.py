@@ -3,7 +3,9 @@ import pytest
 import torch
 
 from babe2_fx.beyond import Medium
+from babe2_fx.priors.response import ResponseEstimate
 from babe2_fx.spectra import apply_response, filter_frequencies, ltas, ltas_response
+from babe2_fx.spectra.cells import band_centres_hz
 
 RATE = 22050
 HZ = filter_frequencies(RATE).numpy()
@@ -28,25 +30,12 @@ def reference_of(music: torch.Tensor) -> torch.Tensor:
     return ltas(music / music.std(), 2048)
 
 
-def test_without_noise_and_margin_it_is_ltas_eq(music):
+def test_without_noise_it_is_ltas_eq(music):
     recording = apply_response(music, response_of({100: -15, 400: 0, 2000: 0, 3000: -10}))
     medium = Medium.of(recording, reference_of(music), RATE)
     expected = ltas_response(ltas(recording, 2048) / recording.var(unbiased=False), reference_of(music), -200.0)
     np.testing.assert_allclose(medium.response_db.numpy(), 20 * np.log10(expected.numpy()), atol=1e-6)
     assert medium.heard.all() and not medium.noise.any()
-
-
-def test_within_the_margin_a_deviation_is_the_musics_own(music):
-    recording = apply_response(music, response_of({250: 3, 400: -3, 700: 3, 1500: -3}))
-    medium = Medium.of(recording, reference_of(music), RATE, margin_db=torch.full((1025,), 8.0))
-    assert not medium.response_db[(HZ > 200) & (HZ < 2500)].any()
-
-
-def test_a_loss_beyond_the_margin_is_the_mediums(music):
-    recording = apply_response(music, response_of({1000: 0, 2000: -30}))
-    medium = Medium.of(recording, reference_of(music), RATE, margin_db=torch.full((1025,), 4.0))
-    assert at(medium.response_db, 600) == 0
-    assert at(medium.response_db, 2500) == pytest.approx(-26, abs=2)
 
 
 def test_where_only_noise_is_left_the_response_is_that_of_the_nearest_music(music):
@@ -66,36 +55,28 @@ def test_below_the_lowest_frequency_nothing_is_heard(music):
     assert not medium.heard[HZ < 150].any()
 
 
-def test_a_band_limit_is_the_mediums_from_its_edge_on(music):
-    recording = apply_response(music, response_of({1400: 0, 2600: -36}))
-    medium = Medium.of(recording, reference_of(music), RATE, margin_db=torch.full((1025,), 6.0))
-    assert at(medium.response_db, 1100) == 0
-    assert at(medium.response_db, 2200) == pytest.approx(-26, abs=3)  # the margin is not taken from it
-
-
-def test_music_brighter_than_the_reference_is_not_dulled(music):
-    recording = apply_response(music, response_of({800: 0, 3500: 25}))
-    medium = Medium.of(recording, reference_of(music), RATE, margin_db=torch.full((1025,), 4.0))
-    assert medium.response_db.max() <= 5.0
-
-
 def test_the_ends_of_music_that_was_cut_out_do_not_pass_for_highs():
     """A chord up to 3 kHz that begins and ends at full level, over noise 70 dB below it."""
     rng, time_s = np.random.default_rng(0), np.arange(4 * 22050) / 22050
     chord = sum(np.sin(2 * np.pi * 200 * k * time_s + 2 * np.pi * rng.random()) / k for k in range(1, 16))
     audio = torch.from_numpy(chord / chord.std() + 10 ** (-70 / 20) * rng.normal(size=chord.shape)).float()[None]
     reference = 1 / (1 + torch.linspace(0, 20, 1025).double() ** 2)
-    medium = Medium.of(audio, reference, 22050, 86.0, measure_noise=True, margin_db=torch.ones(1025))
+    medium = Medium.of(audio, reference, 22050, 86.0, measure_noise=True)
     hz = filter_frequencies(22050)
     assert medium.heard[(hz > 300) & (hz < 2500)].any() and not medium.heard[hz > 5000].any()
 
 
+def learned_of(points: dict[float, float]) -> ResponseEstimate:
+    """Levels in dB at frequencies in Hz as what a response model finds, sure to 2 dB."""
+    level_db = np.interp(np.log2(band_centres_hz()), np.log2(list(points)), list(points.values()))
+    return ResponseEstimate(torch.from_numpy(level_db), torch.full((83,), 2.0))
+
+
 def test_a_learned_response_takes_the_place_of_the_long_term_spectrum_and_passes_at_0_db(music):
-    from babe2_fx.spectra.cells import band_centres_hz
-    learned = torch.from_numpy(np.interp(np.log2(band_centres_hz()), np.log2([100, 300, 3000, 6000]), [-20, 7, 7, -30]))
-    plain = Medium.of(music, reference_of(music), RATE, 86.0, True, torch.full((1025,), 2.0))
-    medium = Medium.of(music, reference_of(music), RATE, 86.0, True, torch.full((1025,), 2.0), learned)
-    assert medium.learned and not plain.learned
+    learned = learned_of({100: -20, 300: 7, 3000: 7, 6000: -30})
+    plain = Medium.of(music, reference_of(music), RATE, 86.0, True)
+    medium = Medium.of(music, reference_of(music), RATE, 86.0, True, learned)
+    assert plain.deviation_db is None and medium.deviation_db is not None and (medium.deviation_db == 2).all()
     passed = medium.most_db > medium.most_db.max() - 12
     assert float(medium.most_db[passed].mean()) == pytest.approx(0, abs=0.1)
     assert at(medium.response_db, 1000) == pytest.approx(at(medium.most_db, 1000))
@@ -104,6 +85,24 @@ def test_a_learned_response_takes_the_place_of_the_long_term_spectrum_and_passes
     lowest = int(medium.heard.nonzero()[0])  # noise there is not to be lifted by more than the lowest music
     assert float(medium.response_db[0]) == float(medium.response_db[lowest])
     assert torch.equal(medium.heard, plain.heard) and torch.equal(medium.noise, plain.noise)
+
+
+def test_no_learned_response_falls_more_steeply_than_an_eq_can(music):
+    medium = Medium.of(music, reference_of(music), RATE, 86.0, True,
+                       learned_of({100: -70, 150: 0, 900: 5, 1000: 6, 1100: -50, 1500: 0, 2000: -90}))
+    above = HZ >= HZ[int(medium.most_db.argmax())]
+    assert (np.diff(medium.most_db.numpy()[above]) >= -80 * np.diff(np.log2(HZ[above])) - 1e-9).all()
+    assert at(medium.most_db, 1000) - at(medium.most_db, 1100) == pytest.approx(80 * np.log2(1.1), abs=1)
+    assert at(medium.most_db, 300) > at(medium.most_db, 1000) - 10  # what is not steep stays
+
+
+def test_a_fit_expects_what_is_left_of_a_learned_response_in_the_bands_that_are_heard(music):
+    medium = Medium.of(music, reference_of(music), RATE, 86.0, True, learned_of({100: -20, 300: 7, 3000: 7, 6000: -30}))
+    expected = medium.expectation(10 ** (medium.response_db / 20), RATE)
+    assert expected is not None and np.abs(expected.level_db).max() < 1e-9 and (expected.deviation_db == 2).all()
+    assert expected.hz.min() >= HZ[medium.heard].min() - 10 and expected.hz.max() <= HZ[medium.heard].max() + 10
+    plain = Medium.of(music, reference_of(music), RATE, 86.0, True)
+    assert plain.expectation(torch.ones(2049), RATE) is None  # as published
 
 
 def test_the_residue_of_a_codec_above_its_limit_is_not_heard(music):

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from babe2_fx.beyond import BandFit
-from babe2_fx.equalizer import BreakpointEQ, FilterCost, FilterFit, FilterStatistics
+from babe2_fx.equalizer import BreakpointEQ, Expectation, FilterCost, FilterFit, FilterStatistics
 from babe2_fx.equalizer.breakpoints import INITIAL, collapse_cost, project, response_and_gradient
 from babe2_fx.spectra import analyse, apply_response, filter_frequencies
 from closeness import relative
@@ -165,6 +165,41 @@ def test_filter_fit_approaches_a_known_response(hz, slopes):
     expected, found = true.response_db(THIRD_OCTAVES), fit.equalizer.response_db(THIRD_OCTAVES)
     inside = (THIRD_OCTAVES > 200) & (THIRD_OCTAVES < 4000)
     assert np.sqrt(np.mean((expected - found)[inside] ** 2)) < 3
+
+
+def test_the_global_fit_goes_no_further_from_what_is_expected_than_its_deviation():
+    """A response that the estimate tells clearly, and an expectation that is flat and very sure, or not sure at all."""
+    x, true = music_like(), BreakpointEQ((120, 400, 900, 1800, 3600), (8.0, 3.0, -4.0, -15.0), 22050)
+    statistics = FilterStatistics.from_signals(x, apply_response(x, true.response(HZ)), "hann")
+    inside = (THIRD_OCTAVES > 150) & (THIRD_OCTAVES < 5000)
+    ranges = []
+    for deviation_db in (0.5, 40.0):
+        fit = BandFit(22050, 86, np.zeros(len(HZ)), np.ones(len(HZ), bool), np.full(len(HZ), deviation_db))
+        fit.step(statistics)
+        ranges.append(np.ptp(fit.equalizer.response_db(THIRD_OCTAVES)[inside]))
+    assert ranges[0] < 2 * 0.5 + 0.1 and ranges[1] > 20
+
+
+def test_what_is_expected_of_the_response_draws_the_published_fit_where_the_estimate_says_nothing():
+    hz, true = np.geomspace(86, 9800, 83), BreakpointEQ((120, 400, 900, 1800, 3600), (8.0, 3.0, -4.0, -15.0), 22050)
+    expected = Expectation(hz, true.response_db(hz) + 7.0, np.full(83, 2.0))  # of which a constant is open
+    assert expected.cost(true.parameters)[0] == pytest.approx(0, abs=1e-12)
+    zeros = torch.zeros(1, 30000)
+    plain, drawn = FilterFit(22050), FilterFit(22050, expectation=expected)
+    for _ in range(20):
+        plain.step(FilterStatistics.from_signals(zeros, zeros))
+        drawn.step(FilterStatistics.from_signals(zeros, zeros))
+    assert expected.cost(drawn.parameters)[0] < 0.1 * expected.cost(plain.parameters)[0]
+
+
+def test_the_gradient_of_what_is_expected_is_the_finite_difference():
+    hz, p = np.geomspace(86, 9800, 83), np.array([60.0, 300, 1000, 2500, 6000, 10, 3, -6, -20])
+    expected = Expectation(hz, np.random.default_rng(0).normal(size=83), np.linspace(1, 5, 83))
+    cost, gradient = expected.cost(p)
+    for i in range(5, 9):
+        moved = p.copy()
+        moved[i] += 1e-4
+        assert (expected.cost(moved)[0] - cost) / 1e-4 == pytest.approx(gradient[i], rel=1e-3)
 
 
 @pytest.mark.parametrize("fit", [FilterFit(22050), FilterFit(22050, optimizer="sgd", lowpass_only=True),

@@ -158,7 +158,7 @@ def test_the_settings_are_those_that_have_an_effect_with_the_operators():
     assert masked.settings["filter_fit"] == "none" and masked.settings["ltas"] == "off"
     both = GenerativeEQ(operators=[BlindEQ(), TimeMask([GAP])], quality="draft")
     assert both.settings["filter_fit"] == "global" and both.settings["ltas"] == "initial"
-    for changes in ({"ltas": "initial"}, {"filter_fit": "adam"}, {"ltas_margin": 1.0}):
+    for changes in ({"ltas": "initial"}, {"filter_fit": "adam"}, {"response_prior": "learned"}):
         with pytest.raises(ValueError, match="does nothing with these operators"):
             GenerativeEQ(operators=[TimeMask([GAP])], quality="draft", **changes).settings  # noqa: B018
     assert GenerativeEQ(operators=[TimeMask([GAP])], filter_fit="adam").seed == 0

@@ -93,19 +93,3 @@ def test_another_quality_keeps_only_what_has_an_effect_in_it(opened, form, exper
     assert opened.session.document.options.quality == "paper" and "levels" not in expert()
     assert expert()["steps"] == 3 and "levels is as the preset has it" in opened.statusBar().currentMessage()
     assert form.editors["xi"].isEnabled() and not form.editors["levels"].isEnabled()
-
-
-def test_a_target_makes_the_margin_idle_and_both_are_rendered_with(opened, form, wait):
-    form.editors["ltas_margin"].setValue(2.0)
-    session = opened.session
-    session.change_target(lambda curve: curve.shifted(1.0), "Shift")
-    editor = form.editors["ltas_margin"]
-    assert not editor.isEnabled() and editor.toolTip().endswith("Does nothing with a target, which is taken as it is.")
-    session.render()
-    wait(lambda: session.job is None)
-    assert session.document.take is not None, opened.banner.text.text()
-    session.listening.equalize()
-    wait(lambda: "equalized" in session.listening.mixer.names)
-    session.set_target(None, "Back")
-    assert editor.isEnabled() and editor.value() == 2.0
-    session.mark_saved()
