@@ -28,7 +28,8 @@ SILENT = 1e-20  # mean power of a recording that is silent
 # Segments that are read together. The more are read at once, the surer the network is, and the more wrong about singers
 # and pianos that it has not heard.
 TOGETHER = 2
-# The network claims too much doubt: of responses that were measured, 68 % are to lie within one deviation.
+# The network claims too much doubt: of true responses, 68 % are to lie within one deviation. This was the factor of the
+# first model; since then each band's is measured after the training.
 DEVIATION_SCALE = 0.75
 KEPT_HALF = 0.3  # where the square of the response is that share of its variance, shrinkage leaves half of it
 SHRINKAGE_BANDS = 3.0  # standard deviation of the Gaussian by which both are averaged over bands for that
@@ -76,7 +77,8 @@ class ResponseEstimate(NamedTuple):
 
     Attributes:
         response_db: gain of the medium on twelfths of an octave (`spectra.cells.band_centres_hz`), (83,). The loudness
-            of the music is not known, so one constant is open: the mean, weighted by 1 / deviation_db², is zero.
+            of the music is not known, so one constant is open: the mean, weighted by the precision that the network
+            claims (`deviation_scale` aside), is zero.
         deviation_db: its standard deviation, (83,).
     """
 
@@ -120,11 +122,17 @@ class ResponseModel(nn.Module):
     Trained for piano and singing, from 3 s on, through acoustic horns, early electric recording, broad equalization, or
     nothing at all, with noise 10 to 75 dB below the music. Clean music is to be called flat, so a recording that is
     merely tilted, without limits to its band, passes for half flat. Ripples narrower than half an octave are lost.
+
+    Attributes:
+        deviation_scale: by what the deviation of each band that the network claims is multiplied, (83,).
     """
+
+    deviation_scale: Tensor
 
     def __init__(self, config: ResponseConfig = ResponseConfig()):
         super().__init__()
         self.config = config
+        self.register_buffer("deviation_scale", torch.full((BANDS,), DEVIATION_SCALE))
         channels, head = config.channels, config.head_channels
         self.place = nn.Parameter(0.1 * torch.randn(1, PLACES, BANDS, 1))
         self.enter = nn.Conv2d(2, channels, (3, STEP), stride=(1, STEP), padding=(1, 0))
@@ -193,11 +201,14 @@ class ResponseModel(nn.Module):
             raise ValueError(f"audio must be (samples,) or (channels, samples), not {tuple(audio.shape)}.")
         level_db = _levels_db(audio[None] if audio.dim() == 1 else audio)
         if level_db is None:
-            return ResponseEstimate(torch.zeros(BANDS),
-                                    torch.full((BANDS,), DEVIATION_SCALE * math.exp(MOST_LOG_VARIANCE / 2)))
-        starts, readings = _heard(level_db), []
-        for first in range(0, len(starts), BATCH):
-            segments = torch.stack([level_db[start:start + FRAMES].T for start in starts[first:first + BATCH]])
+            return ResponseEstimate(torch.zeros(BANDS), math.exp(MOST_LOG_VARIANCE / 2) * self.deviation_scale.cpu())
+        return self.estimate_from(torch.stack([level_db[start:start + FRAMES].T for start in _heard(level_db)]), shrink)
+
+    @torch.no_grad()
+    def estimate_from(self, level_db: Tensor, shrink: bool = True) -> ResponseEstimate:
+        """`estimate` from segments of a recording, (segments, 83, 64) in dB, relative to its mean power."""
+        readings = []
+        for segments in level_db.split(BATCH):
             found = self.summarise(segments.to(self.place.device))
             readings.append(self.read(torch.stack([some.mean(0) for some in found.split(TOGETHER)]), TOGETHER))
         mean, log_variance = (torch.cat(parts).cpu() for parts in zip(*readings))
@@ -208,7 +219,12 @@ class ResponseModel(nn.Module):
         response_db = _centred(response_db, precision)
         if shrink:
             response_db = _centred(_shrunk(response_db, 1 / precision), precision)
-        return ResponseEstimate(response_db, DEVIATION_SCALE * precision.rsqrt())
+        return ResponseEstimate(response_db, self.deviation_scale.cpu() * precision.rsqrt())
+
+    def _load_from_state_dict(self, state_dict, prefix, *args) -> None:
+        """As PyTorch does; files that were made before deviations were measured have no `deviation_scale`."""
+        state_dict.setdefault(f"{prefix}deviation_scale", torch.full((BANDS,), DEVIATION_SCALE))
+        super()._load_from_state_dict(state_dict, prefix, *args)
 
 
 def _levels_db(audio: Tensor) -> Tensor | None:
@@ -253,12 +269,12 @@ def _centred(response_db: Tensor, precision: Tensor) -> Tensor:
 
 def _shrunk(response_db: Tensor, variance: Tensor) -> Tensor:
     """A response (83,) of which stays what stands out from its variance (83,), as the network claims it."""
-    ratio = _smoothing() @ response_db.square() / (_smoothing() @ variance)
+    ratio = band_smoothing() @ response_db.square() / (band_smoothing() @ variance)
     return response_db * ratio / (ratio + KEPT_HALF)
 
 
 @cache
-def _smoothing() -> Tensor:
+def band_smoothing() -> Tensor:
     """Weights by which each band's neighbours count, (83, 83)."""
     band = torch.arange(BANDS)
     weights = (-0.5 * ((band[:, None] - band) / SHRINKAGE_BANDS).square()).exp()

@@ -16,7 +16,6 @@ from ..spectra.cells import BANDS, FINE, RATE, SIZE, band_centres_hz, fine_centr
 
 FRAMES = 65  # of a crop, 3 s
 QUIETEST_DB, LOUDEST_DB = -80.0, 50.0  # of any cell, relative to the mean power of the known ones
-SILENT_DB = -25.0  # a crop whose loudest cell is further below the recording's peak says nothing
 KNOWN_WEIGHT = 0.15  # there the model learns to tell music from noise and to undo what is left of the medium
 LIMIT_OCTAVE = np.log2(1.5), np.log2(7.0)  # where band limits lie, in octaves about 1 kHz
 CUT_OCTAVE = np.log2(0.09), np.log2(0.35)  # and low cuts

@@ -17,6 +17,7 @@ from ..priors import Emphasis, Prior, load_prior, save_prior
 from ..priors.prior import Companions
 from ..progress import Run
 from ..sampling import free_solver, sample_prior
+from .cell_config import CellConfig
 from .config import FREE, TrainingConfig, TrainingError
 from .material import (
     Material,
@@ -121,7 +122,8 @@ def _train(data: Path, output: Path, config: TrainingConfig, base: Path | None, 
         session = _Session(output, run, trainer, curves, emphasis, facts, apart, seconds,
                            companions) if processes.leads else None
         goes_on = f"goes on from step {trainer.step_count}" if trainer.step_count else "begins"
-        yield TrainingProgress("training", _share(config, trainer.step_count, seconds), trainer.step_count, message=(
+        done = share_of_run(config, trainer.step_count, seconds)
+        yield TrainingProgress("training", done, trainer.step_count, message=(
             f"{facts['parameters'] / 1e6:.2f} million parameters, level {curves['sigma_data']:.3g}; {len(trained_on)} "
             f"recordings of {facts['material_hours']:.2f} h in all, {len(held_out)} more held out. The run {goes_on}."))
         return (yield from _loop(trainer, session, config, processes, seconds))
@@ -172,20 +174,20 @@ def _loop(trainer: Trainer, session: "_Session | None", config: TrainingConfig, 
     saved = reported = time.monotonic()
     try:
         with closing(ahead(trainer.draw, trainer.step_count)) as draws:
-            while (share := processes.agree(_share(config, trainer.step_count, seconds))) < 1:
+            while (share := processes.agree(share_of_run(config, trainer.step_count, seconds))) < 1:
                 started = time.monotonic()
                 losses.append(trainer.step(share, next(draws)))
                 seconds += min(time.monotonic() - started, LONGEST_STEP_S)
                 if not session:
                     continue
                 session.seconds = seconds
-                yield TrainingProgress("training", _share(config, trainer.step_count, seconds), trainer.step_count,
-                                       losses[-1])
+                yield TrainingProgress("training", share_of_run(config, trainer.step_count, seconds),
+                                       trainer.step_count, losses[-1])
                 if trainer.step_count % LOG_STEPS == 0:
                     session.log(losses, started)
                     losses = []
                 now = time.monotonic()
-                ended = _share(config, trainer.step_count, seconds) == 1
+                ended = share_of_run(config, trainer.step_count, seconds) == 1
                 if config.report_minutes and now - reported > 60 * config.report_minutes and not ended:
                     yield from session.report()
                     saved = reported = time.monotonic()
@@ -291,7 +293,7 @@ def measure(recordings: list[Recording], config: TrainingConfig, base: Prior | N
                      "ltas_spread_db": spectral_spread_db(recordings)}
 
 
-def _share(config: TrainingConfig, step: int, seconds: float) -> float:
+def share_of_run(config: TrainingConfig | CellConfig, step: int, seconds: float) -> float:
     """The share of a run that is done."""
     return min(1.0, max(step / config.steps if config.steps else 0.0,
                         seconds / (60 * config.minutes) if config.minutes else 0.0))

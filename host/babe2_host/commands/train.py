@@ -27,11 +27,13 @@ def add(commands) -> None:
                "PRIOR.safetensors` uses them there, --preset NAME in the presets folder that `babe2 presets -h` "
                "names. On several GPUs: torchrun --nproc-per-node N --no-python babe2 train ...")
     _add_run_options(train, "the recipes paper-piano, paper-voice")
-    train.add_argument("--task", choices=("prior", "levels"), default="prior",
-                       help="prior: the denoiser (default); levels: for a prior that there is, the model that says how "
-                            "loud music is where a recording lacks it. An hour on a CPU is enough")
-    train.add_argument("--base", metavar="PRIOR", help="with --task levels: the prior file, or the preset whose prior "
-                                                       "it is, that PRIOR.safetensors is to be with the new model")
+    train.add_argument("--task", choices=("prior", "levels", "response"), default="prior",
+                       help="prior: the denoiser (default). For a prior that there is, on a CPU, where an hour is "
+                            "enough: levels, the model that says how loud music is where a recording lacks it; "
+                            "response, the model that tells from music what its medium did")
+    train.add_argument("--base", metavar="PRIOR", help="with --task levels or response: the prior file, or the preset "
+                                                       "whose prior it is, that PRIOR.safetensors is to be with the "
+                                                       "new model")
     train.set_defaults(run=run_train)
 
     finetune = commands.add_parser(
@@ -79,22 +81,25 @@ def _add_common(parser: argparse.ArgumentParser) -> None:
 
 def run_train(args: argparse.Namespace) -> int:
     """`babe2 train`."""
-    if args.task == "levels":
-        return _run_levels(args)
+    if args.task != "prior":
+        return _run_small(args)
     if args.base:
-        raise UsageError("--base goes with --task levels; to train a prior further, use `babe2 finetune`.")
+        raise UsageError("--base goes with --task levels or response; to train a prior further, use `babe2 finetune`.")
     return _run(args, ())
 
 
-def _run_levels(args: argparse.Namespace) -> int:
-    """`babe2 train --task levels`."""
-    from babe2_fx.training.cell_models import CellConfig, train_levels
+def _run_small(args: argparse.Namespace) -> int:
+    """`babe2 train --task levels` and `--task response`."""
+    from babe2_fx.training.cell_config import LevelTraining, ResponseTraining
+    from babe2_fx.training.cell_models import train_levels, train_response
     from babe2_fx.training.config import settings_toml
+    settings, train = {"levels": (LevelTraining, train_levels),
+                       "response": (ResponseTraining, train_response)}[args.task]
     if args.config:
-        raise UsageError("--config is for the training of priors; use --set with --task levels.")
+        raise UsageError(f"--config is for the training of priors; use --set with --task {args.task}.")
     if args.device == "cuda":
-        raise UsageError("Level models are trained on the CPU, where they take an hour; leave --device out.")
-    config = CellConfig().replace(**parse_training_overrides(args.overrides, CellConfig))
+        raise UsageError(f"A {settings.what} is trained on the CPU, where it takes an hour; leave --device out.")
+    config = settings().replace(**parse_training_overrides(args.overrides, settings))
     if args.list_settings:
         print(settings_toml(config), end="")
         return OK
@@ -102,8 +107,8 @@ def _run_levels(args: argparse.Namespace) -> int:
                         "--base PRIOR, the prior that gets the model,": args.base}.items():
         if not given:
             raise UsageError(f"{what} is missing; `babe2 train -h` shows how the command is used.")
-    run = train_levels(Path(args.data), Path(args.output), _prior_file(args.base), config,
-                       Path(args.cache) if args.cache else None, args.restart)
+    run = train(Path(args.data), Path(args.output), _prior_file(args.base), config,
+                Path(args.cache) if args.cache else None, args.restart)
     return _watch(run, args, args.quiet)
 
 

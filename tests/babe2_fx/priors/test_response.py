@@ -196,3 +196,23 @@ def test_a_response_model_that_does_not_fit_its_sizes_is_refused(saved, tmp_path
     save_file(lacking, path, metadata)
     with pytest.raises(PriorError, match="is not a whole prior file"):
         load_prior(path)
+
+
+def test_measured_deviations_travel_in_a_file_and_older_files_have_the_default(model, tmp_path, music):
+    path, audio = tmp_path / "with.safetensors", music(4)
+    before = model.estimate(audio)
+    model.deviation_scale.copy_(torch.linspace(0.5, 2, 83))
+    save(path, response=model)
+    found = model.estimate(audio)
+    assert torch.equal(found.response_db, before.response_db)
+    assert torch.allclose(found.deviation_db, before.deviation_db * torch.linspace(0.5, 2, 83) / 0.75)
+    assert torch.allclose(load_prior(path).response.deviation_scale, torch.linspace(0.5, 2, 83), rtol=1e-3)
+    with safe_open(str(path), framework="pt") as file:
+        metadata, tensors = file.metadata(), {name: file.get_tensor(name) for name in file.keys()}
+    scale = tensors.pop("response.deviation_scale")
+    save_file(tensors, path, metadata)
+    assert torch.equal(load_prior(path).response.deviation_scale, torch.full((83,), 0.75))
+    for wrong in ({"response.deviation_scale": scale[:82].contiguous()}, {"response.deviation": scale}):
+        save_file(tensors | wrong, path, metadata)
+        with pytest.raises(PriorError, match="is not a whole prior file"):
+            load_prior(path)

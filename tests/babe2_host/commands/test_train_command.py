@@ -139,7 +139,7 @@ def test_finetune_without_a_base_is_a_sentence(folder):
         babe2("finetune", "-o", "x.safetensors")
 
 
-# ------------------------------------------------------------------------------------------------- level models
+# -------------------------------------------------------------------------------- models of levels and responses
 
 @pytest.fixture
 def longer(folder, make_notes):
@@ -166,12 +166,32 @@ def test_the_settings_of_a_level_model_are_its_own(folder, capsys):
     assert listed["batch"] == 3 and listed["balance"] == "folders" and "octaves" not in listed
 
 
+def test_a_response_model_takes_the_place_of_that_of_a_preset(longer, capsys, monkeypatch):
+    monkeypatch.setattr("babe2_fx.training.response_trainer.HELD_OUT_EXAMPLES", 4)
+    assert babe2("train", "data", "-o", "mine.safetensors", "--task", "response", "--base", "tenor",
+                 "--set", "minutes=0", "--set", "steps=1", "--set", "batch=2", "--set", "noise=data") == 0
+    said = capsys.readouterr().err
+    assert "lie within one deviation" in said and "Use it with --preset mine.safetensors" in said
+    made, base = load_prior("mine.safetensors"), load_prior("tenor")
+    assert made.info["response"]["steps"] == 1 and made.info["levels"] == base.info["levels"]
+    assert not (made.response.place == base.response.place).all()
+    assert (made.levels.place == base.levels.place).all()
+
+
+def test_the_settings_of_a_response_model_are_its_own(folder, capsys):
+    assert babe2("train", "--task", "response", "--list-settings") == 0
+    listed = tomllib.loads(capsys.readouterr().out)
+    assert listed["batch"] == 32 and listed["noise"] == "" and listed["muon_weight_decay"] == 0.02
+
+
 @pytest.mark.parametrize("arguments, words", [
     (("--task", "levels"), "--base PRIOR, the prior that gets the model, is missing"),
     (("--task", "levels", "--base", "piano", "--config", "tiny.toml"), "--config is for the training of priors"),
     (("--task", "levels", "--base", "piano", "--device", "cuda"), "trained on the CPU"),
     (("--task", "levels", "--base", "piano", "--set", "octaves=3"), "no training setting called 'octaves'"),
-    (("--base", "piano"), "--base goes with --task levels")])
+    (("--task", "response", "--base", "piano", "--set", "noise=nowhere"), "There is no folder nowhere"),
+    (("--task", "response", "--base", "piano", "--device", "cuda"), "A response model is trained on the CPU"),
+    (("--base", "piano"), "--base goes with --task levels or response")])
 def test_mistakes_about_tasks_are_named(folder, arguments, words):
     with pytest.raises(UserError, match=words):
         babe2("train", "data", "-o", "mine.safetensors", *arguments)
