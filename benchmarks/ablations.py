@@ -20,7 +20,7 @@ import numpy as np
 import soundfile
 from scipy.signal import stft
 
-from babe2_fx.beyond import band_fit, completion, medium
+from babe2_fx.beyond import completion
 from babe2_fx.catalogue.presets import load_preset
 from babe2_fx.evaluation.degradations import add_noise, apply_response, random_response
 from babe2_fx.evaluation.embeddings import resampled
@@ -51,20 +51,15 @@ ABLATIONS = (
     Ablation("all on"),
     Ablation("direct guidance", "direct_guidance.py, completion.py", {"guidance": "gradient"}),
     Ablation("fit by bands", "band_fit.py", {"filter_fit": "adam"}),
-    Ablation("expectation of the fit", "band_fit.py", stand_ins=(
-        (band_fit.BandFit, "expecting", lambda medium, removed, rate, lowest_hz, least_db: band_fit.BandFit(
-            rate, lowest_hz)),)),
     Ablation("learned levels", "local_levels.py", {"levels": "long-term"}),
     Ablation("completion by spots", "completion.py", {"levels": "long-term"}, (
         (completion.Completion, "__bool__", lambda self: False),)),
     Ablation("noise floor", "noise_floor.py", {"recording_noise": "ignored"}),
     Ablation("response model", "medium.py", {"response_prior": "ltas"}),
-    # What its place is then taken by:
-    Ablation("response model, margin of the music's own", "medium.py", {"response_prior": "ltas", "ltas_margin": 0.0}),
-    Ablation("response model, lowest tone", "lowest_tone.py", {"response_prior": "ltas"}, (
-        (medium, "lowest_tone_hz", lambda audio, rate: 0.0),)),
-    Ablation("response model, band limit undone whole", "medium.py", {"response_prior": "ltas"}, (
-        (medium, "_band_limit", lambda *_: None),)),
+    Ablation("response model, expectation of the fit", "medium.py, band_fit.py", {"response_prior": "none"}),
+    Ablation("response model, direct guidance", "", {"response_prior": "ltas", "guidance": "gradient"}),
+    Ablation("response model, expectation, direct guidance", "", {"response_prior": "none", "guidance": "gradient"}),
+    Ablation("response model, fit by bands", "", {"response_prior": "ltas", "filter_fit": "adam"}),
 )
 
 

@@ -134,9 +134,10 @@ class BandFit:
             return
         level_db = 10 * np.log10((syy + 1e-12 * syy.max()) / (sxx + 1e-12 * sxx.max()))
         # Where magnitudes do not follow each other, what is left is leakage, an upper bound of the response. Only
-        # where the level is low as well: elsewhere it is the estimate that is not yet like the recording.
+        # where the level is low as well: elsewhere it is the estimate that is not yet like the recording. An expectation
+        # with a deviation, however, holds there too: what lies between a flute's notes is not to be lifted without end.
         unlike = sxy ** 2 < LEAK_COHERENCE * sxx * syy
-        self.leaked = unlike & (level_db < self._loudest(level_db) - LEAK_DB)
+        self.leaked = unlike & (level_db < self._loudest(level_db) - LEAK_DB) & (self.deviation_db is None)
         noise = noise * noise_level ** 2
         trust = sxx / (sxx + noise) if noise_level else np.ones_like(sxx)
         weight = trust
