@@ -12,6 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ..priors.response import ResponseEstimate
 from ..spectra import (
     FILTER_BINS,
     WINDOW_POWER,
@@ -42,7 +43,9 @@ class Medium:
     response_db: the response that the recording's LTAS suggests, or a response model; that of the nearest bins where no
     music is heard and, with a margin, below the lowest tone · heard: bool, where music stands out from the noise ·
     most_db: the most that the response can be, even if everything there were music; or what a response model finds ·
-    noise: variance of the stationary noise, 0 where not measured · learned: whether there was a response model.
+    noise: variance of the stationary noise, 0 where not measured · learned: whether there was a response model ·
+    deviation_db: standard deviation of its response, infinite where no music is heard and beyond its bands; None: there
+    was no model.
     """
 
     response_db: Tensor
@@ -50,11 +53,12 @@ class Medium:
     most_db: Tensor
     noise: Tensor
     learned: bool = False
+    deviation_db: Tensor | None = None
 
     @classmethod
     def of(cls, recording: Tensor, reference: Tensor, sample_rate: float, lowest_hz: float = 0.0,
            measure_noise: bool = False, margin_db: Tensor | None = None,
-           learned_db: Tensor | None = None) -> "Medium":
+           learned: ResponseEstimate | None = None) -> "Medium":
         """From a recording (..., samples) and the LTAS of clean music (bins,), at unit variance.
 
         With no noise measured and no margin, the response is that of LTAS-EQ (Eq. 9).
@@ -65,8 +69,7 @@ class Medium:
             margin_db: how far the spectra of music differ among themselves, (bins,); that much of any deviation counts
                 as the music's own. Deviations are then relative to their median over log frequency, because it is
                 unknown how loud the music was. None: every deviation is the medium's.
-            learned_db: the response that a response model finds, on the bands of `spectra.cells`, (83,). It takes the
-                place of what the long-term spectrum suggests.
+            learned: what a response model finds. Its response takes the place of what the long-term spectrum suggests.
         """
         size = ltas_fft_size(sample_rate)
         # The kink of mirrored ends would pass for faint highs; plain LTAS-EQ is as published.
@@ -83,11 +86,14 @@ class Medium:
             audible &= filter_frequencies(sample_rate) >= lowest_hz
             noise = resample_spectrum(floor.clamp(min=1e-30), FILTER_BINS) / WINDOW_POWER
         response = deviation
-        if learned_db is not None:
-            at_bands = np.log2(filter_frequencies(sample_rate).clamp(min=1.0).numpy())
-            response = torch.from_numpy(np.interp(at_bands, np.log2(band_centres_hz()), learned_db.double().numpy()))
+        if learned is not None:
+            octaves = np.log2(filter_frequencies(sample_rate).clamp(min=1.0).numpy())
+            bands = np.log2(band_centres_hz())
+            response = torch.from_numpy(np.interp(octaves, bands, learned.response_db.double().numpy()))
             response = response - response[response > response.max() - PASSED_DB].mean()
-            return cls(_from_nearest(response, audible), audible, response, noise, learned=True)
+            doubt = torch.from_numpy(np.interp(octaves, bands, learned.deviation_db.double().numpy(), np.inf, np.inf))
+            doubt[~audible] = torch.inf
+            return cls(_from_nearest(response, audible), audible, response, noise, learned=True, deviation_db=doubt)
         if margin_db is not None:
             deviation = deviation - _median_over_octaves(deviation, audible)
             margin = torch.from_numpy(at_bins(margin_db, FILTER_BINS))

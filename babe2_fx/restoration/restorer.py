@@ -127,7 +127,7 @@ class Restorer:
             flat = domain.enter(signal)
         release(flat)
         notes += _heard_notes(medium, prior.sample_rate)
-        equalized = self._equalize(flat, medium)
+        equalized, told = self._equalize(flat, medium), self._told(medium)
         if self.settings.spectrum.ltas == "only":
             restored, response, equalizer = equalized.signal, equalized.removed, None
         else:
@@ -135,7 +135,7 @@ class Restorer:
             task, response = self._task(flat, equalized, medium, domain, begin)
             cut = Blocks(flat.shape[-1], prior.block_length, self.settings.blocks.overlap)
             sample = partial(self._sample, guide=self._guide(task, reference, cut.length), fitter=task.fitter,
-                             removed=response, run_name=run_name)
+                             removed=response, deviation_db=told.deviation_db if told else None, run_name=run_name)
             restored = yield from sample_recording(task, cut, self.settings.blocks, sample)
             if how.low_band == "keep":
                 restored.add_(self._below(flat, cut))
@@ -146,7 +146,7 @@ class Restorer:
         if how.high_band == "keep" and sample_rate > prior.sample_rate:
             restored = domain.keep_highs(restored, signal)
         return RestorationResult.of(audio, spread(restored).numpy(), sample_rate, prior, self.settings, notes,
-                                    reference, equalizer, response)
+                                    reference, equalizer, response, told)
 
     # ------------------------------------------------------------------------------------------------- stages
 
@@ -221,10 +221,15 @@ class Restorer:
         if self.target is not None:  # who draws a target means it
             margin = 0.0
         elif spectrum.response_prior == "learned" and prior.response:
-            learned = prior.response.estimate(prior.emphasis.undo(flat) if prior.emphasis else flat).response_db
+            learned = prior.response.estimate(prior.emphasis.undo(flat) if prior.emphasis else flat)
         return Medium.of(flat, reference, prior.sample_rate, prior.lowest_hz,
                          self.settings.recording.recording_noise == "measured",
                          margin_db(margin, prior.ltas_spread_db), learned)
+
+    def _told(self, medium: Medium) -> Medium | None:
+        """The medium, if a response model told what it did and the learned response follows that; None otherwise."""
+        follows = self.settings.spectrum.ltas in ("objective", "only") or isinstance(self.settings.fit, Bands)
+        return medium if medium.learned and follows else None
 
     def _equalize(self, flat: Tensor, medium: Medium) -> "Equalized":
         """LTAS-EQ (Sec. 3.4, Eq. 10): the recording through the inverse of what its spectrum suggests."""
@@ -279,7 +284,7 @@ class Restorer:
         return None
 
     def _sample(self, batch: Batch, guide: Guide, fitter: Fitter | None, removed: Tensor,
-                run_name: str) -> Generator[Progress, None, Tensor]:
+                deviation_db: Tensor | None, run_name: str) -> Generator[Progress, None, Tensor]:
         """One batch of blocks, (rows, samples), from the journal or from the sampler."""
         prior, solver = self.prior, self.settings.solver
         observed = batch.observation
@@ -288,7 +293,7 @@ class Restorer:
 
         def progress(step: int, sigma: float, denoised: Tensor | None = None) -> Progress:
             return Progress(batch.index + 1, batch.of, step, solver.steps, sigma, fitter.equalizer if fitter else None,
-                            (batch.index + step / solver.steps) / batch.of, denoised, removed)
+                            (batch.index + step / solver.steps) / batch.of, denoised, removed, deviation_db)
 
         name = f"{run_name}-{batch.index:05}"
         kept = self.journal.read(name) if self.journal is not None else None

@@ -91,9 +91,12 @@ def test_the_ends_of_music_that_was_cut_out_do_not_pass_for_highs():
 
 
 def test_a_learned_response_takes_the_place_of_the_long_term_spectrum_and_passes_at_0_db(music):
+    from babe2_fx.priors.response import ResponseEstimate
     from babe2_fx.spectra.cells import band_centres_hz
-    learned = torch.from_numpy(np.interp(np.log2(band_centres_hz()), np.log2([100, 300, 3000, 6000]), [-20, 7, 7, -30]))
+    octaves = np.log2(band_centres_hz())
+    response = torch.from_numpy(np.interp(octaves, np.log2([100, 300, 3000, 6000]), [-20, 7, 7, -30]))
     plain = Medium.of(music, reference_of(music), RATE, 86.0, True, torch.full((1025,), 2.0))
+    learned = ResponseEstimate(response, torch.linspace(1, 5, 83))
     medium = Medium.of(music, reference_of(music), RATE, 86.0, True, torch.full((1025,), 2.0), learned)
     assert medium.learned and not plain.learned
     passed = medium.most_db > medium.most_db.max() - 12
@@ -104,6 +107,11 @@ def test_a_learned_response_takes_the_place_of_the_long_term_spectrum_and_passes
     lowest = int(medium.heard.nonzero()[0])  # noise there is not to be lifted by more than the lowest music
     assert float(medium.response_db[0]) == float(medium.response_db[lowest])
     assert torch.equal(medium.heard, plain.heard) and torch.equal(medium.noise, plain.noise)
+    lowest_hz, highest_hz = (float(hz) for hz in band_centres_hz()[[0, -1]])
+    known = medium.heard & torch.as_tensor((HZ >= lowest_hz) & (HZ <= highest_hz))
+    assert plain.deviation_db is None and torch.equal(medium.deviation_db.isfinite(), known)
+    middle = float(band_centres_hz()[41])
+    assert at(medium.deviation_db, middle) == pytest.approx(3, abs=0.05)
 
 
 def test_the_residue_of_a_codec_above_its_limit_is_not_heard(music):
