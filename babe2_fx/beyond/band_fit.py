@@ -17,7 +17,7 @@ from torch import Tensor
 from ..equalizer import FilterStatistics
 from ..equalizer.breakpoints import LOWEST_HZ, MAX_SLOPE_DB, OUTER_SLOPE_DB, BreakpointEQ
 from ..spectra import filter_frequencies
-from .medium import Medium
+from .medium import Medium, from_nearest
 
 BANDS_PER_OCTAVE = 12
 LOW_HZ = 1000.0  # what is missing below may not have been played
@@ -105,7 +105,9 @@ class BandFit:
         expected_db = torch.where(medium.heard, medium.response_db, medium.most_db) - 20 * removed.log10()
         low = filter_frequencies(sample_rate) < LOW_HZ
         expected_db[low] = expected_db[low].clamp(min=least_db)
-        deviation_db = None if medium.deviation_db is None else medium.deviation_db.numpy()
+        deviation_db = None
+        if medium.deviation_db is not None and (known := medium.deviation_db.isfinite()).any():
+            deviation_db = from_nearest(medium.deviation_db, known).numpy()
         return cls(sample_rate, lowest_hz, expected_db.numpy(), medium.heard.numpy(), deviation_db)
 
     @property
@@ -134,8 +136,8 @@ class BandFit:
             return
         level_db = 10 * np.log10((syy + 1e-12 * syy.max()) / (sxx + 1e-12 * sxx.max()))
         # Where magnitudes do not follow each other, what is left is leakage, an upper bound of the response. Only
-        # where the level is low as well: elsewhere it is the estimate that is not yet like the recording. An expectation
-        # with a deviation, however, holds there too: what lies between a flute's notes is not to be lifted without end.
+        # where the level is low as well: elsewhere it is the estimate that is not yet like the recording. With a
+        # deviation the expectation holds there too: what lies below a flute's notes is not to be lifted without end.
         unlike = sxy ** 2 < LEAK_COHERENCE * sxx * syy
         self.leaked = unlike & (level_db < self._loudest(level_db) - LEAK_DB) & (self.deviation_db is None)
         noise = noise * noise_level ** 2

@@ -40,8 +40,8 @@ class Medium:
 
     response_db: the response to be expected; where no music is heard, that of the nearest bins · heard: bool, where
     music stands out from the noise · most_db: the most that the response can be, even if everything there were music ·
-    noise: variance of the stationary noise, 0 where not measured · deviation_db: standard deviation of the response;
-    None: no response model was asked.
+    noise: variance of the stationary noise, 0 where not measured · deviation_db: standard deviation of the response,
+    infinite where no music is heard and beyond the bands of the response model; None: there was none.
     """
 
     response_db: Tensor
@@ -73,26 +73,22 @@ class Medium:
             noise = resample_spectrum(floor.clamp(min=1e-30), FILTER_BINS) / WINDOW_POWER
         if learned is None:
             suggested = deviation_db(observed / recording.var(unbiased=False).double().cpu(), reference, share)
-            return cls(_from_nearest(suggested, audible), audible, suggested, noise)
-        response, deviation = (_at_bins(curve, hz) for curve in learned)
+            return cls(from_nearest(suggested, audible), audible, suggested, noise)
+        octaves, bands = np.log2(hz.clamp(min=1.0).numpy()), np.log2(band_centres_hz())
+        response = torch.from_numpy(np.interp(octaves, bands, learned.response_db.double().numpy()))
         response = _no_steeper(response - response[response > response.max() - PASSED_DB].mean(), hz)
-        return cls(_from_nearest(response, audible), audible, response, noise, deviation)
+        doubt = torch.from_numpy(np.interp(octaves, bands, learned.deviation_db.double().numpy(), np.inf, np.inf))
+        doubt[~audible] = torch.inf
+        return cls(from_nearest(response, audible), audible, response, noise, doubt)
 
     def expectation(self, removed: Tensor, sample_rate: float) -> Expectation | None:
         """What a fit is to expect of a learned response, of which `removed` (2049,), linear, has been undone."""
-        if self.deviation_db is None:
+        if self.deviation_db is None or not self.deviation_db.isfinite().any():
             return None
-        hz, bins_hz = band_centres_hz(), filter_frequencies(sample_rate).numpy()
-        heard = np.interp(hz, bins_hz, self.heard.numpy()) > 0.5
-        level_db, deviation_db = (np.interp(hz[heard], bins_hz, curve.numpy())
-                                  for curve in (self.response_db - 20 * removed.log10(), self.deviation_db))
-        return Expectation(hz[heard], level_db, deviation_db)
-
-
-def _at_bins(curve: Tensor, hz: Tensor) -> Tensor:
-    """A curve on the bands of `spectra.cells`, (83,), at these frequencies (2049,)."""
-    octave = np.log2(hz.clamp(min=1.0).numpy())
-    return torch.from_numpy(np.interp(octave, np.log2(band_centres_hz()), curve.double().numpy()))
+        hz, bins_hz, known = band_centres_hz(), filter_frequencies(sample_rate).numpy(), self.deviation_db.isfinite()
+        hz = hz[np.interp(hz, bins_hz, known.numpy()) > 0.5]
+        return Expectation(hz, *(np.interp(hz, bins_hz[known], curve.numpy()[known])
+                                 for curve in (self.response_db - 20 * removed.log10(), self.deviation_db)))
 
 
 def _no_steeper(response_db: Tensor, hz: Tensor) -> Tensor:
@@ -104,7 +100,7 @@ def _no_steeper(response_db: Tensor, hz: Tensor) -> Tensor:
     return torch.cat([below[:-1], above])
 
 
-def _from_nearest(curve: Tensor, known: Tensor) -> Tensor:
+def from_nearest(curve: Tensor, known: Tensor) -> Tensor:
     """A curve (bins,) as it is in the known bins, and in others as in the nearest of those."""
     bins = np.arange(len(curve))
     return torch.from_numpy(np.interp(bins, bins[known.numpy()], curve.numpy()[known.numpy()]))

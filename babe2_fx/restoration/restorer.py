@@ -29,7 +29,15 @@ from ..priors import Prior, PriorError
 from ..progress import Run
 from ..sampling import GradientGuidance, Guidance, draw_noise, solve
 from ..settings import Adam, Bands, Direct, Gradient, Known, Settings
-from ..spectra import FILTER_BINS, WINDOW_POWER, TargetProfile, filter_frequencies, ltas_fft_size, zero_phase
+from ..spectra import (
+    FILTER_BINS,
+    WINDOW_POWER,
+    TargetProfile,
+    filter_frequencies,
+    ltas,
+    ltas_fft_size,
+    zero_phase,
+)
 from .blocks import Blocks, fade_ends
 from .channels import channels_to_restore
 from .domain import SILENCE, SILENT_SHARE, Domain
@@ -127,16 +135,18 @@ class Restorer:
             flat = domain.enter(signal)
         release(flat)
         notes += _heard_notes(medium, prior.sample_rate)
-        equalized = self._equalize(flat, medium)
+        equalized, told = self._equalize(flat, medium), self._told(medium)
         if self.settings.spectrum.ltas == "only":
-            restored, response, equalizer = equalized.signal, equalized.removed, None
+            restored, response, equalizer = equalized.signal.mul_(equalized.level), equalized.removed, None
         else:
             begin = round(passage.start * prior.sample_rate / sample_rate)
             task, response = self._task(flat, equalized, medium, domain, begin)
             cut = Blocks(flat.shape[-1], prior.block_length, self.settings.blocks.overlap)
             sample = partial(self._sample, guide=self._guide(task, reference, cut.length), fitter=task.fitter,
-                             removed=response, run_name=run_name)
+                             removed=response, deviation_db=told.deviation_db if told else None, run_name=run_name)
             restored = yield from sample_recording(task, cut, self.settings.blocks, sample)
+            if self.settings.spectrum.ltas == "objective":
+                restored.mul_(equalized.level)
             if how.low_band == "keep":
                 restored.add_(self._below(flat, cut))
             equalizer = task.fitter.equalizer if task.fitter else None
@@ -146,7 +156,7 @@ class Restorer:
         if how.high_band == "keep" and sample_rate > prior.sample_rate:
             restored = domain.keep_highs(restored, signal)
         return RestorationResult.of(audio, spread(restored).numpy(), sample_rate, prior, self.settings, notes,
-                                    reference, equalizer, response)
+                                    reference, equalizer, response, told)
 
     # ------------------------------------------------------------------------------------------------- stages
 
@@ -223,16 +233,29 @@ class Restorer:
         return Medium.of(flat, reference, prior.sample_rate, prior.lowest_hz,
                          self.settings.recording.recording_noise == "measured", learned)
 
+    def _told(self, medium: Medium) -> Medium | None:
+        """The medium, if a response model told what it did and the learned response follows that; None otherwise."""
+        follows = self.settings.spectrum.ltas in ("objective", "only") or isinstance(self.settings.fit, Bands)
+        return medium if medium.deviation_db is not None and follows else None
+
     def _equalize(self, flat: Tensor, medium: Medium) -> "Equalized":
         """LTAS-EQ (Sec. 3.4, Eq. 10): the recording through the inverse of what its spectrum suggests."""
         if self.settings.spectrum.ltas == "off":
-            return Equalized(flat, *2 * [torch.ones_like(medium.response_db)])
+            flat_response = torch.ones_like(medium.response_db)
+            return Equalized(flat, flat_response, flat_response, 1.0)
         learned = medium.deviation_db is not None
         floor_db = LEARNED_FLOOR_DB if learned else self.settings.spectrum.ltas_floor_db
         response = 10 ** (medium.response_db.clamp(min=floor_db) / 20)
         signal = zero_phase(flat, -20 * response.log10())
         scale = flat.std() / signal.std().clamp(min=1e-12)
-        return Equalized(signal.mul_(scale), response, scale / response)
+        signal.mul_(scale)
+        return Equalized(signal, response, scale / response, math.sqrt(self._power(flat) / self._power(signal)))
+
+    def _power(self, flat: Tensor) -> float:
+        """Power of a signal (..., samples) once its emphasis is undone, up to a constant."""
+        power = ltas(flat, ltas_fft_size(self.prior.sample_rate), mirrored=False)
+        emphasis = self.prior.emphasis.power(len(power)) if self.prior.emphasis else 1.0
+        return max(float((power / emphasis).sum()), 1e-30)
 
     def _task(self, flat: Tensor, equalized: "Equalized", medium: Medium, domain: Domain,
               begin: int) -> tuple[Task, Tensor]:
@@ -280,7 +303,7 @@ class Restorer:
         return None
 
     def _sample(self, batch: Batch, guide: Guide, fitter: Fitter | None, removed: Tensor,
-                run_name: str) -> Generator[Progress, None, Tensor]:
+                deviation_db: Tensor | None, run_name: str) -> Generator[Progress, None, Tensor]:
         """One batch of blocks, (rows, samples), from the journal or from the sampler."""
         prior, solver = self.prior, self.settings.solver
         observed = batch.observation
@@ -289,7 +312,7 @@ class Restorer:
 
         def progress(step: int, sigma: float, denoised: Tensor | None = None) -> Progress:
             return Progress(batch.index + 1, batch.of, step, solver.steps, sigma, fitter.equalizer if fitter else None,
-                            (batch.index + step / solver.steps) / batch.of, denoised, removed)
+                            (batch.index + step / solver.steps) / batch.of, denoised, removed, deviation_db)
 
         name = f"{run_name}-{batch.index:05}"
         kept = self.journal.read(name) if self.journal is not None else None
@@ -343,11 +366,16 @@ def effective_settings(settings: Settings, operators: Sequence[Measurement] | No
 
 @dataclass(frozen=True)
 class Equalized:
-    """What LTAS-EQ made: the signal, the response it undid and the gain it gives noise, (2049,) each."""
+    """What LTAS-EQ made.
+
+    signal: as loud as the recording, emphasised as that is · removed: the response that was undone, and lift: the gain
+    that noise was given, (2049,) each · level: the factor that makes it as loud once the emphasis is undone.
+    """
 
     signal: Tensor
     removed: Tensor
     lift: Tensor
+    level: float
 
 
 def _heard_notes(medium: Medium, sample_rate: float) -> list[str]:

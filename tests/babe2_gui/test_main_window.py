@@ -30,7 +30,8 @@ def test_from_opening_to_reopening(opened, wait, tmp_path, monkeypatch):
     wait(lambda: session.job is None)
     assert any("Step 3 of 3" in words and value == 1000 for words, value in shown)
     assert panel.all.isVisible() and opened.takes.list.count() == 1
-    assert len(opened.eq.plot.breakpoints.data) == 5 and opened.eq.plot.curves["restored"].getData()[0] is not None
+    assert len(opened.eq.plot.learned.breakpoints.data) == 5
+    assert opened.eq.plot.curves["restored"].getData()[0] is not None
     wait(lambda: "restored" in session.listening.mixer.names)
 
     for letter, name in (("B", "restored"), ("A", "original")):

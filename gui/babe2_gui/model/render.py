@@ -105,7 +105,7 @@ class RenderJob(Work):
         result = rendered.results[0]
         eq = result.equalizer
         learned = Learned(result.frequencies_hz, result.response_db, eq.breakpoints_hz if eq else (),
-                          eq.slopes_db_per_octave if eq else (), result.reference_hz)
+                          eq.slopes_db_per_octave if eq else (), result.reference_hz, result.deviation_db)
         return Take(self.name, rendered.audio, self.passage[0], self.options, self.target, learned,
                     (result.ltas_hz, result.input_ltas_db, result.restored_ltas_db), notes,
                     rendered.taken_s - self.paused_s)

@@ -134,7 +134,10 @@ def _take_content(take: Take, scale: float) -> dict:
 
 
 def _numbers(value):
-    return [round(float(v), 4) for v in value] if np.ndim(value) else float(value)
+    """For JSON, which has no NaN: null instead."""
+    if value is None:
+        return None
+    return [round(float(v), 4) if math.isfinite(v) else None for v in value] if np.ndim(value) else float(value)
 
 
 # ---------------------------------------------------------------------------------------------------- reading
@@ -235,7 +238,8 @@ def _take(content: dict, archive: zipfile.ZipFile, recording: Recording) -> Take
     learned, spectra = content["learned"], content["spectra"]
     if learned is not None:
         learned = Learned(_array(learned["hz"]), _array(learned["db"]), tuple(_array(learned["breakpoints_hz"])),
-                          tuple(_array(learned["slopes_db_per_octave"])), float(learned["reference_hz"]))
+                          tuple(_array(learned["slopes_db_per_octave"])), float(learned["reference_hz"]),
+                          _deviation(learned.get("deviation_db"), len(learned["hz"])))
     if spectra is not None:
         hz, before, after = map(_array, spectra)
         spectra = (hz, before, after)
@@ -248,6 +252,16 @@ def _array(values) -> np.ndarray:
     array = np.array(values, dtype=float)
     if array.ndim != 1 or not np.isfinite(array).all():
         raise ValueError("a curve holds something that is not a number")
+    return array
+
+
+def _deviation(values: list | None, count: int) -> np.ndarray | None:
+    """Where it is not known there is null; sessions of earlier versions have none at all."""
+    if values is None:
+        return None
+    array = np.array(values, dtype=float)
+    if array.shape != (count,) or np.isinf(array).any() or (array < 0).any():
+        raise ValueError("a deviation is not one")
     return array
 
 

@@ -13,13 +13,17 @@ from .options import RenderOptions
 
 @dataclass(frozen=True)
 class Learned:
-    """The learned response of the medium: over frequency, and its breakpoints (none, if it has none)."""
+    """The learned response of the medium: over frequency, and its breakpoints (none, if it has none).
+
+    deviation_db: its standard deviation, as many values as `hz`, NaN where it is not known; None: nowhere.
+    """
 
     hz: np.ndarray
     db: np.ndarray
     breakpoints_hz: tuple[float, ...] = ()
     slopes_db_per_octave: tuple[float, ...] = ()
     reference_hz: float = 1000.0
+    deviation_db: np.ndarray | None = None
 
     @classmethod
     def of(cls, progress) -> "Learned":
@@ -32,8 +36,13 @@ class Learned:
             bins_hz = np.linspace(0, equalizer.sample_rate / 2, len(removed))
             removed_db = 20 * np.log10(np.maximum(np.interp(hz, bins_hz, removed), 1e-6))
             db = db + removed_db - np.interp(equalizer.reference_hz, hz, removed_db)
+        doubt_db = None
+        if progress.deviation_db is not None:
+            # Here, because it loads PyTorch, which the window need not wait for.
+            from babe2_fx.restoration.result import deviation_at
+            doubt_db = deviation_at(hz, progress.deviation_db, equalizer.sample_rate)
         return cls(hz, np.maximum(db, -120.0), equalizer.breakpoints_hz, equalizer.slopes_db_per_octave,
-                   equalizer.reference_hz)
+                   equalizer.reference_hz, doubt_db)
 
     @property
     def breakpoints(self) -> tuple[np.ndarray, np.ndarray]:
@@ -43,7 +52,9 @@ class Learned:
 
     def export(self) -> dict:
         """As `RestorationResult.eq_export` has it."""
+        from babe2_fx.restoration.result import deviation_export
         return {"freqs_hz": [round(float(f), 3) for f in self.hz], "response_db": [round(float(v), 3) for v in self.db],
+                "deviation_db": deviation_export(self.deviation_db),
                 "breakpoints_hz": list(self.breakpoints_hz) or None,
                 "slopes_db_per_octave": list(self.slopes_db_per_octave) or None, "reference_hz": self.reference_hz}
 

@@ -7,6 +7,7 @@ from PySide6.QtWidgets import QFileDialog, QMenu, QVBoxLayout, QWidget
 
 from ..model.curve import HIGHEST_DB, HIGHEST_HZ, LOWEST_DB, LOWEST_HZ
 from ..model.curve import TargetCurve as Curve
+from ..model.take import Learned
 from . import theme
 from .eq_plot import EqPlot
 from .icons import swatch
@@ -24,7 +25,7 @@ class EqPanel(QWidget):
         self.plot = EqPlot(session)
         self.setAcceptDrops(False)
         self.legend = {}
-        for name, style in theme.CURVES.items():
+        for name, style in theme.LEGEND.items():
             entry = tool(None, f"Show {style.title.lower()}", style.tip, f" {style.title}", True, "legend")
             entry.setIcon(swatch(style))
             entry.setIconSize(QSize(26, 12))
@@ -95,7 +96,7 @@ class EqPanel(QWidget):
         restored = (take.spectra[0], take.spectra[2]) if take and take.spectra else (None, None)
         self._once("restored", (take,), lambda: self.plot.set_curve("restored", *restored))
         if session.job is None:
-            self._once("learned", (take,), lambda: self.plot.set_learned(take.learned if take else None, False))
+            self._once("learned", (take,), lambda: self._show_learned(take.learned if take else None, False))
         self._once("hidden", (frozenset(session.view.hidden),), self._show_hidden)
         self._show_point()
         self.reset_action.setEnabled(document.target is not None)
@@ -128,9 +129,13 @@ class EqPanel(QWidget):
             self._shown.pop("learned", None)
             self.refresh()
         elif state.learned is not None and not state.paused:
-            self.plot.set_learned(state.learned, True)
+            self._show_learned(state.learned, True)
         elif state.steps == 0:
-            self.plot.set_learned(None, False)
+            self._show_learned(None, False)
+
+    def _show_learned(self, learned: Learned | None, animate: bool) -> None:
+        self.plot.set_learned(learned, animate)
+        self.legend["deviation"].setVisible(self.plot.learned.has_band)
 
     def _show_point(self) -> None:
         curve, selected = self.session.shown_target, sorted(self.session.selected)

@@ -6,17 +6,16 @@ import math
 
 import numpy as np
 import pyqtgraph as pg
-from PySide6.QtCore import QEvent, QPointF, QRectF, Qt, QTimer, Signal
+from PySide6.QtCore import QEvent, QPointF, QRectF, Qt, Signal
 from PySide6.QtWidgets import QGraphicsRectItem, QMenu
 
 from ..model.curve import HIGHEST_HZ, LOWEST_HZ
 from ..model.take import Learned
 from . import theme
 from .axes import FrequencyAxis, dress, hz_text, unit
+from .learned_curve import LearnedCurve
 
 REACH_PX = 11  # how near a point the mouse has to be
-FRAMES, FRAME_MS = 6, 30  # of the learned curve's way from one step to the next
-GHOSTS = 5  # how many steps stay visible behind it
 START_DB, MOST_DB = (-48.0, 18.0), 80.0
 SLOPE_DB = 0.5  # dB per octave for a notch of the wheel
 NUDGE_DB, NUDGE_OCTAVES = 0.5, 1 / 24
@@ -58,19 +57,13 @@ class EqPlot(pg.PlotWidget):
         self.box.sigResized.connect(self._place_unit)
         self._make_items()
         self.reset_view()
-        self._tween = QTimer(self, interval=FRAME_MS, timeout=self._animate)
-        self._from: Learned | None = None
-        self._to: Learned | None = None
-        self._frame = 0
-        self._past: list[Learned] = []
 
     def _set_pens(self) -> None:
         """Lines are drawn in the screen's own pixels, which are smaller on a high-resolution one."""
         scale = self.devicePixelRatioF()
         for name, style in theme.CURVES.items():
             self.curves[name].setPen(pg.mkPen(style.colour, width=style.width * scale, style=style.stroke))
-        self.ghosts.setPen(pg.mkPen(213, 94, 0, 60, width=scale))
-        self.breakpoints.setPen(pg.mkPen(theme.CURVES["learned"].colour, width=2 * scale))
+        self.learned.set_pens(scale)
         self.points.setPen(pg.mkPen(theme.CURVES["target"].colour, width=1.6 * scale))
         self.line.setPen(pg.mkPen(theme.TEXT, width=1.5 * scale))
 
@@ -80,9 +73,9 @@ class EqPlot(pg.PlotWidget):
         return super().event(event)
 
     def _make_items(self) -> None:
-        self.curves = {name: pg.PlotDataItem(antialias=True) for name in theme.CURVES}
-        self.ghosts = pg.PlotDataItem(connect="finite")
-        self.breakpoints = pg.ScatterPlotItem(symbol="d", size=11, brush=theme.PLOT)
+        self.learned = LearnedCurve(self)
+        self.curves = {name: self.learned.curve if name == "learned" else pg.PlotDataItem(antialias=True)
+                       for name in theme.CURVES}
         self.points = pg.ScatterPlotItem(symbol="o", size=10)
         self.line = pg.PlotDataItem()  # drawn by hand, not yet let go
         self.zero = pg.InfiniteLine(0, angle=0, pen=pg.mkPen("#4a505a", width=1))
@@ -90,8 +83,9 @@ class EqPlot(pg.PlotWidget):
         self.band.setPen(pg.mkPen(theme.ACCENT))
         self.band.setBrush(pg.mkBrush(86, 180, 233, 30))
         self.band.hide()
-        items = (self.zero, self.curves["input"], self.curves["restored"], self.ghosts, self.curves["learned"],
-                 self.breakpoints, self.curves["target"], self.points, self.line, self.band)
+        learned = self.learned
+        items = (self.zero, learned.band, self.curves["input"], self.curves["restored"], learned.ghosts, learned.curve,
+                 learned.breakpoints, self.curves["target"], self.points, self.line, self.band)
         for depth, item in enumerate(items):
             item.setZValue(depth)
             self.addItem(item, ignoreBounds=True)
@@ -148,53 +142,13 @@ class EqPlot(pg.PlotWidget):
         self.points.setOpacity(1.0 if own else 0.45)
 
     def set_learned(self, learned: Learned | None, animate: bool) -> None:
-        """The learned response; while it is being learned it glides from step to step."""
-        self._tween.stop()
-        if learned is None or not animate:
-            self._past, self._from, self._to = [], None, learned
-            self.ghosts.setData([], [])
-            self._draw_learned(learned)
-            return
-        if self._to is not None:
-            self._past = [*self._past, self._to][-GHOSTS:]
-        same = self._to is not None and len(self._to.hz) == len(learned.hz)
-        self._from, self._to, self._frame = self._to if same else None, learned, 0
-        if self._past:
-            gap = [np.nan]
-            self.ghosts.setData(np.concatenate([np.append(np.log10(past.hz), gap) for past in self._past]),
-                                np.concatenate([np.append(past.db, gap) for past in self._past]))
-        if self._from is None:
-            self._draw_learned(learned)
-        else:
-            self._tween.start()
-
-    def _animate(self) -> None:
-        self._frame += 1
-        share = self._frame / FRAMES
-        if share >= 1:
-            self._tween.stop()
-            self._draw_learned(self._to)
-            return
-        share = share * share * (3 - 2 * share)
-        mixed = Learned(self._to.hz, self._from.db * (1 - share) + self._to.db * share,
-                        tuple(a ** (1 - share) * b ** share for a, b in zip(self._from.breakpoints_hz,
-                                                                            self._to.breakpoints_hz)))
-        self._draw_learned(mixed)
-
-    def _draw_learned(self, learned: Learned | None) -> None:
-        if learned is None:
-            self.curves["learned"].setData([], [])
-            self.breakpoints.setData([], [])
-            return
-        self.curves["learned"].setData(np.log10(learned.hz), learned.db)
-        hz, db = learned.breakpoints
-        self.breakpoints.setData(np.log10(hz) if len(hz) else [], db if len(hz) else [])
+        """The learned response with its deviation; while it is being learned it glides from step to step."""
+        self.learned.show(learned, animate)
 
     def set_hidden(self, hidden: set[str]) -> None:
         for name, item in self.curves.items():
             item.setVisible(name not in hidden)
-        for item in (self.breakpoints, self.ghosts):
-            item.setVisible("learned" not in hidden)
+        self.learned.set_hidden(hidden)
         self.points.setVisible("target" not in hidden)
 
     # ------------------------------------------------------------------------------------------ mouse and keys

@@ -21,18 +21,22 @@ def icon(name: str) -> QIcon:
     return made
 
 
-def swatch(style: theme.CurveStyle) -> QIcon:
-    """A piece of a curve for its legend entry; faint where the curve is switched off."""
+def swatch(style: theme.CurveStyle | theme.BandStyle) -> QIcon:
+    """A piece of a curve or a band for its legend entry; faint where it is switched off."""
     made = QIcon()
-    for state, alpha in ((QIcon.State.On, 255), (QIcon.State.Off, 70)):
+    for state, opacity in ((QIcon.State.On, 1.0), (QIcon.State.Off, 0.28)):
         for scale in (1, 2, 3):
-            colour = QColor(style.colour)
-            colour.setAlpha(alpha)
             pixmap = _blank(26, 12, scale)
             painter = QPainter(pixmap)
             painter.setRenderHint(QPainter.RenderHint.Antialiasing)
-            painter.setPen(QPen(colour, style.width, style.stroke))
-            painter.drawLine(QPointF(1, 6), QPointF(25, 6))
+            painter.setOpacity(opacity)
+            colour = QColor(style.colour)
+            if isinstance(style, theme.BandStyle):
+                colour.setAlpha(2 * style.alpha)  # as a small piece it would hardly be seen
+                painter.fillRect(QRectF(1, 1, 24, 10), colour)
+            else:
+                painter.setPen(QPen(colour, style.width, style.stroke))
+                painter.drawLine(QPointF(1, 6), QPointF(25, 6))
             painter.end()
             made.addPixmap(pixmap, QIcon.Mode.Normal, state)
     return made

@@ -36,6 +36,23 @@ CURVES = {
                            "Long-term spectrum of the take, third octaves, dB"),
 }
 
+
+@dataclass(frozen=True)
+class BandStyle:
+    """Colour of a band, and its opacity, 0 to 255."""
+
+    title: str
+    colour: str
+    alpha: int
+    tip: str
+
+
+DEVIATION = BandStyle("Deviation", CURVES["learned"].colour, 64,
+                      "How far the learned response may be wrong: one standard deviation to either side, within which "
+                      "about two in three of its values lie. No band where nothing is known")
+LEGEND = {name: style for curve in CURVES
+          for name, style in ((curve, CURVES[curve]), *([("deviation", DEVIATION)] if curve == "learned" else []))}
+
 STYLE = f"""
 * {{ outline: none; }}
 QMainWindow, QDialog {{ background: {WINDOW}; }}

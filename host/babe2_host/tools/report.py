@@ -7,6 +7,7 @@ import json
 import os
 import secrets
 import shutil
+import textwrap
 from datetime import datetime
 from pathlib import Path
 
@@ -22,7 +23,11 @@ LOWEST_HZ = 20.0
 FRAME = 2048  # samples of a spectrogram's window
 COLUMNS = 1600  # of a spectrogram at most: more than the picture has pixels
 RANGE_DB = 80.0  # of a spectrogram's colours
+FOUND_LETTERS = 110  # in a line of what was found, above the learned response
 INPUT, RESTORED, REFERENCE, LEARNED, BREAKPOINTS = "#8a8a8a", "#0b5fa5", "#d9822b", "#a3195b", "#33333a"
+FOUND = "#55555c"
+BAND_WORDS = "within one standard deviation, where about two in three of its values lie"
+SPECTROGRAMS_WORDS = "Spectrograms of the recording before the restoration and, below, after it, on one scale."
 STYLE = {"font.size": 10, "axes.titlesize": 11, "axes.spines.top": False, "axes.spines.right": False,
          "axes.grid": True, "grid.color": "#e3e3e3", "grid.linewidth": 0.6, "axes.axisbelow": True,
          "legend.frameon": False, "figure.facecolor": "white", "savefig.facecolor": "white"}
@@ -99,6 +104,7 @@ def run_record(recording: AudioFile, result, prior, record: dict) -> dict:
         "device": _device_name(prior),
         **record,
         "settings": result.settings.flat(),
+        "pictures": {FILES[0]: equalizer_words(result), FILES[1]: SPECTROGRAMS_WORDS},
         "equalizer": {"breakpoints_hz": list(eq.breakpoints_hz), "reference_hz": eq.reference_hz,
                       "slopes_db_per_octave": list(eq.slopes_db_per_octave)} if eq else None,
         "prior": {"sample_rate": prior.sample_rate, "block_length": prior.block_length,
@@ -117,10 +123,27 @@ def _device_name(prior) -> str:
 
 # --------------------------------------------------------------------------------------------------- pictures
 
+def equalizer_words(result) -> str:
+    """What `equalizer_picture` shows, for those who cannot see it."""
+    words = ("Above, long-term spectra of input, reference and restored recording. Below, the learned response of the "
+             "medium")
+    if not _has_band(result):
+        return f"{words}. How far that may be wrong is not known."
+    words += f", with a shaded band {BAND_WORDS}; there is no band where nothing is known."
+    return f"{words} {result.found}" if result.found else words
+
+
+def _has_band(result) -> bool:
+    return result.deviation_db is not None and bool(np.isfinite(result.deviation_db).any())
+
+
 def equalizer_picture(path: Path, result, title: str) -> None:
-    """The long-term spectra above the learned response of the degradation, on one axis of frequency."""
+    """The long-term spectra above the learned response of the degradation, on one axis of frequency.
+
+    The response has a band of one deviation, where that is known, and what was found of it stands above in words.
+    """
     top_hz = float(np.max(result.ltas_hz))
-    with _figure(path, (9, 7)) as figure:
+    with _figure(path, (9, 7), equalizer_words(result)) as figure:
         spectra, learned = figure.subplots(2, 1, sharex=True, height_ratios=(1.15, 1))
         curves = ((result.input_ltas_db, INPUT, "input"), (result.reference_ltas_db, REFERENCE, "reference"),
                   (result.restored_ltas_db, RESTORED, "restored"))
@@ -138,6 +161,10 @@ def equalizer_picture(path: Path, result, title: str) -> None:
 
         hz, response_db = np.asarray(result.frequencies_hz), _drawable(result.response_db)
         learned.axhline(0, color="#9a9a9a", linewidth=0.8)
+        if _has_band(result):
+            doubt_db = np.asarray(result.deviation_db, dtype=float)
+            learned.fill_between(hz, response_db - doubt_db, response_db + doubt_db, where=np.isfinite(doubt_db),
+                                 color=LEARNED, alpha=0.18, linewidth=0, label="within one deviation, where known")
         learned.plot(hz, response_db, color=LEARNED, linewidth=2.2, label="whole response")
         eq = result.equalizer
         if eq is not None:
@@ -147,13 +174,15 @@ def equalizer_picture(path: Path, result, title: str) -> None:
                          markersize=5)
             learned.plot([eq.reference_hz], [0], "o", color="white", markeredgecolor=BREAKPOINTS,
                          markersize=9, markeredgewidth=1.8, label=f"reference, {_hz_text(eq.reference_hz)}")
-            # Below the axes: the curve may run anywhere within.
-            learned.legend(loc="upper center", bbox_to_anchor=(0.5, -0.17), ncols=3)
+        # Below the axes: the curve may run anywhere within.
+        learned.legend(loc="upper center", bbox_to_anchor=(0.5, -0.17), ncols=2)
         low, high = _limits(response_db, 60.0)
         learned.set_ylim(low, max(high, 6.0))
         learned.set_ylabel("response, dB")
+        found = textwrap.wrap(result.found or "", FOUND_LETTERS)
+        learned.text(0, 1.02, "\n".join(found), transform=learned.transAxes, va="bottom", color=FOUND, linespacing=1.3)
         learned.set_title("learned EQ: what the medium did to the music (the restoration undoes it)",
-                          loc="left")
+                          loc="left", pad=6 + 14 * len(found))
         learned.set_xscale("log")
         learned.set_xlim(LOWEST_HZ, top_hz)
         ticks = [f for f in (20, 50, 100, 200, 500, 1000, 2000, 5000, 10000, 20000) if f <= top_hz]
@@ -173,7 +202,7 @@ def spectrograms_picture(path: Path, before: tuple[np.ndarray, float], after: tu
     loudest = max(float(image.max()) for image in images)
     colours = colours_on_white()
     duration_s = before[0].shape[1] / before[1]
-    with _figure(path, (10, 7)) as figure:
+    with _figure(path, (10, 7), SPECTROGRAMS_WORDS) as figure:
         panels = figure.subplots(2, 1, sharex=True, sharey=True)
         for axes, image, name, rate in zip(panels, images, ("before", "after"), (before[1], after[1])):
             drawn = axes.imshow(image, origin="lower", aspect="auto",
@@ -190,8 +219,9 @@ def spectrograms_picture(path: Path, before: tuple[np.ndarray, float], after: tu
 
 
 @contextlib.contextmanager
-def _figure(path: Path, size_inches: tuple[float, float]):
-    """A figure, saved when the block ends. Made without pyplot, which has state and may open windows."""
+def _figure(path: Path, size_inches: tuple[float, float], words: str):
+    """A figure, saved when the block ends, with its description in words. Made without pyplot, which has state and may
+    open windows."""
     import matplotlib
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
@@ -199,7 +229,7 @@ def _figure(path: Path, size_inches: tuple[float, float]):
         figure = Figure(figsize=size_inches, layout="constrained")
         FigureCanvasAgg(figure)
         yield figure
-        figure.savefig(path, dpi=130, format="png")
+        figure.savefig(path, dpi=130, format="png", metadata={"Description": words})
 
 
 def colours_on_white():

@@ -1,5 +1,6 @@
 """Whole recordings through the engine; the stand-in prior where only the plumbing is at stake."""
 
+import json
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -12,9 +13,11 @@ import torchaudio
 from babe2_fx.beyond import Completion
 from babe2_fx.catalogue.presets import EMBEDDED, QUALITIES, PresetError, list_presets, load_preset
 from babe2_fx.priors import load_prior
+from babe2_fx.priors.response import ResponseEstimate
 from babe2_fx.restoration import Restorer, restorer
 from babe2_fx.settings import BASELINES, NAMES, Settings, baseline
 from babe2_fx.spectra import TargetProfile, apply_response, filter_frequencies
+from babe2_fx.spectra.cells import band_centres_hz
 from standin import tiny_prior
 
 EXAMPLES = Path(__file__).resolve().parents[3] / "examples"
@@ -118,10 +121,44 @@ def test_target_takes_the_place_of_the_reference(make_notes):
 
 def test_export_holds_what_the_interfaces_name(make_notes):
     export = Restorer(tiny_prior(), QUICK).restore(make_notes(22050, 1.0), 22050).eq_export()
-    assert set(export) == {"freqs_hz", "response_db", "breakpoints_hz", "slopes_db_per_octave", "reference_hz"}
+    assert set(export) == {"freqs_hz", "response_db", "deviation_db", "breakpoints_hz", "slopes_db_per_octave",
+                           "reference_hz"}
+    assert export["deviation_db"] is None  # this prior has no response model
     assert len(export["breakpoints_hz"]) == 5 and len(export["slopes_db_per_octave"]) == 4
     at_reference = np.interp(export["reference_hz"], export["freqs_hz"], export["response_db"])
     assert at_reference == pytest.approx(0, abs=0.05)
+
+
+def told_prior(response_db, deviation_db):
+    """A prior whose response model says this of every recording."""
+    prior = tiny_prior()
+    estimate = ResponseEstimate(torch.as_tensor(response_db).float(), torch.full((83,), deviation_db))
+    prior.response = SimpleNamespace(estimate=lambda audio: estimate)
+    return prior
+
+
+LEARNED = QUICK.replace(response_prior="learned", recording_noise="measured")
+
+
+def test_a_response_model_s_deviation_is_reported_and_what_it_found_is_a_note(make_notes):
+    fall = -30 * np.log2(band_centres_hz() / 1000).clip(0)
+    audio = make_notes(22050, 2.0)
+    run = Restorer(told_prior(fall, 1.5), LEARNED).run(audio, 22050)
+    assert all(now.deviation_db is not None and now.deviation_db.shape == (2049,) for now in run)
+    result = run.value
+    known = np.isfinite(result.deviation_db)
+    assert known.any() and np.allclose(result.deviation_db[known], 1.5)
+    assert not known[result.frequencies_hz < 80].any()  # the model has no bands there
+    exported = json.loads(result.eq_json())["deviation_db"]
+    assert [value is None for value in exported] == (~known).tolist()
+    assert result.found == result.notes[-1] and result.found.startswith("Upper band limit at")
+
+
+@pytest.mark.parametrize("settings", [LEARNED.replace(ltas="off", filter_fit="none"),
+                                      LEARNED.replace(ltas="initial", filter_fit="adam"), QUICK], ids=str)
+def test_a_response_that_the_model_did_not_tell_has_no_deviation(make_notes, settings):
+    result = Restorer(told_prior(np.linspace(0, -30, 83), 1.0), settings).restore(make_notes(22050, 1.0), 22050)
+    assert result.deviation_db is None and result.found is None
 
 
 @pytest.mark.parametrize("name,value,says", [("steps", 1, "from 2 to 1000"), ("steps", 2.5, "whole"), ("xi", -1, "xi"),

@@ -321,7 +321,8 @@ def test_the_learned_response_is_exported_as_the_command_line_does(session, tmp_
     render(session)
     session.export_eq(str(tmp_path / "eq.json"))
     content = json.loads((tmp_path / "eq.json").read_text())
-    assert set(content) == {"freqs_hz", "response_db", "breakpoints_hz", "slopes_db_per_octave", "reference_hz"}
+    assert set(content) == {"freqs_hz", "response_db", "deviation_db", "breakpoints_hz", "slopes_db_per_octave",
+                            "reference_hz"}
     assert len(content["breakpoints_hz"]) == 5
 
 

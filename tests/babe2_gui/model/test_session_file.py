@@ -39,6 +39,19 @@ def test_a_session_is_reopened_as_it_was(saved):
         assert np.allclose(its.learned.breakpoints_hz, mine.learned.breakpoints_hz, atol=1e-4)
 
 
+def test_a_deviation_is_kept_with_its_gaps_and_earlier_sessions_have_none(session, tmp_path, render):
+    take = render(session)
+    doubt_db = np.where(take.learned.hz < 100, np.nan, 1.5)
+    session.add_take(replace(take, id="told", learned=replace(take.learned, deviation_db=doubt_db)))
+    path = tmp_path / "told.babe2"
+    SessionWriter().write(path, Snapshot.of(session))
+    plain, told = read_session(path).document.takes
+    assert plain.learned.deviation_db is None
+    np.testing.assert_array_equal(told.learned.deviation_db, doubt_db)
+    rewritten(path, lambda c: [take["learned"].pop("deviation_db") for take in c["document"]["takes"]])
+    assert all(take.learned.deviation_db is None for take in read_session(path).document.takes)
+
+
 def test_a_setting_without_effect_that_was_saved_is_left_out_with_a_sentence(saved):
     """As earlier versions saved them; those of takes are a record of what was asked for then, and stay."""
     _, path = saved
@@ -127,6 +140,7 @@ def rewritten(path, change):
     lambda c: c["document"]["takes"][0].update(id="../../etc/passwd"),
     lambda c: c["document"]["takes"][0].update(scale=float("inf")),
     lambda c: c["document"]["takes"][0]["learned"].update(db=[None]),
+    lambda c: c["document"]["takes"][0]["learned"].update(deviation_db=[1.0]),
     lambda c: c["document"].update(before=[{"plugin": 3, "values": {}, "enabled": True}])])
 def test_what_is_damaged_is_refused_with_a_sentence(saved, change):
     _, path = saved

@@ -1,6 +1,7 @@
 """The EQ view in the real window: the target under the mouse and the keys, its numbers, and the legend."""
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -8,9 +9,11 @@ import pytest
 pytest.importorskip("PySide6.QtWidgets", reason="the desktop app needs PySide6", exc_type=ImportError)
 pytest.importorskip("pyqtgraph", reason="the desktop app needs pyqtgraph", exc_type=ImportError)
 
-from PySide6.QtCore import QEvent, Qt  # noqa: E402
+from PySide6.QtCore import QEvent, QPointF, Qt  # noqa: E402
 from PySide6.QtTest import QTest  # noqa: E402
 
+from babe2_gui.model.render import RenderState  # noqa: E402
+from babe2_gui.model.take import Learned  # noqa: E402
 from babe2_gui.views import theme  # noqa: E402
 from hands import LEFT, drag, key, mouse, wheel  # noqa: E402
 
@@ -115,3 +118,41 @@ def test_a_curve_is_switched_off_in_the_legend(opened):
 def test_curves_are_told_apart_without_their_colours():
     looks = {(style.stroke, style.width) for style in theme.CURVES.values()}
     assert len(looks) == len(theme.CURVES)
+
+
+def told(**changes):
+    """A learned response with a gap in its deviation."""
+    hz = np.geomspace(20, 11025, 300)
+    doubt_db = np.where((hz > 90) & (hz < 5000) & ~((hz > 1000) & (hz < 1100)), 2.0, np.nan)
+    return Learned(hz, -12 * np.log2(hz / 3000).clip(0), (50.0, 500.0, 1000.0, 3000.0, 6000.0), (0.0, 0.0, -1.0, -12.0),
+                   1000.0, **{"deviation_db": doubt_db, **changes})
+
+
+def test_the_deviation_is_a_band_around_the_learned_curve_with_gaps_where_nothing_is_known(opened, wait):
+    plot, entry = opened.eq.plot, opened.eq.legend["deviation"]
+    assert entry.isHidden() and plot.learned.band.path().isEmpty()
+    opened.session.progressed(RenderState(0.5, 1, 1, 2, 5, 0.1, None, told()))
+    path = plot.learned.band.path()
+
+    def within(hz, db):
+        return path.contains(QPointF(math.log10(hz), db))
+    assert within(500, 1.9) and within(500, -1.9) and not within(500, 2.1) and not within(500, -2.1)
+    assert within(4000, -12 * math.log2(4 / 3)) and not within(1050, 0) and not within(60, 0) and not within(8000, -17)
+    assert not entry.isHidden() and "standard deviation" in entry.toolTip()
+    moved = replace(told(), db=told().db - 3)
+    opened.session.progressed(RenderState(0.6, 1, 1, 3, 5, 0.1, None, moved))
+    wait(lambda: plot.learned.band.path().contains(QPointF(math.log10(500), -4.9)))  # it glides with the curve
+    opened.session.progressed(RenderState(0.7, 1, 1, 4, 5, 0.1, None, told(deviation_db=None)))
+    assert entry.isHidden()
+    wait(lambda: plot.learned.band.path().isEmpty())
+
+
+def test_the_band_is_switched_off_alone_or_with_its_curve(opened):
+    plot, legend = opened.eq.plot, opened.eq.legend
+    opened.session.progressed(RenderState(0.5, 1, 1, 2, 5, 0.1, None, told()))
+    assert plot.learned.band.isVisible()
+    legend["deviation"].click()
+    assert not plot.learned.band.isVisible() and plot.curves["learned"].isVisible()
+    legend["deviation"].click()
+    legend["learned"].click()
+    assert not plot.learned.band.isVisible() and not plot.curves["learned"].isVisible()

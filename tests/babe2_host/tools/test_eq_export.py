@@ -18,6 +18,8 @@ from babe2_host.tools.eq_export import convolution_gain_db, export_eq, impulse_r
 from babe2_host.tools.parametric import Band, bands_db, coefficients, fit_bands
 from responses import RESPONSES, write_eq
 
+HZ = np.geomspace(20, 20000, 300)
+
 
 def spectrum_db(impulse, hz, rate):
     size = 1 << 19
@@ -29,6 +31,13 @@ def through(board, rate, seconds=2.0):
     audio = np.zeros((1, int(seconds * rate)), np.float32)
     audio[0, 0] = 1
     return board(audio, rate, buffer_size=8192)[0].astype(float)
+
+
+@pytest.mark.parametrize("deviation_db", [None, [None, *398 * [1.5], None]])
+def test_the_correction_does_not_depend_on_how_sure_the_response_is(tmp_path, deviation_db):
+    """Nor on whether the file says so: those of earlier versions do not."""
+    without, told = (read_correction(write_eq(tmp_path, **changes)) for changes in ({}, {"deviation_db": deviation_db}))
+    np.testing.assert_array_equal(told.at(HZ), without.at(HZ))
 
 
 @pytest.mark.parametrize("name", RESPONSES)

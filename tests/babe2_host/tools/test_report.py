@@ -3,6 +3,7 @@
 import errno
 import json
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -59,6 +60,37 @@ def test_the_report_holds_two_pictures_and_a_record(tmp_path, case, prior):
     assert record["settings"]["steps"] == Settings().solver.steps
     assert record["equalizer"]["breakpoints_hz"][2] == record["equalizer"]["reference_hz"] == 1000
     assert record["prior"]["sample_rate"] == 22050 and record["prior"]["parameters"] > 0
+
+
+def told(result):
+    """The result with a deviation that is known from 100 Hz to 4 kHz."""
+    hz = result.frequencies_hz
+    return replace(result, deviation_db=np.where((hz > 100) & (hz < 4000), 3.0, np.nan), found="A band limit, certain.")
+
+
+def test_the_learned_response_has_a_band_of_its_deviation(tmp_path, case):
+    """Shaded in the colour of the curve, where nothing but white is without it."""
+    _, result = case
+    shaded = []
+    for number, one in enumerate((result, told(result), replace(told(result), deviation_db=0 * result.frequencies_hz
+                                                                 + np.nan))):
+        report.equalizer_picture(tmp_path / f"{number}.png", one, "recording.wav")
+        red, green, blue = imread(tmp_path / f"{number}.png")[..., :3].transpose(2, 0, 1)
+        shaded.append(int(((red > 0.85) & (blue > 0.8) & (red - green > 0.07)).sum()))
+    assert shaded[1] > 5000 and shaded[1] > 5 * max(shaded[0], shaded[2])
+
+
+def test_the_pictures_are_described_in_words(tmp_path, case, prior):
+    from PIL import Image
+    recording, result = case
+    write_report(tmp_path / "plain", recording, result, prior, RECORD)
+    write_report(tmp_path / "told", recording, told(result), prior, RECORD)
+    plain, words = (json.loads((tmp_path / name / "report.json").read_text())["pictures"] for name in ("plain", "told"))
+    assert "not known" in plain["equalizer.png"] and "shaded" not in plain["equalizer.png"]
+    assert "shaded band within one standard deviation" in words["equalizer.png"]
+    assert words["equalizer.png"].endswith("A band limit, certain.")
+    with Image.open(tmp_path / "told" / "equalizer.png") as picture:
+        assert picture.text["Description"] == words["equalizer.png"]
 
 
 def test_louder_and_higher_is_darker_and_further_up(tmp_path, make_notes):
