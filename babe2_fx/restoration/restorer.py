@@ -254,8 +254,9 @@ class Restorer:
     def _power(self, flat: Tensor) -> float:
         """Power of a signal (..., samples) once its emphasis is undone, up to a constant."""
         power = ltas(flat, ltas_fft_size(self.prior.sample_rate), mirrored=False)
-        emphasis = self.prior.emphasis.power(len(power)) if self.prior.emphasis else 1.0
-        return max(float((power / emphasis).sum()), 1e-30)
+        if self.prior.emphasis:
+            power = power / torch.from_numpy(self.prior.emphasis.power(len(power)))
+        return max(float(power.sum()), 1e-30)
 
     def _task(self, flat: Tensor, equalized: "Equalized", medium: Medium, domain: Domain,
               begin: int) -> tuple[Task, Tensor]:
