@@ -28,7 +28,10 @@ FLOOR_DB = 40.0  # anything this far below the loudest response is noise, and it
 ALIKE = 0.6, 0.85  # likeness of magnitudes from chance (independent noise has 0.62) to certainty
 LEAK_COHERENCE, LEAK_DB = 0.5, 20.0  # less alike than this and this far down, a band holds its neighbours' leakage
 GRID, STARTS = 10, 12  # where breakpoints are first tried, and how many of the best combinations are polished
-EVEN = 1e-2  # pull of each inner slope towards zero: flat where no band decides
+# Where no band decides: each inner slope is drawn to zero, and the reference, at which the curve has 0 dB, to 1 kHz.
+EVEN = 1e-2
+HOME = np.array([0.0, 0.0, np.log2(1000.0), 0.0, 0.0, 0.0, 0.0, 0.0, 0.0])
+DRAWN = EVEN * np.array([0, 0, 1, 0, 0, 1, 1, 1, 1])
 
 
 def _curves(parameters: np.ndarray, octave: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -181,9 +184,9 @@ class BandFit:
         slopes = np.linalg.solve(normal, right[..., None])[..., 0].clip(-MAX_SLOPE_DB, MAX_SLOPE_DB)
         curves = self.grid_fixed + np.einsum("sk,skb->sb", slopes, self.grid_design)
         counting = self._counting(curves, level_db, weight)
-        cost = (counting * (curves - level_db) ** 2).sum(axis=1) + EVEN * (slopes ** 2).sum(axis=1)
-        best = np.argsort(cost)[:STARTS]
-        return np.concatenate([self.grid[best], slopes[best]], axis=1)
+        starts = np.concatenate([self.grid, slopes], axis=1)
+        cost = (counting * (curves - level_db) ** 2).sum(axis=1) + (starts - HOME) ** 2 @ DRAWN
+        return starts[np.argsort(cost)[:STARTS]]
 
     def _project(self, parameters: np.ndarray) -> np.ndarray:
         low, high = self.limits
@@ -206,7 +209,7 @@ class BandFit:
         curves, by_parameters = _curves(parameters, self.octave)
         counting = self._counting(curves, level_db, weight)
         off = counting * (curves - level_db)
-        cost = (off * (curves - level_db)).sum(axis=1) + EVEN * (parameters[:, 5:] ** 2).sum(axis=1)
+        cost = (off * (curves - level_db)).sum(axis=1) + (parameters - HOME) ** 2 @ DRAWN
         return cost, by_parameters, counting, off
 
     def _polish(self, parameters: np.ndarray, level_db: np.ndarray, weight: np.ndarray,
@@ -215,13 +218,12 @@ class BandFit:
         parameters, damping = self._project(parameters), np.ones(len(parameters))
         known = self._evaluated(parameters, level_db, weight)
         costs = known[0]
-        even = np.concatenate([np.zeros(5), np.full(4, EVEN)])
         going = np.arange(len(parameters))
         for _ in range(iterations):
             here = parameters[going]
             cost, by_parameters, counting, off = (values[going] for values in known)
-            normal = (by_parameters * counting[:, None]) @ by_parameters.transpose(0, 2, 1) + np.diag(even)
-            downhill = -((by_parameters @ off[..., None])[..., 0] + even * here)
+            normal = (by_parameters * counting[:, None]) @ by_parameters.transpose(0, 2, 1) + np.diag(DRAWN)
+            downhill = -((by_parameters @ off[..., None])[..., 0] + DRAWN * (here - HOME))
             scale = np.einsum("rpp->rp", normal) + 1e-3
             step = np.linalg.solve(normal + (damping[going, None] * scale)[..., None] * np.eye(9), downhill[..., None])
             moved = self._project(here + step[..., 0])
