@@ -29,15 +29,7 @@ from ..priors import Prior, PriorError
 from ..progress import Run
 from ..sampling import GradientGuidance, Guidance, draw_noise, solve
 from ..settings import Adam, Bands, Direct, Gradient, Known, Settings
-from ..spectra import (
-    FILTER_BINS,
-    WINDOW_POWER,
-    TargetProfile,
-    filter_frequencies,
-    ltas,
-    ltas_fft_size,
-    zero_phase,
-)
+from ..spectra import FILTER_BINS, WINDOW_POWER, TargetProfile, filter_frequencies, ltas_fft_size, zero_phase
 from .blocks import Blocks, fade_ends
 from .channels import channels_to_restore
 from .domain import SILENCE, SILENT_SHARE, Domain
@@ -249,14 +241,12 @@ class Restorer:
         signal = zero_phase(flat, -20 * response.log10())
         scale = flat.std() / signal.std().clamp(min=1e-12)
         signal.mul_(scale)
-        return Equalized(signal, response, scale / response, math.sqrt(self._power(flat) / self._power(signal)))
-
-    def _power(self, flat: Tensor) -> float:
-        """Power of a signal (..., samples) once its emphasis is undone, up to a constant."""
-        power = ltas(flat, ltas_fft_size(self.prior.sample_rate), mirrored=False)
+        # By the spectrum of the whole recording: a passage is then as loud as it is in the whole.
+        power = medium.power
         if self.prior.emphasis:
             power = power / torch.from_numpy(self.prior.emphasis.power(len(power)))
-        return max(float(power.sum()), 1e-30)
+        level = (power.sum() / (power / response ** 2).sum().clamp(min=1e-30)).sqrt() / scale
+        return Equalized(signal, response, scale / response, float(level))
 
     def _task(self, flat: Tensor, equalized: "Equalized", medium: Medium, domain: Domain,
               begin: int) -> tuple[Task, Tensor]:

@@ -84,6 +84,20 @@ def test_level_of_the_input_does_not_change_what_is_done(make_notes):
     assert np.allclose(loud / 64, soft, atol=1e-5)
 
 
+def test_a_restoration_is_as_loud_as_its_recording_and_a_passage_as_in_the_whole(make_notes):
+    """Lifted highs weigh more in the prior's emphasised domain than in the ear."""
+    rate = 22050
+    dull = apply_response(torch.from_numpy(make_notes(rate, 8.0)[:1]), torch.linspace(1, 0.03, 2049)).numpy()
+    settings = Settings.of(ltas="only")
+    restorer = Restorer(load_prior(load_preset("piano").prior_path), settings)
+    whole = restorer.restore(dull, rate).audio
+    assert 20 * np.log10(whole.std() / dull.std()) == pytest.approx(0, abs=0.3)
+    first, last = 2 * rate, 3 * rate
+    passage = restorer.run(dull, rate, (first, last)).finish().audio
+    inside = slice(rate // 4, -rate // 4)
+    assert 20 * np.log10(passage[:, inside].std() / whole[:, first:last][:, inside].std()) == pytest.approx(0, abs=0.5)
+
+
 def test_two_channels_of_one_groove_become_one_and_true_stereo_does_not(make_notes):
     mono = make_notes(22050, 1.0)
     dual = Restorer(tiny_prior(), QUICK).restore(np.concatenate([mono, mono]), 22050)
