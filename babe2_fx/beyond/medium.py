@@ -70,6 +70,8 @@ class Medium:
             # What a codec or a resampler leaves above the recording's own limit varies as music does, but is not music.
             floor = noise_floor(recording, size).clamp(min=10 ** (FAINTEST_DB / 10) * float(smooth.max()))
             audible = torch.from_numpy(at_bins(heard(smooth, floor), FILTER_BINS) > 0.5) & (hz >= lowest_hz)
+            if not audible.any():  # music stands out, but only below what is known of it
+                audible = hz >= lowest_hz
             noise = resample_spectrum(floor.clamp(min=1e-30), FILTER_BINS) / WINDOW_POWER
         if learned is None:
             suggested = deviation_db(observed / recording.var(unbiased=False).double().cpu(), reference, share)
@@ -87,6 +89,8 @@ class Medium:
             return None
         hz, bins_hz, known = band_centres_hz(), filter_frequencies(sample_rate).numpy(), self.deviation_db.isfinite()
         hz = hz[np.interp(hz, bins_hz, known.numpy()) > 0.5]
+        if not len(hz):  # what is heard lies between two bands
+            return None
         return Expectation(hz, *(np.interp(hz, bins_hz[known], curve.numpy()[known])
                                  for curve in (self.response_db - 20 * removed.log10(), self.deviation_db)))
 
