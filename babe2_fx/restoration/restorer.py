@@ -377,9 +377,9 @@ def effective_settings(settings: Settings, operators: Sequence[Measurement] | No
 class Equalized:
     """What LTAS-EQ made.
 
-    signal: as loud as the recording, emphasised as that is (a passage: as loud as it is within the whole) · removed: the
-    response that was undone, and lift: the gain that noise was given, (2049,) each · level: the factor that makes it as
-    loud once the emphasis is undone.
+    signal: as loud as the recording, emphasised as that is; a passage is as loud as within the whole · removed: the
+    response that was undone, and lift: the gain that noise was given, (2049,) each · level: the factor that makes it
+    as loud once the emphasis is undone.
     """
 
     signal: Tensor
