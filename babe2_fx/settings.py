@@ -223,6 +223,15 @@ def _names() -> dict[str, Name]:
 
 
 NAMES = _names()
+# Of earlier versions: what became of them, as the end of a sentence.
+REMOVED = {"ltas_margin": "what is the music's own is told by the prior's response model (response_prior = learned)"}
+
+
+def unknown_setting(name: str) -> str:
+    """What to say of a name that no setting has, as a clause."""
+    if name in REMOVED:
+        return f"there is no setting {name} any more: {REMOVED[name]}"
+    return f"there is no setting called {name!r}"
 
 
 def check_values(values: dict[str, Any]) -> None:
@@ -232,7 +241,8 @@ def check_values(values: dict[str, Any]) -> None:
     """
     for name, value in values.items():
         if name not in NAMES:
-            raise SettingError(f"There is no setting called {name!r}.", "unknown-setting", name=name)
+            words = unknown_setting(name)
+            raise SettingError(f"{words[0].upper()}{words[1:]}.", "unknown-setting", name=name)
         NAMES[name].checked(value)
 
 

@@ -40,16 +40,14 @@ class Medium:
 
     response_db: the response to be expected; where no music is heard, that of the nearest bins · heard: bool, where
     music stands out from the noise · most_db: the most that the response can be, even if everything there were music ·
-    noise: variance of the stationary noise, 0 where not measured · power: the recording's long-term spectrum ·
-    deviation_db: standard deviation of the response, infinite where no music is heard and beyond the bands of the
-    response model; None: there was none.
+    noise: variance of the stationary noise, 0 where not measured · deviation_db: standard deviation of the response,
+    infinite where no music is heard and beyond the bands of the response model; None: there was none.
     """
 
     response_db: Tensor
     heard: Tensor
     most_db: Tensor
     noise: Tensor
-    power: Tensor
     deviation_db: Tensor | None = None
 
     @classmethod
@@ -65,7 +63,6 @@ class Medium:
         size, hz = ltas_fft_size(sample_rate), filter_frequencies(sample_rate)
         # The kink of mirrored ends would pass for faint highs; plain LTAS-EQ is as published.
         observed = ltas(recording, size, mirrored=not measure_noise)
-        power = resample_spectrum(observed, FILTER_BINS)
         share = WIDEST_HZ / (sample_rate / 2) if measure_noise else 1.0
         audible, noise = torch.ones(FILTER_BINS, dtype=torch.bool), torch.zeros(FILTER_BINS, dtype=torch.float64)
         if measure_noise:
@@ -73,16 +70,18 @@ class Medium:
             # What a codec or a resampler leaves above the recording's own limit varies as music does, but is not music.
             floor = noise_floor(recording, size).clamp(min=10 ** (FAINTEST_DB / 10) * float(smooth.max()))
             audible = torch.from_numpy(at_bins(heard(smooth, floor), FILTER_BINS) > 0.5) & (hz >= lowest_hz)
+            if not audible.any():  # music stands out, but only below what is known of it
+                audible = hz >= lowest_hz
             noise = resample_spectrum(floor.clamp(min=1e-30), FILTER_BINS) / WINDOW_POWER
         if learned is None:
             suggested = deviation_db(observed / recording.var(unbiased=False).double().cpu(), reference, share)
-            return cls(from_nearest(suggested, audible), audible, suggested, noise, power)
+            return cls(from_nearest(suggested, audible), audible, suggested, noise)
         octaves, bands = np.log2(hz.clamp(min=1.0).numpy()), np.log2(band_centres_hz())
         response = torch.from_numpy(np.interp(octaves, bands, learned.response_db.double().numpy()))
         response = _no_steeper(response - response[response > response.max() - PASSED_DB].mean(), hz)
         doubt = torch.from_numpy(np.interp(octaves, bands, learned.deviation_db.double().numpy(), np.inf, np.inf))
         doubt[~audible] = torch.inf
-        return cls(from_nearest(response, audible), audible, response, noise, power, doubt)
+        return cls(from_nearest(response, audible), audible, response, noise, doubt)
 
     def expectation(self, removed: Tensor, sample_rate: float) -> Expectation | None:
         """What a fit is to expect of a learned response, of which `removed` (2049,), linear, has been undone."""
@@ -90,6 +89,8 @@ class Medium:
             return None
         hz, bins_hz, known = band_centres_hz(), filter_frequencies(sample_rate).numpy(), self.deviation_db.isfinite()
         hz = hz[np.interp(hz, bins_hz, known.numpy()) > 0.5]
+        if not len(hz):  # what is heard lies between two bands
+            return None
         return Expectation(hz, *(np.interp(hz, bins_hz[known], curve.numpy()[known])
                                  for curve in (self.response_db - 20 * removed.log10(), self.deviation_db)))
 

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..errors import UserError
-from ..settings import NAMES, SettingError, Settings
+from ..settings import NAMES, SettingError, Settings, unknown_setting
 from .weights import NAME, config_folder, how_to_get, weights_path
 
 if TYPE_CHECKING:  # it imports PyTorch, and listing presets should not wait for that
@@ -273,5 +273,4 @@ def _check_keys(path: Path, content: dict) -> None:
             raise PresetError(f"{path}: {table} must be a table, [{table}], not {content[table]!r}.")
         for key in content.get(table, {}):
             if key not in NAMES:
-                raise PresetError(f"{path}, [{table}]: there is no setting called {key!r}; `babe2 settings` lists "
-                                  "them.")
+                raise PresetError(f"{path}, [{table}]: {unknown_setting(key)}; `babe2 settings` lists them.")

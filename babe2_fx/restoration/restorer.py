@@ -25,11 +25,19 @@ from ..operators import (
     OperatorError,
     as_operators,
 )
-from ..priors import Prior, PriorError
+from ..priors import Emphasis, Prior, PriorError
 from ..progress import Run
 from ..sampling import GradientGuidance, Guidance, draw_noise, solve
 from ..settings import Adam, Bands, Direct, Gradient, Known, Settings
-from ..spectra import FILTER_BINS, WINDOW_POWER, TargetProfile, filter_frequencies, ltas_fft_size, zero_phase
+from ..spectra import (
+    FILTER_BINS,
+    WINDOW_POWER,
+    TargetProfile,
+    filter_frequencies,
+    ltas,
+    ltas_fft_size,
+    zero_phase,
+)
 from .blocks import Blocks, fade_ends
 from .channels import channels_to_restore
 from .domain import SILENCE, SILENT_SHARE, Domain
@@ -122,12 +130,13 @@ class Restorer:
             return RestorationResult.of(audio, audio, sample_rate, prior, self.settings, notes, reference)
         run_name = self._run_name(audio, sample_rate, passage) if self.journal is not None else ""
         medium = self._medium(self._observed(domain.set_level(flat)), reference)
+        equalized, told = self._equalize(flat, medium), self._told(medium)
         if passage != slice(0, audio.shape[1]):
             audio, signal = audio[:, passage], signal[:, passage]
             flat = domain.enter(signal)
+            equalized = self._equalize(flat, medium, whole=equalized)
         release(flat)
         notes += _heard_notes(medium, prior.sample_rate)
-        equalized, told = self._equalize(flat, medium), self._told(medium)
         if self.settings.spectrum.ltas == "only":
             restored, response, equalizer = equalized.signal.mul_(equalized.level), equalized.removed, None
         else:
@@ -227,26 +236,35 @@ class Restorer:
 
     def _told(self, medium: Medium) -> Medium | None:
         """The medium, if a response model told what it did and the learned response follows that; None otherwise."""
-        follows = self.settings.spectrum.ltas in ("objective", "only") or isinstance(self.settings.fit, Bands)
+        follows = self.settings.spectrum.ltas in ("objective", "only") or not isinstance(self.settings.fit, Known)
         return medium if medium.deviation_db is not None and follows else None
 
-    def _equalize(self, flat: Tensor, medium: Medium) -> "Equalized":
-        """LTAS-EQ (Sec. 3.4, Eq. 10): the recording through the inverse of what its spectrum suggests."""
+    def _equalize(self, flat: Tensor, medium: Medium, whole: "Equalized | None" = None) -> "Equalized":
+        """LTAS-EQ (Sec. 3.4, Eq. 10): the recording through the inverse of what its spectrum suggests.
+
+        whole: what it made of the whole recording, if `flat` is a passage, which then gets the gains of the whole.
+        """
         if self.settings.spectrum.ltas == "off":
             flat_response = torch.ones_like(medium.response_db)
             return Equalized(flat, flat_response, flat_response, 1.0)
+        if whole:
+            signal = zero_phase(flat, -20 * whole.removed.log10())
+            return replace(whole, signal=signal.mul_(whole.lift[0] * whole.removed[0]))
         learned = medium.deviation_db is not None
         floor_db = LEARNED_FLOOR_DB if learned else self.settings.spectrum.ltas_floor_db
         response = 10 ** (medium.response_db.clamp(min=floor_db) / 20)
         signal = zero_phase(flat, -20 * response.log10())
         scale = flat.std() / signal.std().clamp(min=1e-12)
         signal.mul_(scale)
-        # By the spectrum of the whole recording: a passage is then as loud as it is in the whole.
-        power = medium.power
-        if self.prior.emphasis:
-            power = power / torch.from_numpy(self.prior.emphasis.power(len(power)))
-        level = (power.sum() / (power / response ** 2).sum().clamp(min=1e-30)).sqrt() / scale
-        return Equalized(signal, response, scale / response, float(level))
+        level = 1.0  # as published; the same spread of an emphasised signal is another loudness
+        if emphasis := self.prior.emphasis:
+            level = math.sqrt(self._power(flat, emphasis) / self._power(signal, emphasis))
+        return Equalized(signal, response, scale / response, level)
+
+    def _power(self, flat: Tensor, emphasis: Emphasis) -> float:
+        """Power of a signal (..., samples) once its emphasis is undone, up to a constant."""
+        power = ltas(flat, ltas_fft_size(self.prior.sample_rate), mirrored=False)
+        return max(float((power / torch.from_numpy(emphasis.power(len(power)))).sum()), 1e-30)
 
     def _task(self, flat: Tensor, equalized: "Equalized", medium: Medium, domain: Domain,
               begin: int) -> tuple[Task, Tensor]:
@@ -359,8 +377,9 @@ def effective_settings(settings: Settings, operators: Sequence[Measurement] | No
 class Equalized:
     """What LTAS-EQ made.
 
-    signal: as loud as the recording, emphasised as that is · removed: the response that was undone, and lift: the gain
-    that noise was given, (2049,) each · level: the factor that makes it as loud once the emphasis is undone.
+    signal: as loud as the recording, emphasised as that is; a passage is as loud as within the whole · removed: the
+    response that was undone, and lift: the gain that noise was given, (2049,) each · level: the factor that makes it
+    as loud once the emphasis is undone.
     """
 
     signal: Tensor

@@ -9,7 +9,7 @@ from importlib import metadata
 
 from babe2_fx.errors import UserError
 from babe2_fx.progress import Run
-from babe2_fx.settings import NAMES
+from babe2_fx.settings import NAMES, unknown_setting
 
 OK, FAILED, MISTAKE, INTERRUPTED = 0, 1, 2, 130
 
@@ -70,7 +70,8 @@ def parse_overrides(pairs: list[str], seed: int | None = None) -> dict[str, str 
         if not equals or not name or not text:
             raise UsageError(f"--set needs NAME=VALUE, as in --set steps=20, not {pair!r}.")
         if name not in NAMES:
-            raise UsageError(f"There is no setting called {name!r}; `babe2 settings` lists them.")
+            words = unknown_setting(name)
+            raise UsageError(f"{words[0].upper()}{words[1:]}; `babe2 settings` lists them.")
         overrides[name] = text if NAMES[name].choices else _number(text)
     if seed is not None:
         overrides["seed"] = seed

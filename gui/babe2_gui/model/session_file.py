@@ -17,6 +17,7 @@ import soundfile
 
 from babe2_fx.errors import UserError
 from babe2_fx.files import FileError, write_whole
+from babe2_fx.settings import REMOVED
 from babe2_host.audio.destinations import check_destination
 from babe2_host.audio.recording import Recording, read_recording
 
@@ -161,7 +162,9 @@ def read_session(path: str | os.PathLike, recording_path: str | None = None) -> 
             if not isinstance(content, dict) or content.get("format") != FORMAT:
                 raise SessionError(f"{path} is not a session that this version can read.")
             recording = _recording(path, content["recording"], recording_path)
+            gone = _without_removed(content["document"])
             document, notes = _with_effect(_document(content["document"], archive, recording))
+            notes = (*gone, *notes)
             return Snapshot(recording, document, _view(content.get("view", {})), notes)
     except SessionError:
         raise
@@ -201,6 +204,16 @@ def _document(content: dict, archive: zipfile.ZipFile, recording: Recording) -> 
     return Document(_curve(content["target"]), RenderOptions(**content["options"]),
                     tuple(map(_effect, content["before"])), tuple(map(_effect, content["after"])),
                     tuple(_take(take, archive, recording) for take in takes), content["current"])
+
+
+def _without_removed(content: dict) -> tuple[str, ...]:
+    """Takes the settings that only earlier versions had out of a document, and gives a sentence on each."""
+    for take in content["takes"]:
+        for name in REMOVED:
+            take["options"]["expert"].pop(name, None)
+    expert = content["options"]["expert"]
+    return tuple(f"The saved setting {name} was left out, as it is no more: {why}." for name, why in REMOVED.items()
+                 if expert.pop(name, None) is not None)
 
 
 def _with_effect(document: Document) -> tuple[Document, tuple[str, ...]]:

@@ -19,7 +19,7 @@ import pedalboard
 from pedalboard import Chain, Convolution, Mix, Pedalboard, Plugin
 
 from babe2_fx.errors import UserError
-from babe2_fx.settings import NAMES
+from babe2_fx.settings import NAMES, REMOVED, check_values
 
 from .plugins import (
     EXTERNAL,
@@ -203,6 +203,9 @@ class _Maker:
         known = {key: item.default for key, item in parameters.items()
                  if item.kind is not item.VAR_KEYWORD and key not in never}
         if name in OFFLINE or len(known) + len(never) == len(parameters):
+            removed = [key for key in values if key in REMOVED] if name == "GenerativeEQ" else []
+            if removed:
+                check_values({removed[0]: values[removed[0]]})  # says what became of it
             _check_known(values, (*known, *(NAMES if name == "GenerativeEQ" else ())))
         values = {key: self._offline_value(key, value, known.get(key)) for key, value in values.items()}
         file = FILES.get(name)

@@ -55,6 +55,22 @@ def test_below_the_lowest_frequency_nothing_is_heard(music):
     assert not medium.heard[HZ < 150].any()
 
 
+def test_what_is_heard_between_two_bands_of_the_model_tells_a_fit_nothing():
+    deviation_db = torch.full((2049,), torch.inf).double()
+    deviation_db[1500:1510] = 2.0
+    zeros = torch.zeros(2049).double()
+    medium = Medium(zeros, deviation_db.isfinite(), zeros, zeros, deviation_db)
+    assert medium.expectation(torch.ones(2049), RATE) is None
+
+
+def test_if_music_stands_out_only_below_the_lowest_frequency_all_above_counts():
+    time_s = torch.arange(6 * RATE) / RATE
+    rumble = torch.sin(2 * torch.pi * 15 * time_s) * (time_s % 1 > 0.5)
+    noise = 0.05 * torch.randn(len(rumble), generator=torch.Generator().manual_seed(0))
+    medium = Medium.of(rumble + noise, torch.ones(1025).double(), RATE, 86.0, measure_noise=True)
+    assert torch.equal(medium.heard, filter_frequencies(RATE) >= 86.0) and medium.response_db.isfinite().all()
+
+
 def test_the_ends_of_music_that_was_cut_out_do_not_pass_for_highs():
     """A chord up to 3 kHz that begins and ends at full level, over noise 70 dB below it."""
     rng, time_s = np.random.default_rng(0), np.arange(4 * 22050) / 22050

@@ -193,6 +193,8 @@ BROKEN = {
     "weights a path": (GOOD + 'weights = "../../x"', "weights must be a name of lower-case letters a to z, digits and "
                        "hyphens, not '../../x'."),
     "unknown setting": (GOOD + "[draft]\nstepz = 3", "[draft]: there is no setting called 'stepz'; `babe2 settings`"),
+    "setting of earlier versions": (GOOD + "[draft]\nltas_margin = 0.5",
+                                    "[draft]: there is no setting ltas_margin any more: what is the music's own"),
     "out of range": (GOOD + "[draft]\nxi = 101", "quality draft: xi must lie from 0 to 100, not 101."),
     "too few": (GOOD + "[paper]\nsteps = 1", "quality paper: steps must lie from 2 to 1000, not 1."),
     "a text": (GOOD + '[settings]\nsteps = "many"', "steps must be a whole number, not 'many'."),

@@ -67,6 +67,15 @@ def test_a_setting_without_effect_that_was_saved_is_left_out_with_a_sentence(sav
         "filter_fit = adam or sgd.")
 
 
+def test_a_setting_of_earlier_versions_is_left_out_with_a_sentence(saved):
+    _, path = saved
+    for options in ((lambda c: c["document"]["options"]), (lambda c: c["document"]["takes"][0]["options"])):
+        rewritten(path, lambda c, options=options: options(c)["expert"].update(ltas_margin=0.5))
+    snapshot = read_session(path)
+    assert snapshot.document.options.expert == snapshot.document.takes[0].options.expert == {"steps": 3, "order": 1}
+    assert len(snapshot.notes) == 1 and snapshot.notes[0].startswith("The saved setting ltas_margin was left out")
+
+
 def test_a_session_whose_preset_is_gone_is_opened_all_the_same(saved):
     _, path = saved
     rewritten(path, lambda c: c["document"]["options"].update(preset="no-longer-there"))

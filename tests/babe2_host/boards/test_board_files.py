@@ -202,6 +202,7 @@ BAD = {
     "path as name": (a("os.system"), ["no plugin called"]),
     "parameter": (a("Gain", "gain = 1.0"), ["plugin 1 (Gain)", "no parameter called 'gain'", "'gain_db'?"]),
     "parameter of none": (a("Invert", 'on = true'), ["(Invert)", "called 'on'", "none"]),
+    "setting of earlier versions": (a("GenerativeEQ", "ltas_margin = 0.5"), ["no setting ltas_margin any more"]),
     "dunder": (a("Gain", "__class__ = 1.0"), ["no parameter called '__class__'"]),
     "method": (a("Gain", "process = 1.0"), ["no parameter called 'process'"]),
     "text": (a("Gain", 'gain_db = "loud"'), ["plugin 1 (Gain)", "gain_db must be a number, not 'loud'"]),

@@ -106,6 +106,7 @@ MISTAKES = [
     (["in.wav", "-o", "out.wav", "--preset", "kazoo"], "There is no preset called 'kazoo'; there are: "),
     (["in.wav", "-o", "out.wav", "--preset", "tenor-gigli"], "weights of preset tenor-gigli are not installed: get"),
     (["in.wav", "-o", "out.wav", "--set", "stepz=3"], "There is no setting called 'stepz'; `babe2 settings`"),
+    (["in.wav", "-o", "out.wav", "--set", "ltas_margin=1"], "There is no setting ltas_margin any more: what is the"),
     (["in.wav", "-o", "out.wav", "--set", "steps"], "--set needs NAME=VALUE, as in --set steps=20, not"),
     (["in.wav", "-o", "out.wav", "--set", "steps=many"], "steps must be a whole number, not 'many'."),
     (["in.wav", "-o", "out.wav", "--set", "xi=-1"], "xi must lie from 0 to 100, not -1."),
