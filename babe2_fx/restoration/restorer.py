@@ -274,8 +274,9 @@ class Restorer:
         noise = medium.noise * equalized.lift ** 2 if objective else medium.noise
         assumed = guidance if isinstance(guidance, Direct) else Direct()
         noise = noise + self.prior.level ** 2 * 10 ** (assumed.observation_noise_db / 10)
-        # Where no music is heard the prior alone decides, for the guidance and its completion alike.
-        noise[~medium.heard] = UNHEARD
+        # Where no music is heard the prior alone decides, for the guidance and its completion alike; below its lowest
+        # frequency nothing does, and an EQ that falls off there must not be undone.
+        noise[~medium.heard | (filter_frequencies(self.prior.sample_rate) < self.prior.lowest_hz)] = UNHEARD
         fitter = self._fitter(medium, removed)
         flat_response = FixedFilter(torch.ones(FILTER_BINS, dtype=torch.float64), noise)
         operators = copy.deepcopy(self.operators) or (BlindEQ() if fitter else flat_response,)  # they may be fitted

@@ -94,6 +94,15 @@ def test_a_restoration_is_as_loud_as_its_recording(make_notes):
     assert 20 * np.log10(restored.std() / dull.std()) == pytest.approx(0, abs=0.3)
 
 
+def test_what_an_eq_takes_away_below_the_prior_is_not_lifted_without_end():
+    """With no noise measured everything passes for music, down to 0 Hz."""
+    audio, rate = soundfile.read(EXAMPLES / "piano_78_clean.flac", dtype="float32", always_2d=True)
+    preset = load_preset("piano")
+    settings = preset.settings("draft").replace(recording_noise="ignored")
+    restored = Restorer(load_prior(preset.prior_path), settings).restore(audio.T[:1, :5 * rate], rate).audio
+    assert 20 * np.log10(restored.std() / audio[:5 * rate, 0].std()) == pytest.approx(0, abs=1)
+
+
 def test_two_channels_of_one_groove_become_one_and_true_stereo_does_not(make_notes):
     mono = make_notes(22050, 1.0)
     dual = Restorer(tiny_prior(), QUICK).restore(np.concatenate([mono, mono]), 22050)
