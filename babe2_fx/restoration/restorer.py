@@ -250,8 +250,7 @@ class Restorer:
         if whole:
             signal = zero_phase(flat, -20 * whole.removed.log10())
             return replace(whole, signal=signal.mul_(whole.lift[0] * whole.removed[0]))
-        learned = medium.deviation_db is not None
-        floor_db = LEARNED_FLOOR_DB if learned else self.settings.spectrum.ltas_floor_db
+        floor_db = self.settings.spectrum.ltas_floor_db if medium.deviation_db is None else LEARNED_FLOOR_DB
         response = 10 ** (medium.response_db.clamp(min=floor_db) / 20)
         signal = zero_phase(flat, -20 * response.log10())
         scale = flat.std() / signal.std().clamp(min=1e-12)
