@@ -180,6 +180,20 @@ def test_the_global_fit_goes_no_further_from_what_is_expected_than_its_deviation
     assert ranges[0] < 2 * 0.5 + 0.1 and ranges[1] > 20
 
 
+def test_where_the_recording_holds_only_leakage_an_expectation_with_a_deviation_holds():
+    """Below a flute's lowest note there is next to nothing, and the estimate there is invented."""
+    x = music_like()
+    passed = apply_response(x, torch.from_numpy(np.where(HZ > 400, 1.0, 1e-6)))
+    y = passed + 3e-4 * torch.randn(x.shape, generator=torch.Generator().manual_seed(0))
+    statistics, lows = FilterStatistics.from_signals(x, y, "hann"), np.array([100.0, 150.0, 200.0])
+    found = []
+    for deviation_db in (None, np.full(len(HZ), 3.0)):
+        fit = BandFit(22050, 86, np.zeros(len(HZ)), np.ones(len(HZ), bool), deviation_db)
+        fit.step(statistics)
+        found.append(fit.equalizer.response_db(lows) - fit.equalizer.response_db(np.array([2000.0])))
+    assert found[0].min() < -25 and np.abs(found[1]).max() < 4
+
+
 def test_what_is_expected_of_the_response_draws_the_published_fit_where_the_estimate_says_nothing():
     hz, true = np.geomspace(86, 9800, 83), BreakpointEQ((120, 400, 900, 1800, 3600), (8.0, 3.0, -4.0, -15.0), 22050)
     expected = Expectation(hz, true.response_db(hz) + 7.0, np.full(83, 2.0))  # of which a constant is open
