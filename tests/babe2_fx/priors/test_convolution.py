@@ -4,9 +4,9 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from babe2_fx.catalogue.presets import load_preset
-from babe2_fx.priors import convolution, load_prior
+from babe2_fx.priors import Prior, convolution
 from babe2_fx.priors.convolution import Plain, Tiled, adjoint, workspace_for
+from babe2_fx.priors.network import CQTDiff, NetworkConfig
 
 
 def plane_and_filter(batch=1, channels=32, bins=64, frames=16, to=None, seed=0):
@@ -81,8 +81,15 @@ def test_tiles_are_for_many_channels_in_float32():
     assert isinstance(workspace_for(*plane_and_filter(channels=8), 1), Plain)
 
 
-def test_an_embedded_unet_says_the_same_with_tiles_and_without(monkeypatch):
-    prior = load_prior(load_preset("tenor").prior_path)
+def test_a_unet_says_the_same_with_tiles_and_without(monkeypatch):
+    """One of the sizes that `babe2 train --set architecture=unet` was used with, with random weights."""
+    torch.manual_seed(0)
+    network = CQTDiff(NetworkConfig(window="hann", channels=(16, 32, 32, 32, 32, 48, 48), layers=(2, 2, 3, 3, 3, 4, 5),
+                                    embedding=64, companding=0.063))
+    with torch.no_grad():
+        for weights in network.parameters():
+            weights += 0.02 * torch.randn(weights.shape)  # some begin at zero
+    prior = Prior(network, 0.063)
     noisy = prior.level * torch.randn(1, prior.block_length, generator=torch.Generator().manual_seed(0))
 
     def estimate_and_gradient():
