@@ -77,8 +77,8 @@ class ResponseEstimate(NamedTuple):
 
     Attributes:
         response_db: gain of the medium on twelfths of an octave (`spectra.cells.band_centres_hz`), (83,). The loudness
-            of the music is not known, so one constant is open: the mean, weighted by the precision that the network
-            claims (`deviation_scale` aside), is zero.
+            of the music is not known, so only the shape counts: the mean, weighted by the precision that the network
+            claims (`deviation_scale` aside), is set to zero.
         deviation_db: its standard deviation, (83,).
     """
 

@@ -21,7 +21,7 @@ NARROWEST, WIDEST = 1 / 4, 1.1  # octaves at half their height; wider ones are o
 CERTAIN, LIKELY = 2.0, 1.0  # deviations by which a height or a tilt stands out
 LEAST_TILT, LEAST_SPAN = 2.0, 2.0  # dB per octave, and octaves of pass band
 PASS_EDGE = STEP // 3  # points next to a limit that say nothing of the tilt: there the fall has begun
-UNCHANGED_DB = 2.0  # a response that stays within it is none
+UNCHANGED_DB = 2.0  # a response that never leaves ± this counts as flat
 WORDS = ("possible", "likely", "certain")
 
 

@@ -75,8 +75,8 @@ def _power(level_db):
 def response_loss(found: Response, response_db: Tensor) -> Tensor:
     """Negative logarithm of the Laplace likelihood, mean over bands; what a medium took away counts `LOST_WEIGHT`.
 
-    found: of a `ResponseModel` · response_db (batch, 83): as in `ResponseExample`. One constant is open, so the mean of
-    the errors, weighted by the precision that is claimed, is taken out.
+    found: of a `ResponseModel` · response_db (batch, 83): as in `ResponseExample`. The music's loudness is unknown, so
+    the mean of the errors, weighted by the claimed precision, is taken out.
     """
     counts = torch.where(response_db > LOST_DB, 1.0, LOST_WEIGHT)
     weight, error = counts * (-found.log_variance).exp(), response_db - found.mean

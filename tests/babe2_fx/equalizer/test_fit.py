@@ -196,7 +196,7 @@ def test_where_the_recording_holds_only_leakage_an_expectation_with_a_deviation_
 
 def test_what_is_expected_of_the_response_draws_the_published_fit_where_the_estimate_says_nothing():
     hz, true = np.geomspace(86, 9800, 83), BreakpointEQ((120, 400, 900, 1800, 3600), (8.0, 3.0, -4.0, -15.0), 22050)
-    expected = Expectation(hz, true.response_db(hz) + 7.0, np.full(83, 2.0))  # of which a constant is open
+    expected = Expectation(hz, true.response_db(hz) + 7.0, np.full(83, 2.0))  # a constant offset must not matter
     assert expected.cost(true.parameters)[0] == pytest.approx(0, abs=1e-12)
     zeros = torch.zeros(1, 30000)
     plain, drawn = FilterFit(22050), FilterFit(22050, expectation=expected)
