@@ -7,6 +7,7 @@ import copy
 import os
 import threading
 from collections.abc import Callable, Generator, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -23,6 +24,7 @@ from .settings import NAMES, SettingError, Settings
 from .spectra import TargetProfile, ltas, ltas_distance_db, ltas_fft_size, match_target, smooth_octave
 
 DEVICES = ("auto", "cpu", "cuda")
+WORSE_DB = 1.0  # of the distance from the target: what is worse by more is pointed out
 
 _priors: dict[tuple[str, str], tuple[object, Prior]] = {}  # (path, device) -> (file state, prior)
 _priors_lock = threading.Lock()
@@ -252,6 +254,10 @@ class GenerativeEQ:
                 restored = match_target(torch.from_numpy(restored), sample_rate, wanted, match, highest_hz).numpy()
             before, after = (_distance_db(x, sample_rate, wanted, highest_hz) for x in (audio, restored))
             distances = before, after
+            if after > before + WORSE_DB:
+                result = replace(result, notes=(*result.notes, (
+                    f"The long-term spectrum ended {after - before:.1f} dB further from the target than it began. "
+                    "Compare with the original before you keep this.")))
         output = allocate(*audio.shape)
         for part in chunks(audio.shape[1], audio, restored, output):
             mixed = mix * restored[:, part] + (1 - mix) * audio[:, part] if mix < 1 else restored[:, part]

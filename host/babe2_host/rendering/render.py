@@ -63,7 +63,7 @@ def render(recording: AudioFile, board: Board, *, journal: FolderJournal | None 
     Args:
         recording: audio (channels, samples) and its sample rate; it is not changed.
         board: made of plugins, of values (`boards.values.make_plugins`), of a recipe (`Recipe.make`), or of a file. Its
-            `sample_rate` is that of the result, else the recording's.
+            `sample_rate` is that of the result; None: as `output_rate` says.
         journal: keeps finished blocks, and gives those of the same render that was stopped. It is not cleared.
         passage: first and last sample (not included) of the recording, of what is rendered; None: all. What comes
             before a restoration in the board hears the whole, and the restoration goes by the whole.
@@ -94,6 +94,10 @@ def _render(recording: AudioFile, board: Board, journal: FolderJournal | None,
         raise RenderError("The board gave samples that are not finite numbers; one of its plugins is at fault. Nothing "
                           "was written.")
     results, notes = [], []
+    if rate > recording.sample_rate and not board.sample_rate:
+        own = recording.sample_rate
+        notes.append(f"The recording has {own} Hz. The result has {rate} Hz, so that it holds what was restored above "
+                     f"{own / 2:g} Hz; ask for a rate of {own} Hz to do without.")
     for effect in board.effects("GenerativeEQ"):
         if effect.result:
             results.append(effect.result)
@@ -146,8 +150,13 @@ def _render_file(recording: Recording, output: str | os.PathLike, board: Board, 
 
 
 def output_rate(recording: AudioFile, board: Board) -> int:
-    """Hz of what comes out: the board's, else the recording's."""
-    return board.sample_rate or recording.sample_rate
+    """Hz of what comes out: the board's, else the recording's or a prior's that is higher.
+
+    At its own rate, a recording of 8 kHz would have no room for the highs that were made.
+    """
+    if board.sample_rate:
+        return board.sample_rate
+    return max(recording.sample_rate, *(effect.prior.sample_rate for effect in board.effects("GenerativeEQ")), 0)
 
 
 def check_render(recording: Recording, output: str | os.PathLike, board: Board, *sources: str | os.PathLike,
