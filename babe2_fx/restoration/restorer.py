@@ -153,8 +153,8 @@ class Restorer:
         if how.high_band == "keep" and sample_rate > prior.sample_rate:
             restored = domain.keep_highs(restored, signal)
         if not all_finite(restored.numpy()):
-            raise PriorError("The restoration came to samples that are not finite numbers; the prior's weights, or settings "
-                             "far from a preset's, are at fault.")
+            raise PriorError("The restoration came to samples that are not finite numbers; the prior's weights are at "
+                             "fault, or settings far from a preset's.")
         restored, said = bounded(restored, signal, sample_rate, self._aimed(reference), self._is_whole(sample_rate))
         notes += said
         return RestorationResult.of(audio, spread(restored).numpy(), sample_rate, prior, self.settings, notes,
