@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..audio.mapped import all_finite, allocate, allocate_like, chunks, release
+from ..audio.mapped import all_finite, allocate, allocate_like, chunks, plain_audio, release
 from ..beyond import BandFit, Completion, DirectGuidance, LocalLevels, Medium
 from ..beyond.fullness import FEWEST_OCTAVES, octaves_filled
 from ..equalizer import FilterFit
@@ -81,7 +81,7 @@ class Restorer:
             ValueError: audio that is empty, not two-dimensional or not finite; a passage outside it.
             PriorError: samples that are not finite come of it.
         """
-        audio = np.asarray(audio, dtype=np.float32)
+        audio = plain_audio(audio)
         if audio.ndim != 2 or audio.size == 0:
             raise ValueError(f"The audio must have the shape (channels, samples), both above 0, not {audio.shape}.")
         if not all_finite(audio):

@@ -18,7 +18,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from babe2_fx.audio.mapped import all_finite
+from babe2_fx.audio.mapped import all_finite, as_tensor
 from babe2_fx.audio.reading import AudioFile
 from babe2_fx.errors import UserError
 from babe2_fx.progress import Run
@@ -169,7 +169,5 @@ def check_render(recording: Recording, output: str | os.PathLike, board: Board, 
 def _resampled(audio: np.ndarray, source_hz: int, target_hz: int) -> np.ndarray:
     if source_hz == target_hz or not audio.size:
         return audio
-    import torch
-
     from babe2_fx.audio.resampling import resample  # imports torch, hence only here
-    return resample(torch.from_numpy(audio), source_hz, target_hz).numpy()
+    return resample(as_tensor(audio), source_hz, target_hz).numpy()
