@@ -49,7 +49,7 @@ def check_number(name: str, value: float | str, low: float, high: float) -> floa
     with contextlib.suppress(ValueError):
         if low <= float(value) <= high:
             return float(value)
-    raise ValueError(f"its {name} is {value!s:.60}, where a number from {low:g} to {high:g} is needed")
+    raise ValueError(f"its {name} is {_plain(str(value))[:60]}, where a number from {low:g} to {high:g} is needed")
 
 
 def check_shapes(found: Mapping[str, tuple[int, ...] | None], expected: Mapping[str, tuple[int, ...]],
@@ -88,7 +88,9 @@ def check_parameters(network: nn.Module, most: int) -> None:
 
 def check_finite(name: str, tensor: Tensor) -> Tensor:
     """The tensor. Raises ValueError unless all its numbers are finite."""
-    if not tensor.isfinite().all():
+    # What is not finite stays so in a sum, and float32 numbers cannot overflow one in float64; half as many passes.
+    wide = torch.float64 if tensor.dtype == torch.float32 else torch.float32
+    if not math.isfinite(tensor.sum(dtype=wide)) and not tensor.isfinite().all():
         raise ValueError(f"it has values that are not finite numbers, in {name}")
     return tensor
 
