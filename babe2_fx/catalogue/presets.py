@@ -8,14 +8,16 @@ A preset file anywhere, or a prior file alone, can be given by its path.
 from __future__ import annotations
 
 import json
-import tomllib
+import math
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ..documents import parse_toml, read_toml
 from ..errors import UserError
 from ..settings import NAMES, SettingError, Settings, unknown_setting
+from ..tensor_files import read_head
 from .weights import NAME, config_folder, how_to_get, weights_path
 
 if TYPE_CHECKING:  # it imports PyTorch, and listing presets should not wait for that
@@ -134,6 +136,14 @@ def load_preset(name: str) -> Preset:
     return _read(users[0], name, shipped=False)
 
 
+def is_shipped(path: Path) -> bool:
+    """Whether a file is one of those that come with this program."""
+    try:
+        return path.resolve().is_relative_to(_folder().resolve())
+    except PresetError:  # the library is there without its presets
+        return False
+
+
 def _folder() -> Path:
     try:
         return Path(str(files("babe2_presets")))
@@ -192,36 +202,33 @@ def _at(path: Path) -> Preset:
         preset = _read(preset_file, path.stem, shipped=False)
         if not preset.weights and preset.file.parent / preset.prior == path:
             return preset
-    text = preset_text(path.stem, f"The prior {path}.", path.name, _sigma_data(path))
-    return _parsed(text, preset_file, path.stem, shipped=False)
+    sigma_data = _sigma_data(path)
+    text = preset_text(path.stem, f"The prior {path}.", path.name, sigma_data)
+    try:
+        return _checked(parse_toml(text), preset_file, path.stem, shipped=False)
+    except PresetError as error:
+        raise PresetError(f"{path} has a level of {sigma_data:g}, which settings for music do not suit. It needs a "
+                          f"preset of its own, {preset_file.name}.", path=path) from error
 
 
 def _sigma_data(path: Path) -> float:
     """The level of a prior file's training data. Raises PresetError if it is not a prior file."""
-    from safetensors import SafetensorError, safe_open
+    stated = read_head(path, PresetError).metadata.get("sigma_data", "")  # read without importing torch
     try:
-        with safe_open(str(path), framework="numpy") as file:  # not "pt": that would import torch
-            return float((file.metadata() or {})["sigma_data"])
-    except (SafetensorError, OSError, KeyError, ValueError) as error:
-        raise PresetError(f"{path} is not a whole prior file of this program.") from error
+        if not 0 < float(stated) < math.inf:
+            raise ValueError
+        return float(stated)
+    except ValueError:
+        raise PresetError(f"{path} is not a prior file of this program: it states no level.") from None
 
 
 def _read(path: Path, name: str, shipped: bool) -> Preset:
     """Reads and checks a preset file. Raises PresetError naming it and the key at fault."""
-    try:
-        return _parsed(path.read_text(encoding="utf-8"), path, name, shipped)
-    except OSError as error:
-        raise PresetError(f"{path} cannot be read: {error.strerror}.") from error
-    except UnicodeDecodeError as error:
-        raise PresetError(f"{path} is not a TOML file: {error}.") from error
+    return _checked(read_toml(path, PresetError), path, name, shipped)
 
 
-def _parsed(text: str, path: Path, name: str, shipped: bool) -> Preset:
-    """The preset that the text of a preset file at `path` describes. Raises as `_read` does."""
-    try:
-        content = tomllib.loads(text)
-    except ValueError as error:
-        raise PresetError(f"{path} is not a TOML file: {error}.") from error
+def _checked(content: dict, path: Path, name: str, shipped: bool) -> Preset:
+    """The preset that the content of a preset file at `path` describes. Raises as `_read` does."""
     _check_keys(path, content)
     if content.get("weights") and content.get("prior"):
         raise PresetError(f"{path} names both a prior and weights; it can have only one of them.")

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-import json
 import os
 import re
 from dataclasses import dataclass
 from pathlib import Path
 
 import platformdirs
+
+from ..documents import parse_json
+from ..tensor_files import read_head
 
 PUBLISHED_AT = "http://research.spa.aalto.fi/publications/papers/dafx-babe2/checkpoints/"
 NAME = re.compile(r"[a-z0-9-]+")  # of weights and of presets: the same on every file system, safe in a path
@@ -88,13 +90,8 @@ def how_to_get(name: str) -> str:
 
 
 def prior_info(path: Path) -> dict:
-    """What a prior file says about its origin. Raises OSError or ValueError if it cannot be read."""
-    from safetensors import SafetensorError, safe_open
-    try:
-        with safe_open(str(path), framework="numpy") as file:  # not "pt": that would import torch
-            info = json.loads((file.metadata() or {}).get("info", "{}"))
-    except SafetensorError as error:
-        raise ValueError(str(error)) from error
+    """What a prior file says about its origin. Raises FileError or ValueError if it cannot be read."""
+    info = parse_json(read_head(path).metadata.get("info", "{}"))
     if not isinstance(info, dict):
         raise ValueError("what it says about its origin is not a table")
     return info

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -10,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from ..documents import read_json
 from ..equalizer import BreakpointEQ
 from ..errors import UserError
 from ..spectra import TargetError, TargetProfile
@@ -124,7 +124,7 @@ def add_noise(audio: np.ndarray, noise: np.ndarray | None, *, snr_db: float | No
 def read_record(path: str | os.PathLike) -> dict:
     """The response in the record of a degradation: its `freqs_hz` and `response_db`. Raises DegradationError."""
     try:
-        record = json.loads(Path(path).read_text(encoding="utf-8"))
+        record = read_json(path, DegradationError, finite=False)
         hz, level_db = (np.asarray(record[name], float) for name in ("freqs_hz", "response_db"))
         if hz.ndim != 1 or hz.shape != level_db.shape or not len(hz) or not np.isfinite([hz, level_db]).all():
             raise ValueError("its lists are not numbers, as many of one as of the other")

@@ -10,9 +10,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from .cqt import OctaveCQT
+from .cqt import MIN_WINDOW, OctaveCQT
 
 WINDOWS = ("hann", "kaiser")
+RATE_STEP_HZ = 25  # all usual rates are multiples; a prime one makes resamplers' tables huge
+# What one block may cost: about nine times what it costs the largest published network.
+MOST_MULTIPLICATIONS, MOST_BYTES = 2e13, 8e9
 
 
 @dataclass(frozen=True)
@@ -20,8 +23,8 @@ class TransformConfig:
     """The transform's sizes, with which the sizes of every network begin. Defaults are the published piano's.
 
     Raises:
-        ValueError: a size is no number, or lies outside its range. The limits lie far beyond anything sensible; they
-            keep the sizes in a stranger's file from being traps.
+        ValueError: a size is no number, or lies outside its range; or a block would take too much time or memory. The
+            limits lie far beyond anything sensible; they keep the sizes in a stranger's file from being traps.
     """
 
     sample_rate: int = 22050
@@ -32,7 +35,10 @@ class TransformConfig:
     window_beta: float = 1.0
 
     def __post_init__(self) -> None:
-        check_size("sample_rate", self.sample_rate, 1000, 400000)
+        check_size("sample_rate", self.sample_rate, 8000, 192000)
+        if self.sample_rate % RATE_STEP_HZ:
+            raise ValueError(f"sample_rate must be a multiple of {RATE_STEP_HZ} Hz, as all usual rates are, not "
+                             f"{self.sample_rate}.")
         check_size("block_length", self.block_length, 256, 2 ** 22)
         check_size("octaves", self.octaves, 1, 12)
         check_size("bins_per_octave", self.bins_per_octave, 4, 512)
@@ -40,12 +46,32 @@ class TransformConfig:
             raise ValueError(f"window must be one of {', '.join(WINDOWS)}, not {self.window!r:.60}.")
         check_size("window_beta", self.window_beta, 0, 100, whole=False)
 
+    def frames(self, octave: int) -> int:
+        """Frames of an octave of a block, counted from the lowest; known without the transform itself."""
+        bands = self.octaves * self.bins_per_octave
+        step = 2 ** (self.octaves / (bands - 1))
+        widest = max(MIN_WINDOW, self.block_length / 2 * (step - 1 / step))  # bins of the spectrum that a band covers
+        return max(1, 2 ** math.ceil(math.log2(widest)) >> self.octaves - 1 - octave)
+
+    @property
+    def coefficients(self) -> int:
+        """Complex numbers that the transform makes of a block."""
+        return self.bins_per_octave * sum(map(self.frames, range(self.octaves)))
+
+    def check_work(self, multiplications: float, numbers: float) -> None:
+        """Raises ValueError unless a block can be had: multiplications, and float32 numbers held, besides the CQT's."""
+        held = 4 * (numbers + 12 * self.coefficients)
+        if multiplications > MOST_MULTIPLICATIONS or held > MOST_BYTES:
+            raise ValueError(
+                f"a block of a network of these sizes would take about {multiplications:.1e} multiplications and "
+                f"{held / 1e9:.1f} GB, where {MOST_MULTIPLICATIONS:.0e} and {MOST_BYTES / 1e9:.0f} GB are the most.")
+
 
 def check_size(name: str, value: object, low: float, high: float, whole: bool = True) -> None:
     """Raises ValueError, naming the size, unless it is a number (a whole one) from `low` to `high`."""
     kinds = (int,) if whole else (int, float)
     if type(value) not in kinds or not low <= value <= high:  # type: ignore[operator]
-        raise ValueError(f"{name} must be a {'whole ' if whole else ''}number from {low:g} to {high:g}, "
+        raise ValueError(f"{name} must be a {'whole ' if whole else ''}number from {low:.10g} to {high:.10g}, "
                          f"not {value!r:.60}.")
 
 

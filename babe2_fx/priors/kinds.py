@@ -39,9 +39,15 @@ def from_plain(values: object) -> TransformConfig:
     if not (isinstance(kind, str) and kind in KINDS):
         raise ValueError(f"its network is of the kind {kind!r:.60}, where this version knows {', '.join(KINDS)}. "
                          "A newer version may know it.")
-    sizes = KINDS[kind][0]
-    given = {name: value for name, value in values.items() if name != "kind"}
-    unknown = sorted(set(given) - set(sizes.__dataclass_fields__))
+    return sized(KINDS[kind][0], {name: value for name, value in values.items() if name != "kind"},
+                 f"a network of the kind {kind}")
+
+
+def sized(sizes: type[Any], values: object, what: str) -> Any:
+    """Sizes of a class from a stranger's plain values. Raises ValueError, which calls the sized thing `what`."""
+    if not isinstance(values, dict):
+        raise ValueError(f"the sizes of {what} are not a table.")
+    unknown = sorted(set(values) - set(sizes.__dataclass_fields__))
     if unknown:
-        raise ValueError(f"a network of the kind {kind} has no size {unknown[0]!r:.60}.")
-    return sizes(**given)
+        raise ValueError(f"{what} has no size {unknown[0]!r:.60}.")
+    return sizes(**values)

@@ -60,10 +60,14 @@ class MixerConfig(TransformConfig):
         check_size("reach", self.reach, 0, 32)
         check_size("token_bands", self.token_bands, 1, 512)
         check_size("embedding", self.embedding, 1, 8192)
-        check_size("sigma_data", self.sigma_data, 1e-6, 1e6, whole=False)
+        check_size("sigma_data", self.sigma_data, 1e-6, 1e3, whole=False)
         if self.bins_per_octave % self.token_bands:
             raise ValueError(f"Tokens of {self.token_bands} bands do not fill octaves of {self.bins_per_octave}: "
                              "bins_per_octave must be a multiple of token_bands.")
+        numbers = self.frames(self.middle) * self.tokens * self.width
+        mixing = self.mix_channels * (2 + self.tokens / self.width)
+        layer = numbers * (9 * self.width + 2 * self.reach + 1 + mixing)
+        self.check_work(self.depth * layer + 6 * self.width * self.coefficients, 8 * numbers)
 
     @property
     def tokens_per_octave(self) -> int:
@@ -87,7 +91,7 @@ class MixerConfig(TransformConfig):
         """Frames of the middle octave in one of this; 1 where that is as long or longer."""
         return 2 ** max(0, self.middle - octave)
 
-    def coefficients(self, octave: int) -> int:
+    def coefficients_within(self, octave: int) -> int:
         """Coefficients of an octave in a token."""
         return self.token_bands * self.frames_within(octave)
 
@@ -104,8 +108,8 @@ class BandMixer(CQTNetwork):
         self.embedding = NoiseLevelEmbedding(config.embedding)
         # Of each coefficient its compressed real and imaginary part and the logarithm of its magnitude go in, and real
         # and imaginary part of what is added and the log variance come out.
-        self.enter = nn.ModuleList(Linear(3 * config.coefficients(i), config.width) for i in octaves)
-        self.leave = nn.ModuleList(_quiet(config.width, 3 * config.coefficients(i)) for i in octaves)
+        self.enter = nn.ModuleList(Linear(3 * config.coefficients_within(i), config.width) for i in octaves)
+        self.leave = nn.ModuleList(_quiet(config.width, 3 * config.coefficients_within(i)) for i in octaves)
         self.place = uniform((config.tokens, config.width), 1, 0.5)
         self.octave_level = uniform((config.octaves, config.width), 1, 0.2)
         self.level = Linear(config.embedding, config.width)

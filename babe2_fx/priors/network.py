@@ -67,12 +67,24 @@ class NetworkConfig(TransformConfig):
             object.__setattr__(self, name, tuple(sizes))
         check_size("bottlenecks", self.bottlenecks, 1, 16)
         check_size("embedding", self.embedding, 1, 8192)
-        check_size("companding", self.companding, 0, 1e6, whole=False)
+        check_size("companding", self.companding, 0, 1e3, whole=False)
         if not len(self.channels) == len(self.layers) == self.octaves:
             raise ValueError(f"A network of {self.octaves} octaves needs as many channel counts and layer counts, "
                              f"not {len(self.channels)} and {len(self.layers)}.")
         if any(c < GROUPS or c % GROUPS for c in self.channels):
             raise ValueError(f"Channel counts must be multiples of {GROUPS}, not {self.channels}.")
+        self._check_stages()
+
+    def _check_stages(self) -> None:
+        """Bounds the work of all stages: planes, and convolutions of 5 by 3, down and up again."""
+        multiplications, kept, busiest = 0.0, 0.0, 0.0
+        for i, (channels, layers) in enumerate(zip(self.channels, self.layers)):
+            after = self.channels[max(i - 1, 0)]
+            cells = (i + 1) * self.bins_per_octave * self.frames(self.octaves - 1 - i)
+            again = 1 + (self.bottlenecks if i == self.octaves - 1 else 0)
+            multiplications += cells * (15 * layers * (again * channels ** 2 + after ** 2) + 6 * channels * after)
+            kept, busiest = kept + cells * channels, max(busiest, 4 * cells * max(channels, after))
+        self.check_work(multiplications, kept + busiest)
 
 
 CLOSED = 1e-7  # scale of the gates' initial weights: every block starts as the identity

@@ -11,19 +11,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from .gate import LEVELS, MOST_PARAMETERS, check_finite, check_parameters, check_shapes, shapes
 from .network import CQTDiff, NetworkConfig
 from .prior import Prior, PriorError
-from .torch_file import (
-    AGAIN,
-    NUMPY_ARRAYS,
-    Inert,
-    StoredTensor,
-    TorchFile,
-    open_torch_file,
-    refused,
-    shown,
-    unusable,
-)
+from .refusals import refused, shown, unusable
+from .torch_file import AGAIN, NUMPY_ARRAYS, Inert, StoredTensor, TorchFile, open_torch_file
 
 MOST_STEPS = 300  # to the value of one setting, through wrappings and interpolations
 LTAS_BINS = (1025, 2049)
@@ -107,7 +99,7 @@ def _config(settings: _Settings) -> NetworkConfig:
     if window not in ("kaiser", "hann"):
         raise unusable(f"has the CQT window {shown(window)}, where 'kaiser' and 'hann' are known.")
     sizes = {
-        "sample_rate": settings.number("exp.sample_rate", 1000, 400000),
+        "sample_rate": settings.number("exp.sample_rate", 8000, 192000),
         "block_length": settings.number("exp.audio_len", 256, 2 ** 22),
         "octaves": settings.number("network.cqt.num_octs", 1, 12),
         "bins_per_octave": settings.number("network.cqt.bins_per_oct", 4, 512),
@@ -133,13 +125,17 @@ def _prior(file: TorchFile, path: Path) -> Prior:
     config = _config(settings)
     with torch.device("meta"):  # sizes only: the weights come from the file
         network = CQTDiff(config)
-    sigma_data = float(settings.number("diff_params.sigma_data", 1e-6, 1e3, whole=False))
+    sigma_data = float(settings.number("diff_params.sigma_data", *LEVELS, whole=False))
     ema = checkpoint["ema"]
-    _check_weights(ema, network.state_dict(), file.size)
-    weights = {name: file.tensor(stored) for name, stored in ema.items()}
-    for name, weight in weights.items():
-        if not weight.isfinite().all():
-            raise PriorError(f"has weights that are not finite numbers, in {name}. {AGAIN}")
+    try:
+        check_parameters(network, MOST_PARAMETERS)
+    except ValueError as error:
+        raise unusable(f"is too large: {error}.") from error
+    _check_weights(ema, shapes(network), file.size)
+    try:
+        weights = {name: check_finite(name, file.tensor(stored)) for name, stored in ema.items()}
+    except ValueError as error:
+        raise PriorError(f"is damaged: {error}. {AGAIN}") from error
     network.load_state_dict(CQTDiff.constants() | weights, assign=True)
     try:
         network.transform(config.block_length)  # made at first use otherwise, which is late to fail
@@ -152,24 +148,18 @@ def _prior(file: TorchFile, path: Path) -> Prior:
     return Prior(network, sigma_data, _level(sigma_data), ltas, info={"origin": origin})
 
 
-def _check_weights(ema: dict, expected: dict[str, Tensor], file_bytes: int) -> None:
+def _check_weights(ema: dict, expected: dict[str, tuple[int, ...]], file_bytes: int) -> None:
     """Raises PriorError where the weights are not those of the network that the settings describe."""
-    faults = []
-    for fault, names in (("lacks", [n for n in expected if n not in ema and n not in CQTDiff.constants()]),
-                         ("also has", [n for n in ema if n not in expected])):
-        if names:
-            more = f" and {len(names) - 1} more" if len(names) > 1 else ""
-            faults.append(f"it {fault} {shown(names[0])}{more}")
-    for name, tensor in ema.items():
-        if not faults and not (isinstance(tensor, StoredTensor) and tensor.storage.dtype.is_floating_point):
-            faults.append(f"{shown(name)} is not a tensor of fractional numbers")
-        if not faults and tensor.size != tuple(expected[name].shape):
-            faults.append(f"{name} has the shape {tensor.size}, not {tuple(expected[name].shape)}")
-    if faults:
-        raise PriorError("has weights that are not those of the network its settings describe: "
-                         f"{'; '.join(faults)}. Only CQT-Diff+ networks without attention can be used.")
+    stored = {str(name): tensor for name, tensor in ema.items()}
+    found = {name: tensor.size if isinstance(tensor, StoredTensor) and tensor.storage.dtype.is_floating_point else None
+             for name, tensor in stored.items()}
+    try:
+        check_shapes(found, expected, optional=frozenset(CQTDiff.constants()))
+    except ValueError as error:
+        raise PriorError(f"has weights that are not those of the network its settings describe: {error}. "
+                         "Only CQT-Diff+ networks without attention can be used.") from error
     # Tensors may share their numbers, and then many large ones come out of little.
-    if sum(math.prod(tensor.size) * tensor.storage.dtype.itemsize for tensor in ema.values()) > file_bytes:
+    if sum(math.prod(tensor.size) * tensor.storage.dtype.itemsize for tensor in stored.values()) > file_bytes:
         raise refused(f"lies about the size of its tensors, which need more than its {file_bytes} bytes.")
 
 

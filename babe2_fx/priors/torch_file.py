@@ -26,12 +26,13 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from ..tensor_files import AGAIN, mistaken
 from .prior import PriorError
+from .refusals import LARGEST_SIZE, refused, shown, unusable
 
 LARGEST = 4 * 2 ** 20  # bytes of the pickle and of the archive's directory; the published ones have some 10^5
 CHUNK = 2 ** 20
-LARGEST_SIZE = 2 ** 40  # of anything counted
-AGAIN = "Download or copy it again."
+DEEPEST = 20  # dictionaries and lists within each other, where all of a file is wanted
 
 DTYPES = {f"torch.{name}Storage": dtype for name, dtype in (
     ("Double", torch.float64), ("Float", torch.float32), ("Half", torch.float16),
@@ -111,12 +112,37 @@ class TorchFile:
 
     def tensor(self, stored: StoredTensor) -> Tensor:
         """The tensor itself, in float32."""
+        return self._tensor(stored).float().contiguous()
+
+    def whole(self) -> Any:
+        """All of the content: plain values in dictionaries, lists and tuples, and the tensors as they were saved."""
+        done: dict[int, Any] = {}  # what the file refers to twice is made once
+
+        def made(value: Any, depth: int) -> Any:
+            if depth > DEEPEST:
+                raise refused("has values nested without end.")
+            if id(value) not in done:
+                if isinstance(value, StoredTensor):
+                    result: Any = self._tensor(value)
+                elif type(value) is dict:
+                    result = {key: made(item, depth + 1) for key, item in value.items()}
+                elif type(value) in (list, tuple):
+                    result = type(value)(made(item, depth + 1) for item in value)
+                elif value is None or type(value) in (bool, int, float, str):
+                    result = value
+                else:
+                    raise refused("holds something that is neither a number, a text nor a tensor.")
+                done[id(value)] = result
+            return done[id(value)]
+        return made(self.content, 0)
+
+    def _tensor(self, stored: StoredTensor) -> Tensor:
         entry = stored.storage.entry
         if entry.filename not in self._storages:
             data = _read(self._archive, entry)
             self._storages[entry.filename] = torch.frombuffer(data, dtype=stored.storage.dtype)
         numbers = self._storages[entry.filename]
-        return numbers.as_strided(stored.size, stored.stride, stored.offset).float().contiguous()
+        return numbers.as_strided(stored.size, stored.stride, stored.offset)
 
 
 @contextmanager
@@ -153,9 +179,9 @@ class _Bounded(io.FileIO):
 def _check_head(path: Path) -> None:
     """Raises PriorError saying what a file is if it is not a zip archive."""
     with open(path, "rb") as file:
-        head = file.read(16)
-    if not head:
-        raise PriorError(f"is empty. {AGAIN}")
+        head = file.read(512)
+    if what := mistaken(head):
+        raise PriorError(what)
     if head[:1] == b"\x80":
         raise PriorError("is a bare pickle, as PyTorch wrote files before version 1.6, and is not read, "
                          "because such a file can run any program. If you trust it, save it again with a "
@@ -366,25 +392,3 @@ def _tensor(storage: object, offset: Any, size: object, stride: object) -> Store
         raise refused(f"lies about the size of a tensor: {size} with strides {stride} from {offset} on is "
                        f"not within the {storage.count} numbers that it has.")
     return StoredTensor(storage, offset, size, stride)
-
-
-def shown(value: object) -> str:
-    """A stranger's value in a message: short, and without line breaks or control codes."""
-    if isinstance(value, str | Exception):
-        text = str(value)
-    else:
-        plain = value is None or type(value) in (bool, float) or _is_count(value)
-        text = repr(value) if plain else "something else"
-    text = "".join(c if c.isprintable() else "?" for c in text[:120])
-    return text + "..." if len(text) == 120 else text
-
-
-def refused(what: str) -> PriorError:
-    """For what no honest checkpoint holds."""
-    return PriorError(f"{what} Nothing in it was run. Take the file from its publisher, or ask whom it is "
-                      "from for a safetensors file.")
-
-
-def unusable(what: str) -> PriorError:
-    """For files that are something else, or another kind of model."""
-    return PriorError(f"{what} Give a .pt file as it was published.")

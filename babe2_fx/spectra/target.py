@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 import os
 from collections.abc import Iterable
@@ -16,6 +15,7 @@ from torch import Tensor
 
 from ..audio.mapped import as_tensor
 from ..audio.reading import read_audio
+from ..documents import read_json
 from ..errors import UserError
 from .ltas import ltas, ltas_fft_size, smooth_octave
 
@@ -155,9 +155,9 @@ class TargetProfile:
 
 def _from_json(path: Path) -> TargetProfile:
     try:
-        curve = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise ValueError(f"it is not JSON ({error}).") from error
+        curve = read_json(path, TargetError, finite=False)
+    except TargetError as error:
+        raise ValueError(f"it is not JSON that can be read: {error.fields['why']}") from error
     if not isinstance(curve, dict) or "freqs_hz" not in curve or not {"level_db", "response_db"} & set(curve):
         raise ValueError("it needs the lists freqs_hz and level_db.")
     return TargetProfile(tuple(curve["freqs_hz"]), tuple(curve["level_db" if "level_db" in curve else "response_db"]))

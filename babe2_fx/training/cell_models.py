@@ -72,7 +72,7 @@ def _train(kind: type[CellTrainer], data: Path, output: Path, base: Path, config
     with claimed(output, restart):
         settings = asdict(config)
         started_with = {"task": kind.companion} | {name: settings[name] for name in settings if name not in FREE}
-        state = load_state(run)
+        state = load_state(run, "model", "seconds", "config")
         if state:
             check_same_run(run, state["config"], started_with)
         found: dict[Path, list[Recording]] = {}

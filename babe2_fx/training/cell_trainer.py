@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from ..spectra.cells import BANDS
 from .cell_config import CellConfig
 from .cell_material import CellMaterial
+from .state import take_up
 from .train import LONGEST_STEP_S
 
 LAST_SHARE = 0.005  # of the rates, at the end
@@ -50,10 +51,7 @@ class CellTrainer(ABC):
                                       adjust_lr_fn="match_rms_adamw"), config.muon_rate)}
         self.step_count, self.seconds = 0, 0.0
         if state:
-            self.model.load_state_dict(state["model"])
-            self.average.load_state_dict(state["average"])
-            for name, (optimiser, _) in self.optimisers.items():
-                optimiser.load_state_dict(state["optimisers"][name])
+            take_up(state, {"model": self.model, "average": self.average}, self.optimisers)
             self.step_count, self.seconds = state["step"], state["seconds"]
 
     @abstractmethod

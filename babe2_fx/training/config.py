@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import json
 import os
-import tomllib
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
+from ..documents import read_toml
 from ..errors import UserError
 from ..priors import MixerConfig, NetworkConfig, TransformConfig, kind_of
 from ..settings import Name, SettingError
@@ -183,12 +183,7 @@ def read_config(path_or_recipe: str | os.PathLike) -> dict:
     if not path.is_file():
         raise TrainingError(f"There is no configuration {path}; it must be a TOML file or one of the recipes "
                             f"{', '.join(recipes())}.")
-    try:
-        content = tomllib.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise TrainingError(f"{path} cannot be read: {error.strerror}.") from error
-    except ValueError as error:  # not TOML, or not UTF-8
-        raise TrainingError(f"{path} is not a TOML file: {error}.") from error
+    content = read_toml(path, TrainingError)
     known = {item.name: item for item in fields(TrainingConfig)}
     for name, value in content.items():
         try:

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import soundfile
 
+from ..documents import read_json
 from ..files import whole_file
 
 log = logging.getLogger(__name__)
@@ -69,7 +70,7 @@ def parsed(cache_dir, name, parse, deadline):
             log.warning("%s left out: %s: %s", name, type(error).__name__, error)
             found = None
         write_json(file, found)
-    return json.loads(file.read_text())
+    return read_json(file)
 
 
 def write_corpus(out_dir, names, render, sample_rate, **facts):
@@ -85,7 +86,7 @@ def write_corpus(out_dir, names, render, sample_rate, **facts):
     index_file, begin = Path(out_dir) / "index.json", time.monotonic()
     index = facts | {"sample_rate_hz": sample_rate, "files": {}}
     if index_file.exists():
-        index["files"] = json.loads(index_file.read_text())["files"]
+        index["files"] = read_json(index_file)["files"]
     for number, name in enumerate(names):
         path = Path(out_dir) / name
         if path.exists() and name in index["files"]:

@@ -24,8 +24,9 @@ from torch import Tensor
 
 from ..audio.mapped import chunks
 from ..audio.reading import read_audio
+from ..documents import read_json
 from ..errors import UserError
-from ..files import whole_file
+from ..files import FileError, whole_file
 from ..priors import Emphasis
 from ..priors.prior import EMPHASIS_TAPS
 from ..spectra import ltas, ltas_fft_size, smooth_octave
@@ -125,8 +126,8 @@ class _Index:
     def __init__(self, path: Path):
         self.path, self.keys = path, {}
         try:
-            self.keys = dict(json.loads(path.read_text(encoding="utf-8")))
-        except (OSError, ValueError, TypeError):  # it can be made again
+            self.keys = dict(read_json(path))
+        except (FileError, ValueError, TypeError):  # it can be made again
             pass
 
     def key(self, path: Path) -> str:

@@ -99,7 +99,7 @@ def _train(data: Path, output: Path, config: TrainingConfig, base: Path | None, 
         if processes.leads:
             stack.enter_context(claimed(output, restart))
         processes.wait()  # until that has taken effect
-        state = load_state(run)
+        state = load_state(run, "network", "curves", "seconds", "config", "base")
         base_facts = {"file": base.name, "hash": file_hash(base)} if base else None
         if state:
             _check_same_run(state, run, config, base_facts)

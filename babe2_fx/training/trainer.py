@@ -18,6 +18,7 @@ from ..priors import CQTNetwork, Preconditioning, TransformConfig, make_network,
 from .config import TrainingConfig, TrainingError
 from .material import Material
 from .processes import Processes
+from .state import take_up
 
 HELD_OUT_LEVELS = tuple(sigma / 0.063 for sigma in (0.5, 0.1, 0.02, 0.004, 0.0008))  # in units of sigma_data
 HELD_OUT_CROPS = 8
@@ -142,10 +143,7 @@ class Trainer:
                 "step": self.step_count}
 
     def restore(self, state: dict) -> None:
-        self.network.load_state_dict(state["network"])
-        self.average.load_state_dict(state["average"])
-        for name, (optimiser, _) in self.optimisers.items():
-            optimiser.load_state_dict(state["optimisers"][name])
+        take_up(state, {"network": self.network, "average": self.average}, self.optimisers)
         self.step_count = state["step"]
 
 

@@ -1,7 +1,6 @@
 """Scores of the music21 corpus as notes, and which of them are never trained on."""
 
 import hashlib
-import json
 import time
 from dataclasses import dataclass
 from functools import partial
@@ -9,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
+from ...documents import read_json
 from ..corpus_files import parsed, works, write_json
 from . import HIGHEST_KEY, LOWEST_KEY
 
@@ -125,7 +125,7 @@ def load_scores(cache_dir, budget_s=300.0):
     if not listing.exists():
         write_json(listing, [(n, k, str(p)) for n, k, p in corpus_paths()])
     scores = []
-    for name, kind, path in json.loads(listing.read_text()):
+    for name, kind, path in read_json(listing):
         data = parsed(cache_dir, name, partial(parse_score, path, name, kind), deadline)
         if data and len(data["onset"]) >= 40:
             scores.append(Score(**data | {k: np.array(data[k]) for k in ("onset", "duration", "key", "bars")}))

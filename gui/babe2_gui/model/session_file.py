@@ -15,6 +15,7 @@ from pathlib import Path
 import numpy as np
 import soundfile
 
+from babe2_fx.documents import parse_json
 from babe2_fx.errors import UserError
 from babe2_fx.files import FileError, write_whole
 from babe2_fx.settings import REMOVED
@@ -158,7 +159,7 @@ def read_session(path: str | os.PathLike, recording_path: str | None = None) -> 
         raise SessionError(f"There is no session {path}.")
     try:
         with zipfile.ZipFile(path) as archive:
-            content = json.loads(_member_bytes(archive, CONTENT, LARGEST_CONTENT))
+            content = parse_json(_member_bytes(archive, CONTENT, LARGEST_CONTENT), finite=False)
             if not isinstance(content, dict) or content.get("format") != FORMAT:
                 raise SessionError(f"{path} is not a session that this version can read.")
             recording = _recording(path, content["recording"], recording_path)

@@ -7,7 +7,6 @@ import csv
 import io
 import os
 import sys
-import tomllib
 import unicodedata
 from collections import Counter
 from collections.abc import Iterator
@@ -16,6 +15,7 @@ from pathlib import Path, PurePosixPath
 
 import soundfile
 
+from babe2_fx.documents import parse_toml
 from babe2_fx.errors import UserError
 from babe2_fx.files import reason
 from babe2_fx.settings import NAMES, SettingError
@@ -122,7 +122,7 @@ def _rows(path: Path) -> Iterator[tuple[str, dict]]:
             raise BatchError(f"{path} is larger than a list ever is; it is another kind of file.")
         text = path.read_text(encoding="utf-8-sig")
         if path.suffix.lower() == ".toml":
-            content = tomllib.loads(text)
+            content = parse_toml(text)
             tables = content.get("files")
             if set(content) != {"files"} or not isinstance(tables, list):
                 raise BatchError(f"{path} is not a list: it must have a table [[files]] for each file, and nothing "

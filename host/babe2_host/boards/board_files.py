@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import os
-import tomllib
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
+from babe2_fx.documents import read_toml
 from babe2_fx.files import write_whole
 
 from ..audio.destinations import check_destination
@@ -62,14 +62,7 @@ def write_board(board, path: str | os.PathLike) -> None:
 def _content(path: Path) -> dict:
     if not os.path.isfile(path):
         raise BoardError(f"{path} is not a file." if os.path.exists(path) else f"There is no board {path}.")
-    try:
-        if path.stat().st_size > LARGEST_FILE:
-            raise BoardError(f"{path} is larger than a board ever is; it is another kind of file.")
-        return tomllib.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise BoardError(f"{path} cannot be read: {error.strerror}.") from error
-    except (ValueError, RecursionError) as error:  # not TOML, not UTF-8, or brackets without end
-        raise BoardError(f"{path} is not a TOML file: {str(error).rstrip('.')}.") from error
+    return read_toml(path, BoardError, LARGEST_FILE)
 
 
 def _toml(tables: list[dict]):

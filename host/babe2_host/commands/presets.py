@@ -7,6 +7,7 @@ import sys
 
 from babe2_fx.catalogue.presets import QUALITIES, PresetError, list_presets, load_preset
 from babe2_fx.catalogue.weights import config_folder, prior_info
+from babe2_fx.files import FileError
 from babe2_fx.settings import BASELINES, NAMES, Settings, baseline
 
 from ..console import checked, parse_overrides
@@ -98,7 +99,7 @@ def _origin(path) -> str:
     """What a prior file says of where it came from."""
     try:
         info = prior_info(path)
-    except (OSError, ValueError) as error:
+    except (FileError, ValueError) as error:
         return f"unknown; the file cannot be read ({error})"
     source = info.get("installed_from")
     if isinstance(source, dict):

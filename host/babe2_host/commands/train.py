@@ -7,10 +7,11 @@ import ctypes
 import logging
 import os
 import sys
-import tomllib
 from contextlib import closing
 from dataclasses import fields
 from pathlib import Path
+
+from babe2_fx.documents import parse_toml
 
 from ..console import INTERRUPTED, OK, UsageError, checked, choose_device, fail, parse_overrides, speaker
 
@@ -235,8 +236,8 @@ def parse_training_overrides(pairs: list[str], config: type | None = None) -> di
 
 def _value(text: str):
     try:
-        return tomllib.loads(f"value = {text}")["value"]
-    except tomllib.TOMLDecodeError:
+        return parse_toml(f"value = {text}")["value"]
+    except ValueError:
         return text  # the settings say best what they expected
 
 

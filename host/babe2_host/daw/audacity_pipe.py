@@ -64,7 +64,7 @@ class Audacity:
         answer = self.do(f"GetInfo: Type={kind} Format=JSON")
         try:
             return json.loads(re.sub(r'\\(?!["\\])', r"\\\\", answer), strict=False)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise AudacityError(f"Audacity's answer about its {kind.lower()} cannot be understood ({error}). Names "
                                 "of tracks with special characters can cause that.") from error
 

@@ -7,7 +7,6 @@ the original has nothing left to lift: there the correction goes back to 0 dB wi
 
 from __future__ import annotations
 
-import json
 import math
 import os
 from dataclasses import dataclass
@@ -15,6 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
+from babe2_fx.documents import read_json
 from babe2_fx.errors import UserError
 
 LOWEST_HZ, HIGHEST_HZ = 20.0, 20000.0  # of hearing, and of equalizers' frequencies
@@ -101,22 +101,7 @@ def read_correction(source: str | os.PathLike, limit_db: float = 20.0) -> Correc
 
 
 def _read_json(path: Path) -> dict:
-    try:
-        if path.is_dir():
-            raise EqExportError(f"{path} is a folder, not an equalizer.")
-        if not path.exists():
-            raise EqExportError(f"There is no file {path}.")
-        if not path.is_file():
-            raise EqExportError(f"{path} is not a regular file.")
-        if path.stat().st_size > LARGEST_JSON:
-            raise EqExportError(f"{path} is too large to be an equalizer.")
-        values = json.loads(path.read_text(encoding="utf-8-sig"))
-    except EqExportError:
-        raise
-    except OSError as error:
-        raise EqExportError(f"{path} cannot be read: {error.strerror or error}.") from error
-    except (ValueError, RecursionError) as error:  # ValueError: no JSON, no UTF-8, or a zero byte in the path
-        raise EqExportError(f"{path} is not JSON: {str(error) or type(error).__name__}.") from error
+    values = read_json(path, EqExportError, LARGEST_JSON, finite=False)
     if not isinstance(values, dict):
         raise EqExportError(f"{path} is not an equalizer: it holds no keys such as freqs_hz and response_db.")
     return values

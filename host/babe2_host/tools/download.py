@@ -9,9 +9,10 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+from babe2_fx import documents
 from babe2_fx.catalogue.weights import KnownModel, cache_folder
 from babe2_fx.errors import UserError
-from babe2_fx.files import write_whole
+from babe2_fx.files import FileError, write_whole
 
 TIMEOUT_S = (10, 30)  # to connect; between two pieces of the file
 ATTEMPTS, PAUSE_S = 4, 2.0  # a connection that breaks off is taken up again, this often without progress
@@ -172,8 +173,8 @@ def _size(path: Path) -> int:
 
 def read_json(path: Path) -> dict:
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+        content = documents.read_json(path)
+    except FileError:
         return {}
     return content if isinstance(content, dict) else {}
 

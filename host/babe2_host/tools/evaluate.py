@@ -16,8 +16,9 @@ import soundfile
 
 from babe2_fx.audio.reading import AudioFile, read_audio
 from babe2_fx.catalogue.presets import load_preset
+from babe2_fx.documents import read_json
 from babe2_fx.errors import UserError
-from babe2_fx.files import write_whole
+from babe2_fx.files import FileError, write_whole
 
 from ..audio.destinations import check_destination
 from ..audio.writing import WRITABLE
@@ -292,17 +293,17 @@ def _restored(piece: Piece, method: str, settings, prior, folder: Path, done: di
     path = folder / method / f"{piece.name}.wav"
     record = path.with_suffix(".json")
     try:
-        kept = json.loads(record.read_text(encoding="utf-8"))
+        kept = read_json(record)
         if kept["made_of"] == key and path.is_file():
             done[key] = path
             return path, kept["equalizer"]
-    except (OSError, ValueError, KeyError, TypeError):
+    except (FileError, KeyError, TypeError):
         pass  # not finished, or of another run
     if key in done:
         equal = done[key]
         write_whole(path, lambda part: shutil.copyfile(equal, part))
         write_whole(record, lambda part: shutil.copyfile(equal.with_suffix(".json"), part))
-        return path, json.loads(record.read_text(encoding="utf-8"))["equalizer"]
+        return path, read_json(record)["equalizer"]
     from babe2_fx.restoration import Restorer
     say(f"{piece.name}: {method}")
     result = watch(Restorer(prior, settings).run(recording.audio, recording.sample_rate), quiet)

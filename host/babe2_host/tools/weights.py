@@ -195,11 +195,10 @@ def _install(path: Path, name: str, sha256: str, address: str | None) -> None:
     prior = load_prior(path)
     origin = {"file": KNOWN[name].file if address else path.name, "address": address, "sha256": sha256,
               "bytes": path.stat().st_size}
-    info = prior.info if isinstance(prior.info, dict) else {}
     emphasis_db = prior.emphasis.gain_db if prior.emphasis else None
     try:  # float32: the published weights are kept as they are, so that results agree with the published ones
         save_prior(weights_path(name), prior.network.state_dict(), prior.network.config, prior.sigma_data, prior.level,
-                   prior.ltas, emphasis_db, info | {"installed_from": origin}, dtype=torch.float32,
+                   prior.ltas, emphasis_db, prior.info | {"installed_from": origin}, dtype=torch.float32,
                    ltas_spread_db=prior.ltas_spread_db, **prior.companions)
     except SafetensorError as error:  # that is how it reports a full disk
         raise WeightsError(f"{weights_path(name)} could not be written: {error}.") from error

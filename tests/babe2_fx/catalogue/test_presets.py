@@ -147,7 +147,7 @@ def test_the_preset_file_beside_a_prior_counts_and_can_be_given_itself(tmp_path)
 
 @pytest.mark.parametrize("name, content, sentence", [
     ("gone.safetensors", None, "There is no file"), ("gone.toml", None, "There is no file"),
-    ("bad.safetensors", b"no prior", "is not a whole prior file"), ("bad.toml", b"title = 3", "must be a string")])
+    ("bad.safetensors", b"no prior", "it does not begin as one"), ("bad.toml", b"title = 3", "must be a string")])
 def test_a_path_that_cannot_be_used_is_said(tmp_path, name, content, sentence):
     if content:
         (tmp_path / name).write_bytes(content)
@@ -234,3 +234,25 @@ def test_a_name_that_not_every_file_system_can_tell_from_others_is_said(folders)
 def test_an_unknown_name_is_answered_with_those_there_are(name):
     with pytest.raises(PresetError, match="There is no preset called .*; there are: .*piano, piano-maestro"):
         load_preset(name)
+
+
+def test_a_preset_nested_without_end_is_said_and_hides_no_other(folders, capsys):
+    from babe2_host.cli import main
+    (folders / "deep.toml").write_text("x = " + "[" * 6000)
+    (folders / "long.toml").write_text("a." * 200000 + "a = 1")
+    (folders / "huge.toml").write_text(GOOD + "[draft]\nsteps = 0x" + "f" * 10000)
+    (folders / "fine.toml").write_text(GOOD)
+    with pytest.raises(PresetError, match=r"deep\.toml is not a TOML file: its lists and tables are nested more"):
+        load_preset("deep")
+    assert main(["presets"]) in (0, None)
+    said = capsys.readouterr()
+    assert all(f"{name:16} cannot be used" in said.out for name in ("deep", "long", "huge"))
+    assert all(f"{name}.toml is not a TOML file: " in said.err for name in ("deep", "long", "huge"))
+    assert "fine " in said.out and "piano " in said.out
+
+
+def test_a_prior_at_a_level_that_is_none_of_music_needs_a_preset_of_its_own(tmp_path):
+    prior, path = tiny_prior(), tmp_path / "loud.safetensors"
+    save_prior(path, prior.network.state_dict(), prior.network.config, 900.0, 900.0, None, None, {})
+    with pytest.raises(PresetError, match=r"loud\.safetensors has a level of 900, .* of its own, loud\.toml"):
+        load_preset(str(path))

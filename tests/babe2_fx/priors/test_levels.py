@@ -80,7 +80,7 @@ def test_a_level_model_that_does_not_fit_its_sizes_is_refused(saved, tmp_path):
     path = tmp_path / "bad.safetensors"
     for sizes in ({"channels": 16}, {"channels": 10 ** 12}, {"depth": 3}, [8], "8"):
         save_file(tensors, path, metadata | {"levels": json.dumps(sizes)})
-        with pytest.raises(PriorError, match="is not a whole prior file"):
+        with pytest.raises(PriorError, match="cannot be used as a prior"):
             load_prior(path)
 
 

@@ -186,15 +186,15 @@ def test_a_response_model_that_does_not_fit_its_sizes_is_refused(saved, tmp_path
     for sizes in ({"channels": 16}, {"channels": 10 ** 12}, {"channels": 1024, "head_channels": 1024, "mixes": 1024},
                   {"weightings": 3}, {"depth": 3}, [8], "8", None):
         save_file(tensors, path, metadata | {"response": json.dumps(sizes)})
-        with pytest.raises(PriorError, match="is not a whole prior file"):
+        with pytest.raises(PriorError, match="cannot be used as a prior"):
             load_prior(path)
     for text in ("", "{", "[" * 10 ** 5):
         save_file(tensors, path, metadata | {"response": text})
-        with pytest.raises(PriorError, match="is not a whole prior file"):
+        with pytest.raises(PriorError, match="cannot be used as a prior"):
             load_prior(path)
     lacking = {name: value for name, value in tensors.items() if name != "response.place"}
     save_file(lacking, path, metadata)
-    with pytest.raises(PriorError, match="is not a whole prior file"):
+    with pytest.raises(PriorError, match="cannot be used as a prior"):
         load_prior(path)
 
 
@@ -214,5 +214,5 @@ def test_measured_deviations_travel_in_a_file_and_older_files_have_the_default(m
     assert torch.equal(load_prior(path).response.deviation_scale, torch.full((83,), 0.75))
     for wrong in ({"response.deviation_scale": scale[:82].contiguous()}, {"response.deviation": scale}):
         save_file(tensors | wrong, path, metadata)
-        with pytest.raises(PriorError, match="is not a whole prior file"):
+        with pytest.raises(PriorError, match="cannot be used as a prior"):
             load_prior(path)

@@ -276,7 +276,7 @@ def test_a_damaged_state_is_passed_over_for_the_one_before(tmp_path):
     (tmp_path / "state.pt").write_bytes((tmp_path / "state.pt").read_bytes()[:200])
     assert load_state(tmp_path)["step"] == 1
     (tmp_path / "state.previous.pt").write_bytes(b"")
-    with pytest.raises(TrainingError, match=r"state is damaged in .*state\.pt .* and .*previous\.pt.* --restart"):
+    with pytest.raises(TrainingError, match=r"state is damaged: .*state\.pt .*; .*previous\.pt.* --restart"):
         load_state(tmp_path)
 
 

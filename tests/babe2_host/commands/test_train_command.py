@@ -121,7 +121,7 @@ def test_the_settings_that_are_listed_are_a_configuration(folder, capsys):
     (("train", "data", "-o", "x.safetensors", "--set", "channels=8"), "channels must be a list of whole numbers"),
     (("finetune", "nothing", "data", "-o", "x.safetensors"), "There is no preset called 'nothing'"),
     (("finetune", "gone.pt", "data", "-o", "x.safetensors"), "There is no prior file gone.pt"),
-    (("finetune", "data/0.wav", "data", "-o", "x.safetensors"), "0.wav is not a whole prior file"),
+    (("finetune", "data/0.wav", "data", "-o", "x.safetensors"), "0.wav is not a safetensors file"),
     (("finetune", "piano", "data", "-o", "x.safetensors", "--set", "octaves=7"), "octaves cannot be set here"),
     (("sample", "gone.safetensors", "-o", "d"), "There is no prior file gone.safetensors"),
     (("sample", "piano", "-o", "d", "--count", "0"), "--count must be at least 1, not 0."),
