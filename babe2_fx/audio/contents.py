@@ -1,0 +1,62 @@
+"""What is really in a file of audio, found before it is decoded: which recordings, and where they end."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import BinaryIO
+
+from . import containers, mpeg, streams
+from .views import Contents, Source, tags_before
+
+JUNK = 1 << 16  # bytes in front of a recording in which it is looked for
+
+
+def contents(file: BinaryIO, path: Path) -> Contents:
+    """The recordings in a file. Raises FileError: a part of it is missing; OSError as the file system does."""
+    source = Source(file, path)
+    base = tags_before(source)
+    head = source.get(base, 40)
+    if head[:4] == streams.FLAC:
+        return streams.flac(source, base)
+    if head[:4] == streams.OGG:
+        return streams.ogg(source, base)
+    if head[:4] in (b".snd", b"dns.") or containers.layout_of(head):
+        return _containers(source, base)
+    if mpeg.begins_at(source, base):
+        return mpeg.mpeg(source, base)
+    return Contents()
+
+
+def contents_after_junk(file: BinaryIO, path: Path) -> Contents:
+    """The recordings in a file that no decoder knows by how it begins; none if there are none."""
+    source = Source(file, path)
+    start, stop = tags_before(source) + 1, min(JUNK, source.size)
+    for pattern, back, survey in ((streams.OGG + b"\0\2", 0, streams.ogg), (streams.FLAC + b"\0\0\0\x22", 0, streams.flac),
+                                  (b"WAVEfmt ", 8, _containers)):
+        at = source.find(pattern, start, stop)
+        if at - back >= start:
+            return survey(source, at - back)
+    at = mpeg.first_frame(source, start, stop)
+    return mpeg.mpeg(source, at) if at >= 0 else Contents()
+
+
+def _containers(source: Source, base: int) -> Contents:
+    """One file with a header, or several one after the other."""
+    parts, said, differs, at = [], [], base > 0, base
+    while True:
+        head = source.get(at, 40)
+        layout = containers.layout_of(head)
+        found = containers.in_chunks(source, at, layout) if layout else containers.au(source, at)
+        if found is None:
+            if not parts:
+                return Contents()
+            break
+        parts.append(found.part)
+        differs = differs or found.differs
+        said += [found.said] if found.said else []
+        if not found.next:
+            break
+        at = found.next
+    if len(parts) > 1:
+        said.insert(0, f"{source.path} holds {len(parts)} files one after the other; they were joined.")
+    return Contents(tuple(parts) if differs or len(parts) > 1 else (), tuple(said))
