@@ -47,13 +47,13 @@ class Layout:
         return self.name + struct.calcsize(self.size)
 
 
-_AFTER_WAVE = (b"LIST", b"id3 ", b"ID3 ", b"bext", b"iXML", b"axml", b"chna", b"cart", b"_PMX", b"DISP", b"inst", b"cue ",
-               b"plst", b"smpl", b"fact", b"PEAK", b"levl", b"JUNK", b"junk", b"FLLR", b"PAD ", b"acid", b"strc", b"umid",
-               b"ubxt", b"qlty", b"afsp", b"minf", b"elm1", b"regn", b"LGWV", b"SMED")
-_AFTER_AIFF = (b"NAME", b"AUTH", b"(c) ", b"ANNO", b"MARK", b"INST", b"COMT", b"MIDI", b"APPL", b"AESD", b"SAXL", b"ID3 ",
-               b"PEAK", b"CHAN", b"bext", b"basc", b"trns", b"cate", b"LGWV")
-_AFTER_CAF = (b"pakt", b"kuki", b"info", b"strg", b"mark", b"regn", b"chan", b"midi", b"ovvw", b"peak", b"umid", b"uuid",
-              b"free", b"edct", b"inst")
+_AFTER_WAVE = (b"LIST", b"id3 ", b"ID3 ", b"bext", b"iXML", b"axml", b"chna", b"cart", b"_PMX", b"DISP", b"inst",
+               b"cue ", b"plst", b"smpl", b"fact", b"PEAK", b"levl", b"JUNK", b"junk", b"FLLR", b"PAD ", b"acid",
+               b"strc", b"umid", b"ubxt", b"qlty", b"afsp", b"minf", b"elm1", b"regn", b"LGWV", b"SMED")
+_AFTER_AIFF = (b"NAME", b"AUTH", b"(c) ", b"ANNO", b"MARK", b"INST", b"COMT", b"MIDI", b"APPL", b"AESD", b"SAXL",
+               b"ID3 ", b"PEAK", b"CHAN", b"bext", b"basc", b"trns", b"cate", b"LGWV")
+_AFTER_CAF = (b"pakt", b"kuki", b"info", b"strg", b"mark", b"regn", b"chan", b"midi", b"ovvw", b"peak", b"umid",
+              b"uuid", b"free", b"edct", b"inst")
 WAVE = Layout(12, 4, "<I", 0, 2, b"data", 0, (b"fmt ", b"fact"), _AFTER_WAVE)
 RIFX = Layout(12, 4, ">I", 0, 2, b"data", 0, (b"fmt ", b"fact"), _AFTER_WAVE)
 AIFF = Layout(12, 4, ">I", 0, 2, b"SSND", 8, (b"COMM", b"FVER"), _AFTER_AIFF)
@@ -247,8 +247,8 @@ def _corrected(source: Source, base: int, layout: Layout, kept: dict[bytes, rang
     if rf64 or layout is WAVE and size + sum(map(len, before)) >= 0xFFFFFF00:
         ds64 = struct.pack("<4sIQQQI", b"ds64", 28, size + sum(map(len, before)) + 48, size, 0, 0)
         return b"RF64\xff\xff\xff\xffWAVE" + ds64, *before, b"data\xff\xff\xff\xff", samples
-    total = struct.pack(layout.size, min(4 + sum(map(len, before)) + 8 + size, 0xFFFFFFFF))
-    return (source.get(base, 4) + total + b"WAVE", *before,
+    riff = struct.pack(layout.size, min(4 + sum(map(len, before)) + 8 + size, 0xFFFFFFFF))
+    return (source.get(base, 4) + riff + b"WAVE", *before,
             b"data" + struct.pack(layout.size, min(size, 0xFFFFFFFF)), samples)
 
 
@@ -259,5 +259,5 @@ def _check_channels(source: Source, layout: Layout, kept: dict[bytes, range]) ->
         field = source.get(kept[where[0]].start + where[1], 2)
         channels = struct.unpack(where[2], field.ljust(2, b"\0"))[0]
         if not 1 <= channels <= MOST_CHANNELS:
-            raise FileError(f"{source.path} cannot be read: its header states {channels} channels; there must be from 1 "
-                            f"to {MOST_CHANNELS}.", "channels", path=source.path)
+            raise FileError(f"{source.path} cannot be read: its header states {channels} channels; there must be from "
+                            f"1 to {MOST_CHANNELS}.", "channels", path=source.path)

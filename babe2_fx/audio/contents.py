@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from . import containers, mpeg, streams
-from .views import Contents, Source, tags_before
+from .views import Contents, Part, Source, tags_before
 
 JUNK = 1 << 16  # bytes in front of a recording in which it is looked for
 
@@ -31,8 +31,8 @@ def contents_after_junk(file: BinaryIO, path: Path) -> Contents:
     """The recordings in a file that no decoder knows by how it begins; none if there are none."""
     source = Source(file, path)
     start, stop = tags_before(source) + 1, min(JUNK, source.size)
-    for pattern, back, survey in ((streams.OGG + b"\0\2", 0, streams.ogg), (streams.FLAC + b"\0\0\0\x22", 0, streams.flac),
-                                  (b"WAVEfmt ", 8, _containers)):
+    for pattern, back, survey in ((streams.OGG + b"\0\2", 0, streams.ogg),
+                                  (streams.FLAC + b"\0\0\0\x22", 0, streams.flac), (b"WAVEfmt ", 8, _containers)):
         at = source.find(pattern, start, stop)
         if at - back >= start:
             return survey(source, at - back)
@@ -42,7 +42,9 @@ def contents_after_junk(file: BinaryIO, path: Path) -> Contents:
 
 def _containers(source: Source, base: int) -> Contents:
     """One file with a header, or several one after the other."""
-    parts, said, differs, at = [], [], base > 0, base
+    parts: list[Part] = []
+    said: list[str] = []
+    differs, at = base > 0, base
     while True:
         head = source.get(at, 40)
         layout = containers.layout_of(head)

@@ -1,4 +1,4 @@
-"""The second decoder, Pedalboard's, for what libsndfile does not know: on macOS and Windows AAC and WMA by the system's own.
+"""The second decoder, Pedalboard's, for what libsndfile does not know: AAC and WMA, by the system's own decoders.
 
 It runs in a process of its own that may take only so much time, memory and channels, and is ended if it hangs: a file
 from a stranger must not stop a batch, nor keep Ctrl-C waiting.
@@ -15,6 +15,7 @@ import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -58,12 +59,13 @@ class _Answer:
 
     def __init__(self, path: Path, process: subprocess.Popen):
         self._path, self._process, self._hangs = path, process, False
+        self._out: Any = process.stdout
 
     def take(self, count: int) -> bytes:
         watchdog = threading.Timer(STALLED_S, self._end)
         watchdog.start()
         try:
-            data = self._process.stdout.read(count)
+            data = self._out.read(count)
         finally:
             watchdog.cancel()
         if len(data) < count:
@@ -79,7 +81,7 @@ class _Answer:
 
     def close(self) -> None:
         self._process.kill()
-        self._process.stdout.close()
+        self._out.close()
         self._process.wait()
 
     def _end(self) -> None:

@@ -1,4 +1,4 @@
-"""Which files are recordings: asked by batches, watched folders, training, targets, evaluation and the app's dialogs."""
+"""Which files are recordings: batches, watched folders, training, targets, evaluation and dialogs ask it here."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ RARE = (".bwav", ".wavex", ".mp1", ".mpa", ".mpga", ".spx", ".voc", ".svx", ".8s
 SYSTEM = (".m4a", ".m4b", ".mp4", ".aac", ".wma")
 READABLE = COMMON + RARE + SYSTEM
 # Audio that nothing here reads: not tried, but never passed over without a word.
-UNREADABLE = (".ape", ".wv", ".tta", ".dsf", ".dff", ".mpc", ".ra", ".ac3", ".eac3", ".dts", ".amr", ".mka", ".weba", ".shn",
-              ".tak", ".ofr", ".m4p", ".aa", ".aax", ".oma", ".alac")
+UNREADABLE = (".ape", ".wv", ".tta", ".dsf", ".dff", ".mpc", ".ra", ".ac3", ".eac3", ".dts", ".amr", ".mka", ".weba",
+              ".shn", ".tak", ".ofr", ".m4p", ".aa", ".aax", ".oma", ".alac")
 # Names of what is being written, or was kept from before.
 BY_THE_WAY = (".part", ".partial", ".tmp", ".temp", ".crdownload", ".download", ".bak")
 MAGIC = (b"Creative Voice File", b"NIST_1A", b" paf", b"fap ", b"PVF1", b"2BIT", b"ALawSoundFile**",
@@ -50,8 +50,8 @@ def sentence_on_others(paths: Iterable[Path], folder: str | os.PathLike) -> str:
         return ""
     names = ", ".join(path.name for path in others[:3]) + (", ..." if len(others) > 3 else "")
     count = "1 file" if len(others) == 1 else f"{len(others)} files"
-    return f"{count} in {folder} with audio that cannot be read here {'was' if len(others) == 1 else 'were'} passed over: " \
-           f"{names}."
+    was = "was" if len(others) == 1 else "were"
+    return f"{count} in {folder} with audio that cannot be read here {was} passed over: {names}."
 
 
 def _kind(path: str | os.PathLike) -> str:
@@ -62,7 +62,8 @@ def _kind(path: str | os.PathLike) -> str:
     if ending in UNREADABLE:
         return "other"
     said = _KINDS.guess_type("name" + ending)[0] or ""
-    if ending in BY_THE_WAY or not said.startswith(("audio/", "video/")) and said not in ("", "application/octet-stream"):
+    may_be_audio = said.startswith(("audio/", "video/")) or said in ("", "application/octet-stream")
+    if ending in BY_THE_WAY or not may_be_audio:
         return ""
     with contextlib.suppress(OSError, ValueError):
         there = os.stat(path)

@@ -7,13 +7,14 @@ what does come; and what was found is said where it is not what the header promi
 from __future__ import annotations
 
 import contextlib
+import io
 import os
 import re
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO
+from typing import NamedTuple
 
 import numpy as np
 import soundfile
@@ -34,6 +35,15 @@ MOST_SAMPLES_A_BYTE = 1024  # of what is large: hours of digital silence have fe
 LARGE_SAMPLES = 1 << 28
 MP3_SLACK = 4 * 1152  # samples by which an MP3 header's length may differ from what is decoded
 UNRECOGNISED, UNSUPPORTED = 1, 4  # libsndfile's codes for what another decoder may know
+
+
+class _Kind(NamedTuple):
+    """What a part of a file is, as libsndfile names it."""
+
+    rate: int
+    channels: int
+    format: str
+    subtype: str
 
 
 @dataclass(frozen=True)
@@ -147,7 +157,7 @@ def duration_s(path: str | os.PathLike) -> float:
 # ---------------------------------------------------------------------------------------------------- opening
 
 @contextlib.contextmanager
-def _opened(path: Path) -> Iterator[BinaryIO]:
+def _opened(path: Path) -> Iterator[io.FileIO]:
     """A file known to be a regular one that is not empty, open as bytes. Raises FileError."""
     try:
         if path.is_dir():
@@ -168,7 +178,7 @@ def _opened(path: Path) -> Iterator[BinaryIO]:
             raise FileError(f"{path} cannot be read: {reason(error)}.", "not-readable", path=path) from error
 
 
-def _survey(path: Path, file: BinaryIO) -> Contents:
+def _survey(path: Path, file: io.FileIO) -> Contents:
     """What is in a file, behind junk too where libsndfile does not know it as it stands."""
     found = contents(file, path)
     if not found.parts:
@@ -180,7 +190,7 @@ def _survey(path: Path, file: BinaryIO) -> Contents:
     return found
 
 
-def _sound(path: Path, file: BinaryIO, part: Part | None) -> tuple[soundfile.SoundFile, View]:
+def _sound(path: Path, file: io.FileIO, part: Part | None) -> tuple[soundfile.SoundFile, View]:
     """A part of a file, or the file as it stands, open in libsndfile."""
     view = View(file, part or Part((range(path.stat().st_size),)))
     # soundfile encodes names strictly, and takes one that ends in .raw for its word.
@@ -190,34 +200,35 @@ def _sound(path: Path, file: BinaryIO, part: Part | None) -> tuple[soundfile.Sou
 
 # --------------------------------------------------------------------------------------------------- decoding
 
-def _decoded(path: Path, file: BinaryIO, found: Contents) -> AudioFile:
+def _decoded(path: Path, file: io.FileIO, found: Contents) -> AudioFile:
     """All parts of a file, joined. Raises LibsndfileError where libsndfile does not read one."""
-    growing: Growing | None = None
-    first, said = None, list(found.found)
-    for number, part in enumerate(found.parts or (None,)):
+    growing, first, said = None, None, list(found.found)
+    for number, part in enumerate(found.parts or (None,), 1):
         sound, view = _sound(path, file, part)
         with sound:
-            kind = sound.samplerate, sound.channels
-            if growing is None:
-                first = sound.samplerate, sound.format, sound.subtype, kind
-                _check_rate(path, sound.samplerate)
-                growing = Growing(sound.channels, _believed(path, sound))
-            elif kind != first[3]:
+            if growing is None or first is None:
+                first = _Kind(sound.samplerate, sound.channels, sound.format, sound.subtype)
+                _check_rate(path, first.rate)
+                growing = Growing(sound.channels, _believed(path, sound, part))
+            elif (sound.samplerate, sound.channels) != first[:2]:
                 raise FileError(
-                    f"{path} holds {len(found.parts)} recordings one after the other. Number {number + 1} has "
-                    f"{kind[1]} channels at {kind[0]} Hz and cannot be joined to what is before it, which has "
-                    f"{first[3][1]} at {first[3][0]} Hz. Split the file with another program.", "not-joined", path=path)
+                    f"{path} holds {len(found.parts)} recordings one after the other. Number {number} has "
+                    f"{sound.channels} channels at {sound.samplerate} Hz and cannot be joined to what is before it, "
+                    f"{first.channels} at {first.rate} Hz. Split the file with another program.", "not-joined",
+                    path=path)
             said += _decode(path, sound, view, growing, part.promised if part else None)
-    audio, rate = growing.taken(), first[0]
+    assert growing is not None and first is not None  # there is one part at least
+    audio = growing.taken()
     if said and audio.size:
-        said.append(f"All that is there was read, {audio.shape[1] / rate:.2f} s.")
-    return AudioFile(path, audio, *first[:3], (" ".join(said),) if said else ())
+        said.append(f"All that is there was read, {audio.shape[1] / first.rate:.2f} s.")
+    return AudioFile(path, audio, first.rate, first.format, first.subtype, (" ".join(said),) if said else ())
 
 
-def _believed(path: Path, sound: soundfile.SoundFile) -> int:
+def _believed(path: Path, sound: soundfile.SoundFile, part: Part | None) -> int:
     """For how many samples there is to be room before any has come."""
-    known = sound.frames < UNKNOWN_FRAMES
-    return min(sound.frames, (SAMPLES_A_BYTE if known else 2) * path.stat().st_size // sound.channels)
+    stated = part.promised if part and part.promised else sound.frames
+    known = stated < UNKNOWN_FRAMES
+    return min(stated, (SAMPLES_A_BYTE if known else 2) * path.stat().st_size // sound.channels)
 
 
 def _decode(path: Path, sound: soundfile.SoundFile, view: View, growing: Growing, promised: int | None) -> list[str]:

@@ -1,4 +1,4 @@
-"""What there really is in an Ogg or FLAC file: streams one after the other, junk between them, lengths that are wrong."""
+"""What there really is in an Ogg or FLAC file: streams one after the other, junk between them, wrong lengths."""
 
 from __future__ import annotations
 
@@ -30,7 +30,8 @@ def ogg(source: Source, base: int) -> Contents:
 
     Raises FileError: the last one has no end.
     """
-    links, junk, at, whole = [], 0, base, True
+    links: list[_Link] = []
+    junk, at, whole = 0, base, True
     while at < source.size:
         head = source.get(at, 27 + 255)
         if head[:5] != OGG + b"\0":
@@ -85,7 +86,7 @@ def _add(links: list[_Link], source: Source, at: int, stop: int, head: bytes) ->
 # -------------------------------------------------------------------------------------------------------- FLAC
 
 def flac(source: Source, base: int) -> Contents:
-    """The streams of the FLAC file at `base`, made to be read to their ends: as if they did not say how long they are."""
+    """The streams of the FLAC file at `base`, to be read to their ends: as if they did not say how long they are."""
     said, parts, end, first = [], [], without_tags(source), base
     while base >= 0:
         head, frames = source.get(base, FLAC_HEAD), _frames_at(source, base)

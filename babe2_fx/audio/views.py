@@ -84,11 +84,12 @@ class View(io.RawIOBase):
     """The pieces of a `Part` as one file to read. An error in it is kept for `check`: the C code that calls would
     lose it, Ctrl-C included."""
 
-    def __init__(self, file: BinaryIO, part: Part):
+    def __init__(self, file: io.FileIO, part: Part):
         self._file, self._pieces = file, [piece for piece in part.pieces if len(piece)] or [b""]
         self._ends = list(accumulate(map(len, self._pieces)))
         self._length = part.length or self._ends[-1]
-        self._at, self._error = 0, None
+        self._at = 0
+        self._error: BaseException | None = None
 
     def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
         base = {os.SEEK_SET: 0, os.SEEK_CUR: self._at, os.SEEK_END: self._length}[whence]
@@ -112,7 +113,7 @@ class View(io.RawIOBase):
                 count = min(len(piece) - first, len(target) - done)
                 if isinstance(piece, range):
                     self._file.seek(piece.start + first)
-                    count = self._file.readinto(target[done:done + count])
+                    count = self._file.readinto(target[done:done + count]) or 0
                     if not count:
                         break
                 else:
