@@ -10,11 +10,13 @@ import re
 import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import islice
 
 from ..files import FileError
 from .views import Part, Source, truncated, without_tags
 
 MOST_CHUNKS = 4096
+MOST_TRIED = 256  # places where chunks may begin, and chunks from there on: random bytes have hardly any
 MOST_CHANNELS = 1024  # as libsndfile has it
 TAIL = 1 << 24  # bytes before the end in which chunks after the samples are looked for
 GUID = bytes.fromhex("f3acd3118cd100c04f8edb8a")  # ends the names of W64 chunks
@@ -193,10 +195,10 @@ def _chunks_before(source: Source, start: int, end: int, layout: Layout) -> int:
     """Where the chunks begin that reach exactly from there to `end`; `end` if there are none."""
     first = max(start, end - TAIL)
     block = source.get(first, end - first)
-    for match in re.finditer(b"|".join(map(re.escape, layout.after)), block):
+    for match in islice(re.finditer(b"|".join(map(re.escape, layout.after)), block), MOST_TRIED):
         at = first + match.start()
         reached = at
-        for _, _, content, size in _chunks(source, at, end, layout):
+        for _, _, content, size in islice(_chunks(source, at, end, layout), MOST_TRIED):
             reached = content + size - layout.counted
         if end - layout.align < reached <= end:
             return at

@@ -5,8 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import BinaryIO
 
+from ..files import FileError
 from . import containers, mpeg, streams
-from .views import Contents, Part, Source, tags_before
+from .views import MOST_PARTS, Contents, Part, Source, tags_before
 
 JUNK = 1 << 16  # bytes in front of a recording in which it is looked for
 
@@ -16,15 +17,19 @@ def contents(file: BinaryIO, path: Path) -> Contents:
     source = Source(file, path)
     base = tags_before(source)
     head = source.get(base, 40)
+    found = Contents()
     if head[:4] == streams.FLAC:
-        return streams.flac(source, base)
-    if head[:4] == streams.OGG:
-        return streams.ogg(source, base)
-    if head[:4] in (b".snd", b"dns.") or containers.layout_of(head):
-        return _containers(source, base)
-    if mpeg.begins_at(source, base):
-        return mpeg.mpeg(source, base)
-    return Contents()
+        found = streams.flac(source, base)
+    elif head[:4] == streams.OGG:
+        found = streams.ogg(source, base)
+    elif head[:4] in (b".snd", b"dns.") or containers.layout_of(head):
+        found = _containers(source, base)
+    elif mpeg.begins_at(source, base):
+        found = mpeg.mpeg(source, base)
+    if len(found.parts) > MOST_PARTS:
+        raise FileError(f"{path} cannot be read: it holds more than {MOST_PARTS} recordings one after the other.",
+                        "too-many", path=path)
+    return found
 
 
 def contents_after_junk(file: BinaryIO, path: Path) -> Contents:
@@ -45,7 +50,7 @@ def _containers(source: Source, base: int) -> Contents:
     parts: list[Part] = []
     said: list[str] = []
     differs, at = base > 0, base
-    while True:
+    while len(parts) <= MOST_PARTS:
         head = source.get(at, 40)
         layout = containers.layout_of(head)
         found = containers.in_chunks(source, at, layout) if layout else containers.au(source, at)

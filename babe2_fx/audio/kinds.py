@@ -48,7 +48,7 @@ def sentence_on_others(paths: Iterable[Path], folder: str | os.PathLike) -> str:
     others = [path for path in paths if _kind(path) == "other"]
     if not others:
         return ""
-    names = ", ".join(path.name for path in others[:3]) + (", ..." if len(others) > 3 else "")
+    names = ", ".join(path.name for path in others[:3]) + (f" and {len(others) - 3} more" if len(others) > 3 else "")
     count = "1 file" if len(others) == 1 else f"{len(others)} files"
     was = "was" if len(others) == 1 else "were"
     return f"{count} in {folder} with audio that cannot be read here {was} passed over: {names}."

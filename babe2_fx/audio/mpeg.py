@@ -4,6 +4,7 @@ wrongly; and files that were joined, tags and junk between them included, are to
 from __future__ import annotations
 
 import functools
+import re
 import struct
 from dataclasses import dataclass, field
 from typing import NamedTuple
@@ -20,6 +21,8 @@ KBITS = {  # bits a second / 1000 by version 1 or not and layer
     (False, 2): (8, 16, 24, 32, 40, 48, 56, 64, 80, 96, 112, 128, 144, 160),
     (False, 3): (8, 16, 24, 32, 40, 48, 56, 64, 80, 96, 112, 128, 144, 160)}
 LONGEST_FRAME = 2881  # bytes
+WINDOW = 1 << 12  # bytes that are searched at a time
+MAY_FOLLOW = re.compile(rb"\xff[\xe2-\xe7\xf2-\xf7\xfa-\xff][\x10-\xef]|ID3|TAG|APETAGEX", re.S)
 XING = (b"Xing", b"Info")
 RATES = (44100, 48000, 32000)  # Hz, of version 1; 2 and 2.5 have halves and quarters
 
@@ -153,16 +156,12 @@ def _after_tag(source: Source, at: int, head: bytes) -> int:
 
 def _resync(source: Source, at: int) -> int:
     """The next place from which frames or a tag may follow."""
-    while (at := at + 1) < source.size:
-        found = [place for place in (source.find(b"\xff", at, source.size),) if place >= 0]
-        tags = [place for pattern in (b"ID3", b"TAG", b"APETAGEX")
-                if (place := source.find(pattern, at, min(found[0] if found else source.size, at + 65536))) >= 0]
-        places = found + tags
-        if not places:
-            return source.size
-        at = min(places)
-        if tags and at == min(tags) or frame_of(source.get(at, 4)):
-            return at
+    at += 1
+    while at < source.size:
+        block = source.get(at, WINDOW)
+        if found := MAY_FOLLOW.search(block):
+            return at + found.start()
+        at += max(len(block) - len(b"APETAGEX"), 1)
     return source.size
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from .views import Contents, Part, Source, truncated, without_tags
+from .views import MOST_PARTS, Contents, Part, Source, truncated, without_tags
 
 OGG, FLAC = b"OggS", b"fLaC"
 FLAC_HEAD = 42  # bytes of the marker, a block's header and STREAMINFO
@@ -88,7 +88,7 @@ def _add(links: list[_Link], source: Source, at: int, stop: int, head: bytes) ->
 def flac(source: Source, base: int) -> Contents:
     """The streams of the FLAC file at `base`, to be read to their ends: as if they did not say how long they are."""
     said, parts, end, first = [], [], without_tags(source), base
-    while base >= 0:
+    while base >= 0 and len(parts) <= MOST_PARTS:
         head, frames = source.get(base, FLAC_HEAD), _frames_at(source, base)
         following = _next_flac(source, frames, end)
         without_length = bytes([head[21] & 0xF0]) + bytes(4) if len(head) == FLAC_HEAD else b""

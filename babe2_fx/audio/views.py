@@ -13,6 +13,7 @@ from typing import BinaryIO
 from ..files import FileError
 
 BLOCK = 1 << 18  # bytes that are read at a time
+MOST_PARTS = 4096  # of a file: more than a station plays in a week
 ID3V1 = 128  # bytes
 
 
@@ -61,14 +62,13 @@ class Source:
 
     def find(self, pattern: bytes, start: int, stop: int) -> int:
         """Where `pattern` first stands between two places, or -1."""
-        while start < stop:
-            block = self.get(start, min(BLOCK, stop - start))
-            at = block.find(pattern)
+        stop = min(stop, self.size)
+        while start + len(pattern) <= stop:
+            self.get(start, len(pattern))  # the block that is held begins there or before
+            at = self._block.find(pattern, start - self._at, stop - self._at)
             if at >= 0:
-                return start + at
-            if start + len(block) >= min(stop, self.size):
-                return -1
-            start += max(len(block) - len(pattern) + 1, 1)
+                return self._at + at
+            start = max(self._at + len(self._block) - len(pattern) + 1, start + 1)
         return -1
 
     def is_zero(self, start: int, stop: int) -> bool:

@@ -102,3 +102,16 @@ def test_a_restoration_through_files_is_the_one_in_memory(monkeypatch, make_note
     result = Restorer(tiny_prior(), settings).restore(audio, 48000).audio
     assert np.abs(result - expected).max() < 1e-4 * np.abs(expected).max()
     assert (audio == given).all()
+
+
+def test_what_grows_holds_all_that_came_in_hardly_more_room(monkeypatch):
+    monkeypatch.setattr(mapped, "CHUNK", 1 << 10)
+    rng = np.random.default_rng(0)
+    audio = rng.standard_normal((2, 50_000)).astype(np.float32)
+    growing = mapped.Growing(2, 0)
+    for start in range(0, 50_000, 777):
+        growing.add(audio[:, start:start + 777])
+    assert growing.done == 50_000 and np.array_equal(growing.taken(), audio)
+    little = mapped.Growing(1, 1 << 20)
+    little.add(audio[:1, :10])
+    assert np.array_equal(little.taken(), audio[:1, :10]) and little.taken().base.size <= 1 << 11
