@@ -87,7 +87,8 @@ def _add(links: list[_Link], source: Source, at: int, stop: int, head: bytes) ->
 
 def flac(source: Source, base: int) -> Contents:
     """The streams of the FLAC file at `base`, to be read to their ends: as if they did not say how long they are."""
-    said, parts, end, first = [], [], without_tags(source), base
+    parts: list[Part] = []
+    said, end, first = [], without_tags(source), base
     while base >= 0 and len(parts) <= MOST_PARTS:
         head, frames = source.get(base, FLAC_HEAD), _frames_at(source, base)
         following = _next_flac(source, frames, end)

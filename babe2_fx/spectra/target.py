@@ -15,7 +15,7 @@ import torch
 from scipy.interpolate import PchipInterpolator
 from torch import Tensor
 
-from ..audio.kinds import is_recording
+from ..audio.kinds import is_recording, sentence_on_others
 from ..audio.reading import read_audio
 from ..errors import UserError
 from .ltas import ltas, ltas_fft_size, smooth_octave
@@ -129,7 +129,10 @@ class TargetProfile:
         """
         path = Path(path)
         if path.is_dir():
-            recordings = sorted(p for p in path.iterdir() if p.is_file() and is_recording(p))
+            files = sorted(p for p in path.iterdir() if p.is_file())
+            recordings = [file for file in files if is_recording(file)]
+            if others := sentence_on_others(files, path):
+                logger.warning(others)
             if not recordings:
                 raise TargetError(f"The target folder {path} holds no recordings.")
             return cls.from_recordings(recordings)

@@ -21,7 +21,7 @@ from .cell_material import CellMaterial
 from .cell_trainer import CellTrainer
 from .config import TrainingError
 from .level_trainer import LevelTrainer
-from .material import Recording, file_hash, find_recordings, prepare, said, split
+from .material import Recording, file_hash, find_recordings, prepare, split
 from .response_trainer import ResponseTrainer
 from .state import check_same_run, claimed, load_state, run_folder, save_state
 from .train import TrainingProgress, share_of_run
@@ -118,7 +118,7 @@ def _read(folder: Path, files: list[Path], cache: Path) -> Generator[TrainingPro
     notes: list[str] = []
     for recording in prepare(files, folder, cache, RATE, notes):
         recordings.append(recording)
-        yield TrainingProgress("reading", len(recordings) / len(files), message=said(notes))
+        yield TrainingProgress("reading", len(recordings) / len(files), message=notes.pop() if notes else "")
     return [recording for recording in recordings if recording]
 
 

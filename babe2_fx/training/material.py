@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import logging
 import math
 import os
 from collections.abc import Iterator
@@ -21,7 +22,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from ..audio.kinds import is_recording
+from ..audio.kinds import is_recording, sentence_on_others
 from ..audio.mapped import chunks
 from ..audio.reading import read_audio
 from ..errors import UserError
@@ -36,6 +37,8 @@ CHUNK = 1 << 20  # samples that are worked on at once
 SILENT = 1e-5  # standard deviation; half precision resolves no music below
 MOST_SPECTRA = 200  # for the spread of the spectra: more would add nothing
 HELD_OUT_FOLDER = "heldout"
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -74,11 +77,13 @@ def find_recordings(folder: Path) -> list[Path]:
     if not folder.is_dir():
         raise TrainingError(f"{folder} is a file; training needs a folder of recordings.")
     try:
-        found = sorted(path for path in folder.rglob("*") if path.is_file() and not any(
-            part.startswith(".") or part.endswith(".run") for part in path.relative_to(folder).parts)
-            and is_recording(path))
+        files = [path for path in folder.rglob("*") if path.is_file() and not any(
+            part.startswith(".") or part.endswith(".run") for part in path.relative_to(folder).parts)]
     except OSError as error:
         raise TrainingError(f"{error.filename or folder} cannot be read: {error.strerror}.") from error
+    found = sorted(path for path in files if is_recording(path))
+    if others := sentence_on_others(sorted(files), folder):
+        logger.warning(others)
     if not found:
         raise TrainingError(f"{folder} holds no audio files (WAV, FLAC, AIFF, OGG, MP3, ...).")
     return found
@@ -88,14 +93,14 @@ def prepare(files: list[Path], folder: Path, cache: Path, sample_rate: int,
             notes: list[str]) -> Iterator[Recording | None]:
     """Decodes what is not in the cache yet; yields the recording of each file of the folder as it is ready, in order.
 
-    For a file that cannot be used, it yields None and adds a sentence to `notes`, as for one whose header is wrong.
+    For a file that cannot be used, it yields None and adds a sentence to `notes`.
     """
     cache.mkdir(parents=True, exist_ok=True)
     index = _Index(cache / "index.json")
 
     def ready(path: Path) -> Recording | UserError:
         try:
-            return _cached(path, path.relative_to(folder).as_posix(), cache, sample_rate, index, notes)
+            return _cached(path, path.relative_to(folder).as_posix(), cache, sample_rate, index)
         except UserError as error:
             return error
 
@@ -109,14 +114,6 @@ def prepare(files: list[Path], folder: Path, cache: Path, sample_rate: int,
         finally:
             pool.shutdown(cancel_futures=True)
             index.save()
-
-
-def said(notes: list[str]) -> str:
-    """All the sentences that have come, in one text; they are taken away."""
-    here = len(notes)
-    text = " ".join(notes[:here])
-    del notes[:here]
-    return text
 
 
 def file_hash(path: Path) -> str:
@@ -147,7 +144,7 @@ class _Index:
             part.write_text(json.dumps(self.keys, indent=0), encoding="utf-8")
 
 
-def _cached(path: Path, name: str, cache: Path, sample_rate: int, index: _Index, notes: list[str]) -> Recording:
+def _cached(path: Path, name: str, cache: Path, sample_rate: int, index: _Index) -> Recording:
     """A recording from the cache, put there first if need be. Raises UserError where it cannot be used."""
     try:
         key = index.key(path)
@@ -156,7 +153,7 @@ def _cached(path: Path, name: str, cache: Path, sample_rate: int, index: _Index,
     samples_file = cache / f"{key}-{sample_rate}.f16"
     facts_file = samples_file.with_suffix(".npz")  # written last: where it is, the samples are whole
     if not facts_file.exists():
-        _decode_into(path, samples_file, sample_rate, notes)
+        _decode_into(path, samples_file, sample_rate)
         facts = _facts(np.memmap(samples_file, np.float16, "r"), sample_rate)
         with whole_file(facts_file) as part, open(part, "wb") as file:
             np.savez(file, **facts)
@@ -173,23 +170,23 @@ def _cached(path: Path, name: str, cache: Path, sample_rate: int, index: _Index,
     return recording
 
 
-def _decode_into(path: Path, target: Path, sample_rate: int, notes: list[str]) -> None:
+def _decode_into(path: Path, target: Path, sample_rate: int) -> None:
     with whole_file(target) as part:
         with open(part, "wb") as file, np.errstate(over="ignore"):
-            for chunk in decode(path, sample_rate, notes):
+            for chunk in decode(path, sample_rate):
                 file.write(chunk.astype(np.float16).tobytes())
         if part.stat().st_size < 2 * FFT_SIZE:
             raise TrainingError(f"{path} is too short: {part.stat().st_size / 2 / sample_rate:.2f} s.")
 
 
-def decode(path: Path, sample_rate: int, notes: list[str] | None = None) -> Iterator[np.ndarray]:
+def decode(path: Path, sample_rate: int) -> Iterator[np.ndarray]:
     """A recording as mono float32 (samples,) at `sample_rate`, in chunks. Raises FileError as `read_audio`.
 
-    What a user should know of how it was read is added to `notes`.
+    What a user should know of how it was read is logged.
     """
     recording = read_audio(path)
-    if notes is not None:
-        notes.extend(recording.notes)
+    for note in recording.notes:
+        logger.warning(note)
     audio = recording.audio
     mono = (audio[:, part].mean(axis=0) for part in chunks(audio.shape[1], audio))
     yield from _resampled(mono, recording.sample_rate, sample_rate)

@@ -28,7 +28,6 @@ from .material import (
     flattening,
     mean_power,
     prepare,
-    said,
     spectral_spread_db,
     split,
     typical_ltas,
@@ -139,7 +138,7 @@ def _read(data: Path, files: list[Path], cache: Path, config: TrainingConfig,
         processes.wait()  # until the leader has decoded
     for recording in prepare(files, data, cache, config.sample_rate, notes):
         recordings.append(recording)
-        yield TrainingProgress("reading", len(recordings) / len(files), message=said(notes))
+        yield TrainingProgress("reading", len(recordings) / len(files), message=notes.pop() if notes else "")
     if processes.leads:
         processes.wait()
     return [recording for recording in recordings if recording]

@@ -69,14 +69,16 @@ def test_audio_that_cannot_be_read_is_counted(tmp_path):
         "5 files in in with audio that cannot be read here were passed over: a.ape, b.wv, c.dsf and 2 more.")
 
 
-def test_training_and_targets_take_the_same_files(tmp_path, make_notes):
+def test_training_and_targets_take_the_same_files(tmp_path, make_notes, caplog):
     soundfile.write(tmp_path / "a.wav", make_notes(RATE, 1.0).T, RATE)
     for name in ("b.bwf", "c.wave", "d", "e.dat"):
         shutil.copy(tmp_path / "a.wav", tmp_path / name)
     (tmp_path / "notes.txt").write_text("no audio")
+    (tmp_path / "z.wv").write_bytes(b"wvpk")
     assert [path.name for path in find_recordings(tmp_path)] == ["a.wav", "b.bwf", "c.wave", "d", "e.dat"]
     target = TargetProfile.from_file(tmp_path)
     assert np.allclose(target.at([440, 2000]), TargetProfile.from_file(tmp_path / "a.wav").at([440, 2000]), atol=0.5)
+    assert caplog.text.count("with audio that cannot be read here was passed over: z.wv.") == 2
 
 
 def test_dialogs_offer_what_is_known():
