@@ -110,3 +110,38 @@ def all_finite(audio: np.ndarray) -> bool:
 def peak(audio: np.ndarray) -> float:
     """The largest magnitude in (channels, samples); 0 where there are none."""
     return max((float(np.abs(audio[:, part]).max(initial=0.0)) for part in chunks(audio.shape[1], audio)), default=0.0)
+
+
+class Growing:
+    """Audio (channels, samples) of a length that is known only when the last sample has come.
+
+    capacity: samples to have room for at first; it doubles when there is no more.
+    """
+
+    def __init__(self, channels: int, capacity: int):
+        self.channels, self.done = channels, 0
+        self._audio = allocate(channels, max(capacity, 1))
+        self._released = 0
+
+    def add(self, chunk: np.ndarray) -> None:
+        """Appends (channels, samples). Raises RoomError where there is no room."""
+        end = self.done + chunk.shape[1]
+        if end > self._audio.shape[1]:
+            self._moved(max(2 * self._audio.shape[1], end))
+        self._audio[:, self.done:end] = chunk
+        self.done = end
+        if end - self._released >= 16 * CHUNK:
+            self._released = end
+            release(self._audio)
+
+    def taken(self) -> np.ndarray:
+        """What has come, in hardly more room than it needs."""
+        if self._audio.shape[1] > 2 * max(self.done, CHUNK):
+            self._moved(self.done)
+        return self._audio[:, :self.done]
+
+    def _moved(self, capacity: int) -> None:
+        larger = allocate(len(self._audio), capacity)
+        for part in chunks(self.done, self._audio, larger):
+            larger[:, part] = self._audio[:, part]
+        self._audio = larger

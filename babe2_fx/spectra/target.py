@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import math
 import os
 from collections.abc import Iterable
@@ -13,6 +14,7 @@ import torch
 from scipy.interpolate import PchipInterpolator
 from torch import Tensor
 
+from ..audio.kinds import is_recording, sentence_on_others
 from ..audio.mapped import as_tensor
 from ..audio.reading import read_audio
 from ..documents import read_json
@@ -20,9 +22,10 @@ from ..errors import UserError
 from .ltas import ltas, ltas_fft_size, smooth_octave
 
 CURVE_ENDINGS = {".txt", ".csv", ".tsv", ".json"}
-RECORDING_ENDINGS = {".wav", ".flac", ".aif", ".aiff", ".ogg", ".mp3", ".w64", ".rf64", ".caf", ".au"}
 POINTS_PER_OCTAVE = 24  # of curves that are made here
 LOWEST_HZ = 10.0
+
+logger = logging.getLogger(__name__)
 
 
 class TargetError(UserError):
@@ -127,13 +130,18 @@ class TargetProfile:
         """
         path = Path(path)
         if path.is_dir():
-            recordings = sorted(p for p in path.iterdir() if p.suffix.lower() in RECORDING_ENDINGS and p.is_file())
+            files = sorted(p for p in path.iterdir() if p.is_file())
+            recordings = [file for file in files if is_recording(file)]
+            if others := sentence_on_others(files, path):
+                logger.warning(others)
             if not recordings:
                 raise TargetError(f"The target folder {path} holds no recordings.")
             return cls.from_recordings(recordings)
         if not path.is_file():
             raise TargetError(f"There is no target file {path}.", path=path, why="there is no such file.")
         recording = None if path.suffix.lower() in CURVE_ENDINGS else read_audio(path)
+        for note in recording.notes if recording else ():
+            logger.warning(note)
         try:
             if recording:
                 return cls.from_audio(recording.audio, recording.sample_rate)

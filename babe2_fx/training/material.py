@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import logging
 import math
 import os
 from collections.abc import Iterator
@@ -17,11 +18,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import soundfile
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from ..audio.kinds import is_recording, sentence_on_others
 from ..audio.mapped import chunks
 from ..audio.reading import read_audio
 from ..documents import read_json
@@ -33,12 +34,12 @@ from ..spectra import ltas, ltas_fft_size, smooth_octave
 from .config import TrainingConfig, TrainingError
 
 FFT_SIZE = 4096  # of the spectrum that the emphasis is made from
-SUFFIXES = {f".{name.lower()}" for name in soundfile.available_formats() if name != "RAW"} | {
-    ".aif", ".aifc", ".m4a", ".mp4", ".aac", ".wma", ".oga", ".opus"}
 CHUNK = 1 << 20  # samples that are worked on at once
 SILENT = 1e-5  # standard deviation; half precision resolves no music below
 MOST_SPECTRA = 200  # for the spread of the spectra: more would add nothing
 HELD_OUT_FOLDER = "heldout"
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -77,11 +78,13 @@ def find_recordings(folder: Path) -> list[Path]:
     if not folder.is_dir():
         raise TrainingError(f"{folder} is a file; training needs a folder of recordings.")
     try:
-        found = sorted(path for path in folder.rglob("*") if path.suffix.lower() in SUFFIXES and path.is_file()
-                       and not any(part.startswith(".") or part.endswith(".run")
-                                   for part in path.relative_to(folder).parts))
+        files = [path for path in folder.rglob("*") if path.is_file() and not any(
+            part.startswith(".") or part.endswith(".run") for part in path.relative_to(folder).parts)]
     except OSError as error:
         raise TrainingError(f"{error.filename or folder} cannot be read: {error.strerror}.") from error
+    found = sorted(path for path in files if is_recording(path))
+    if others := sentence_on_others(sorted(files), folder):
+        logger.warning(others)
     if not found:
         raise TrainingError(f"{folder} holds no audio files (WAV, FLAC, AIFF, OGG, MP3, ...).")
     return found
@@ -178,8 +181,13 @@ def _decode_into(path: Path, target: Path, sample_rate: int) -> None:
 
 
 def decode(path: Path, sample_rate: int) -> Iterator[np.ndarray]:
-    """A recording as mono float32 (samples,) at `sample_rate`, in chunks. Raises FileError as `read_audio`."""
+    """A recording as mono float32 (samples,) at `sample_rate`, in chunks. Raises FileError as `read_audio`.
+
+    What a user should know of how it was read is logged.
+    """
     recording = read_audio(path)
+    for note in recording.notes:
+        logger.warning(note)
     audio = recording.audio
     mono = (audio[:, part].mean(axis=0) for part in chunks(audio.shape[1], audio))
     yield from _resampled(mono, recording.sample_rate, sample_rate)

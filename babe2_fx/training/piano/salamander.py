@@ -8,9 +8,9 @@ import tarfile
 from pathlib import Path
 
 import numpy as np
-import soundfile
 import soxr
 
+from ...audio.reading import open_audio
 from ...errors import UserError
 from . import HIGHEST_KEY, LOWEST_KEY, SAMPLE_RATE
 
@@ -64,7 +64,7 @@ def load_samples(samples_dir):
         if not match:
             continue
         key = 12 * (int(match[3]) + 1) + steps[match[1]] + len(match[2])
-        with soundfile.SoundFile(file) as f:
+        with open_audio(file) as f:
             rates.add(f.samplerate)
             longest_s = np.interp(key, [21, 60, 84, 108], [14, 10, 6, 3])
             audio = f.read(int((longest_s + 0.1) * f.samplerate), dtype="float32", always_2d=True).T

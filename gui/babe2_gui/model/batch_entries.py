@@ -8,10 +8,11 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from statistics import median
 
+from babe2_fx.audio.kinds import is_recording
 from babe2_fx.errors import UserError
 from babe2_host.audio.writing import WRITABLE
 from babe2_host.batch.estimate import duration_s
-from babe2_host.batch.job_list import FOREIGN, LISTS, Job, check_jobs, jobs_of_folder, jobs_of_list
+from babe2_host.batch.job_list import LISTS, Job, check_jobs, jobs_of_folder, jobs_of_list
 from babe2_host.rendering.recipe import Recipe
 from babe2_host.states import JobState
 
@@ -108,7 +109,7 @@ def entries_of(path: str, folder: str) -> tuple[list[Entry], list[str]]:
                    for at, job in enumerate(jobs_of_list(path, Recipe()))]
     elif not path.exists():
         raise QueueError(f"There is no file {path}.")
-    elif ending in (*WRITABLE, *FOREIGN):
+    elif is_recording(path):
         entries = [Entry(path, path.name if ending in WRITABLE else f"{path.stem}.flac")]
     else:
         raise QueueError(f"{path} is not a recording by its name, nor a list (.csv, .toml). It was not added.")

@@ -14,6 +14,7 @@ from babe2_host.boards.plugins import BoardError
 from ..model import chain
 from ..model.batch_queue import BatchQueue
 from .dialogs import DEPTHS, DITHER, FORMATS
+from .eq_panel import CURVE_FILES
 from .restore_panel import QUALITY_WORDS
 from .widgets import Combo, Whole, choice, label, named, quiet, row, tool
 
@@ -184,8 +185,7 @@ class BatchForm(QWidget):
             self.queue.set_options(drawn=True)
         elif kind == "file":
             path, _ = QFileDialog.getOpenFileName(self, "A curve or a recording", "",
-                                                  "Curves and recordings (*.csv *.tsv *.txt *.json *.wav *.flac *.aiff "
-                                                  "*.aif *.ogg *.mp3);;All files (*)")
+                                                  CURVE_FILES)
         else:
             path = QFileDialog.getExistingDirectory(self, "A folder of recordings")
         if path:

@@ -15,6 +15,7 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
+from babe2_fx.audio.kinds import dialog_patterns
 from babe2_host.states import JobState
 
 from ..model.batch_entries import Entry
@@ -24,8 +25,7 @@ from .batch_form import BatchForm
 from .batch_table import FOLDER, LENGTH, NAME, ROW_HEIGHT, STATE, QueueTable, StateDelegate, Table
 from .widgets import button, label, local_paths, named, row, take_drag, take_drop, tool
 
-KINDS = ("Recordings and lists (*.wav *.flac *.aiff *.aif *.ogg *.opus *.mp3 *.m4a *.aac *.wma *.caf *.w64 *.rf64 *.au "
-         "*.csv *.toml);;All files (*)")
+KINDS = f"Recordings and lists ({dialog_patterns('.csv', '.toml')});;All files (*)"
 
 
 class BatchWindow(QDialog):

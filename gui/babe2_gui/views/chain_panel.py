@@ -17,6 +17,7 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
+from babe2_fx.audio.kinds import dialog_patterns
 from babe2_fx.errors import UserError
 from babe2_host.boards.plugins import BoardError
 
@@ -122,7 +123,7 @@ class ChainPanel(QWidget):
             menu.addAction(chain.spaced(plugin), lambda plugin=plugin: self.add_effect(section, plugin))
         menu.addSeparator()
         menu.addAction("Convolution with a file…", lambda: self._add_file(
-            section, "Impulse response", "Audio files (*.wav *.flac *.aiff *.aif);;All files (*)", chain.convolution))
+            section, "Impulse response", f"Audio files ({dialog_patterns()});;All files (*)", chain.convolution))
         menu.addAction("VST3 plugin…", lambda: self._add_external(section))
         return menu
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from PySide6.QtCore import QSize, Qt
 from PySide6.QtWidgets import QFileDialog, QMenu, QVBoxLayout, QWidget
 
+from babe2_fx.audio.kinds import dialog_patterns
+
 from ..model.curve import HIGHEST_DB, HIGHEST_HZ, LOWEST_DB, LOWEST_HZ
 from ..model.curve import TargetCurve as Curve
 from ..model.take import Learned
@@ -13,8 +15,7 @@ from .eq_plot import EqPlot
 from .icons import swatch
 from .widgets import Number, label, named, quiet, row, tool
 
-CURVE_FILES = ("Curves and recordings (*.csv *.txt *.tsv *.json *.wav *.flac *.aiff *.aif *.ogg *.mp3);;"
-               "All files (*)")
+CURVE_FILES = f"Curves and recordings ({dialog_patterns('.csv', '.txt', '.tsv', '.json')});;All files (*)"
 
 
 class EqPanel(QWidget):

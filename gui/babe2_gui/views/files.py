@@ -8,13 +8,13 @@ from pathlib import Path
 from PySide6.QtCore import QObject, QSettings, Signal
 from PySide6.QtWidgets import QFileDialog, QWidget
 
+from babe2_fx.audio.kinds import dialog_patterns
 from babe2_fx.errors import UserError
 
 from ..model.session_file import ENDING, RecordingMissing, SessionWriter, Snapshot, read_session
 from .dialogs import ExportDialog, ask
 
-AUDIO_FILES = ("Recordings (*.wav *.flac *.aiff *.aif *.ogg *.opus *.mp3 *.m4a *.caf *.w64 *.rf64 *.au);;"
-               "All files (*)")
+AUDIO_FILES = f"Recordings ({dialog_patterns()});;All files (*)"
 SESSIONS = f"Sessions (*{ENDING})"
 CURVES = (".csv", ".tsv", ".txt", ".json")
 MOST_RECENT = 10
@@ -36,8 +36,7 @@ class Files(QObject):
 
     def open_dialog(self) -> None:
         path, _ = QFileDialog.getOpenFileName(self.window, "Open a recording or a session", self._folder(),
-                                              f"Recordings and sessions (*.wav *.flac *.aiff *.aif *.ogg *.mp3 *.m4a "
-                                              f"*{ENDING});;{AUDIO_FILES}")
+                                              f"Recordings and sessions ({dialog_patterns(ENDING)});;{AUDIO_FILES}")
         if path:
             self.open(path)
 

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import soundfile
 
+from babe2_fx.audio.reading import open_audio, read_passage
 from babe2_fx.files import FileError, whole_file
 
 CHUNK = 1 << 16  # samples
@@ -16,15 +18,16 @@ def cut(source: Path, first: int, samples: int, path: Path) -> None:
 
     Raises FileError: it cannot be read, or not with sample accuracy.
     """
+    with open_audio(source) as file:
+        if file.format == "MP3":  # programs differ in how much of its beginning they skip
+            raise FileError(f"{source} is an MP3, in which programs count samples from different beginnings. Make a "
+                            "WAV file of it first.")
+    audio, rate = read_passage(source, first, samples)
     try:
-        with soundfile.SoundFile(source) as file:
-            if file.format == "MP3":  # programs differ in how much of its beginning they skip
-                raise FileError(f"{source} is an MP3, in which programs count samples from different beginnings. "
-                                     "Make a WAV file of it first.")
-            file.seek(min(first, file.frames))
-            with whole_file(path) as temporary, soundfile.SoundFile(
-                    temporary, "w", file.samplerate, file.channels, "FLOAT", format="WAV") as part:
-                for start in range(0, samples, CHUNK):
-                    part.write(file.read(min(CHUNK, samples - start), "float32", always_2d=True, fill_value=0.0))
+        with whole_file(path) as temporary, soundfile.SoundFile(
+                temporary, "w", rate, len(audio), "FLOAT", format="WAV") as part:
+            for start in range(0, samples, CHUNK):
+                block = audio[:, start:start + CHUNK].T
+                part.write(np.pad(block, ((0, min(CHUNK, samples - start) - len(block)), (0, 0))))
     except (OSError, RuntimeError) as error:
-        raise FileError(f"{source} cannot be read: {error}.") from error
+        raise FileError(f"{path} cannot be written: {error}.") from error

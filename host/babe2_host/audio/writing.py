@@ -21,7 +21,8 @@ from .tags import TAGLESS, set_strings, wave_chunks, write_tags
 
 CHUNK_FRAMES = 1 << 16  # a large Vorbis file written in one call overflows libsndfile's stack
 WRITABLE = {".wav": "WAV", ".flac": "FLAC", ".aiff": "AIFF", ".aif": "AIFF", ".ogg": "OGG", ".mp3": "MP3",
-            ".w64": "W64", ".rf64": "RF64", ".caf": "CAF", ".au": "AU"}
+            ".w64": "W64", ".rf64": "RF64", ".caf": "CAF", ".au": "AU", ".bwf": "WAV", ".wave": "WAV", ".aifc": "AIFF",
+            ".oga": "OGG", ".snd": "AU"}
 DEPTHS = {"16": "PCM_16", "24": "PCM_24", "float": "FLOAT"}  # what a user may ask for
 BITS = {"PCM_16": 16, "PCM_24": 24, "PCM_32": 32}
 FLOATS = ("FLOAT", "DOUBLE")

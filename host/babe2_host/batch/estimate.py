@@ -12,9 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
 
-import soundfile
-
-from babe2_fx.audio.reading import read_audio
+from babe2_fx.audio import reading
+from babe2_fx.audio.reading import open_audio, read_audio, samples_of
 from babe2_fx.errors import UserError
 
 from ..audio.writing import BITS
@@ -50,12 +49,7 @@ def to_do(jobs: list[Job], folder: str | os.PathLike) -> list[Job]:
 
 def duration_s(job: Job) -> float:
     """Length of a recording by its header; 0 if that cannot be read."""
-    try:
-        if job.source.is_file():
-            return soundfile.info(str(job.source)).duration
-    except (soundfile.LibsndfileError, TypeError, OSError):
-        pass
-    return 0.0
+    return reading.duration_s(job.source)
 
 
 def estimate(jobs: list[Job], folder: str | os.PathLike, trial_s: float = 10.0) -> Estimate:
@@ -114,9 +108,11 @@ def _result_bytes(job: Job) -> int:
     try:
         if ending in (".mp3", ".ogg"):
             return job.source.stat().st_size
-        info = soundfile.info(str(job.source))
-    except (soundfile.LibsndfileError, TypeError, OSError):
+        samples, channels, rate = samples_of(job.source)
+        with open_audio(job.source) as file:
+            subtype = file.subtype
+    except (UserError, OSError):
         return 0
     bits = {"16": 16, "24": 24, "float": 32}.get(job.recipe.depth) or BITS.get(
-        info.subtype, {"FLOAT": 32, "DOUBLE": 64}.get(info.subtype, 24))
-    return round(info.frames * (job.recipe.rate or info.samplerate) / info.samplerate) * info.channels * bits // 8
+        subtype, {"FLOAT": 32, "DOUBLE": 64}.get(subtype, 24))
+    return round(samples * (job.recipe.rate or rate) / rate) * channels * bits // 8

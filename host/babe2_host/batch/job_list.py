@@ -15,6 +15,7 @@ from pathlib import Path, PurePosixPath
 
 import soundfile
 
+from babe2_fx.audio.kinds import is_recording, sentence_on_others
 from babe2_fx.documents import parse_toml
 from babe2_fx.errors import UserError
 from babe2_fx.files import reason
@@ -25,8 +26,6 @@ from ..rendering.journal import ENDING
 from ..rendering.recipe import Recipe, RecipeError
 from .manifest import Manifest
 
-# What the system's own decoders may read (see `read_audio`); their results are FLAC unless a format is chosen.
-FOREIGN = (".m4a", ".mp4", ".aac", ".wma", ".aifc", ".opus", ".snd")
 LISTS = (".csv", ".toml")
 LARGEST_LIST = 1 << 28  # bytes: a million files
 RECIPE_COLUMNS = ("preset", "board", "quality", "target", "target_match", "gain_db")
@@ -48,9 +47,10 @@ class Job:
 
 def jobs_of_folder(source: str | os.PathLike, folder: str | os.PathLike, recipe: Recipe,
                    ending: str | None = None) -> tuple[list[Job], list[str]]:
-    """A job for each recording in a folder and the folders in it, sorted, and sentences on folders that cannot be read.
+    """A job for each recording in a folder and the folders in it, sorted, and sentences on what cannot be read:
+    folders, and audio of kinds that are not known here.
 
-    Recordings are recognised by their extensions. Links are followed, each folder once; hidden files, `folder` (the
+    What is a recording, `babe2_fx.audio.kinds` says. Links are followed, each folder once; hidden files, `folder` (the
     output) and unfinished renders are passed over.
 
     Args:
@@ -63,9 +63,14 @@ def jobs_of_folder(source: str | os.PathLike, folder: str | os.PathLike, recipe:
         raise BatchError(f"{source} is not a folder." if source.exists() else f"There is no folder {source}.")
     if os.path.realpath(source) == os.path.realpath(folder):
         raise BatchError(f"{source} cannot be both where the recordings are and where the results go.")
+    others = []
     for path in _files_in(source, os.path.realpath(folder), problems):
-        if path.suffix.lower() in (*WRITABLE, *FOREIGN):
+        if is_recording(path):
             found.append(Job(_result_name(path.relative_to(source), ending), path, recipe))
+        else:
+            others.append(path)
+    if said := sentence_on_others(others, source):
+        problems.append(said)
     if not found:
         raise BatchError(problems[0] if problems else f"There are no recordings in {source}.")
     return sorted(found, key=lambda job: job.name), problems

@@ -16,8 +16,9 @@ from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 
 import numpy as np
-import soundfile
 
+from babe2_fx.audio.reading import samples_of
+from babe2_fx.errors import UserError
 from babe2_fx.progress import Run
 
 from ..audio.recording import Recording, read_recording
@@ -340,9 +341,9 @@ def stamp_of(path: str | os.PathLike) -> tuple:
 
 def _samples(source: Path) -> int:
     try:
-        info = soundfile.info(str(source))
-        return info.frames * info.channels
-    except (soundfile.LibsndfileError, TypeError, OSError):
+        samples, channels, _ = samples_of(source)
+        return samples * channels
+    except UserError:
         return 0
 
 

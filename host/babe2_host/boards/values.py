@@ -18,7 +18,9 @@ from reprlib import repr as shown  # of what a file has there, which may be long
 import pedalboard
 from pedalboard import Chain, Convolution, Mix, Pedalboard, Plugin
 
+from babe2_fx.audio.reading import samples_of
 from babe2_fx.errors import UserError
+from babe2_fx.files import FileError
 from babe2_fx.settings import NAMES, REMOVED, check_values
 
 from .plugins import (
@@ -200,9 +202,10 @@ class _Maker:
         if not os.path.isfile(path):
             raise ValueError(f"there is no impulse response {path}.")
         try:
+            samples_of(path)  # Pedalboard's own decoder may hang on what this refuses
             with pedalboard.io.AudioFile(str(path)) as audio:
                 frames = audio.frames
-        except (ValueError, RuntimeError, OSError):
+        except (FileError, ValueError, RuntimeError, OSError):
             frames = 0
         if not frames:
             raise ValueError(f"{path} is not an audio file, or is empty; it cannot be an impulse response.")

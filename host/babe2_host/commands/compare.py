@@ -30,6 +30,8 @@ def run(args: argparse.Namespace) -> None:
     from ..audio.destinations import check_destination
     check_destination(args.html, *args.recordings)
     recordings = [read_audio(path) for path in args.recordings]
+    for note in (note for recording in recordings for note in recording.notes):
+        speaker(args.quiet)(note)
 
     from ..tools.compare_page import comparison_page, names
     title = args.title or " · ".join(names(recordings))

@@ -51,6 +51,8 @@ def degrade(args: argparse.Namespace) -> None:
         record["noise_dbfs"] = round(record["noise_dbfs"] - lowered_db, 3)
     write_whole(record_path, lambda part: part.write_text(json.dumps(record) + "\n", encoding="utf-8"))
     say = speaker(args.quiet)
+    for note in recording.notes:
+        say(note)
     if lowered_db:
         say(f"The peaks did not fit the file's integer samples; its level was lowered by {lowered_db:.2f} dB.")
     say(f"Wrote {args.output} and {record_path}.")

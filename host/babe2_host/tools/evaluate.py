@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 import soundfile
 
+from babe2_fx.audio.kinds import is_recording
 from babe2_fx.audio.reading import AudioFile, read_audio
 from babe2_fx.catalogue.presets import load_preset
 from babe2_fx.documents import read_json
@@ -21,7 +22,6 @@ from babe2_fx.errors import UserError
 from babe2_fx.files import FileError, write_whole
 
 from ..audio.destinations import check_destination
-from ..audio.writing import WRITABLE
 from ..console import (
     OK,
     UsageError,
@@ -204,7 +204,7 @@ def recordings_in(folder: str | os.PathLike, option: str) -> list[Path]:
     """The recordings that lie directly in a folder, sorted. Raises UsageError where there are none."""
     if not Path(folder).is_dir():
         raise UsageError(f"{option} needs a folder; {folder} is not one.")
-    found = sorted(path for path in Path(folder).iterdir() if path.suffix.lower() in WRITABLE and path.is_file())
+    found = sorted(path for path in Path(folder).iterdir() if path.is_file() and is_recording(path))
     if not found:
         raise UsageError(f"The folder {folder} given as {option} holds no recordings.")
     for path, other in zip(found, found[1:]):
@@ -306,9 +306,12 @@ def _restored(piece: Piece, method: str, settings, prior, folder: Path, done: di
         return path, read_json(record)["equalizer"]
     from babe2_fx.restoration import Restorer
     say(f"{piece.name}: {method}")
+    for note in recording.notes:
+        say(note)
     result = watch(Restorer(prior, settings).run(recording.audio, recording.sample_rate), quiet)
     _write_float(path, result.audio, recording.sample_rate)
-    _write(record, json.dumps({"made_of": key, "equalizer": result.eq_export(), "notes": result.notes}) + "\n")
+    _write(record, json.dumps({"made_of": key, "equalizer": result.eq_export(),
+                               "notes": [*recording.notes, *result.notes]}) + "\n")
     done[key] = path
     return path, result.eq_export()
 

@@ -123,3 +123,16 @@ def test_plain_audio_shares_memory_only_where_pytorch_can_read_it_as_it_is():
         made = plain_audio(array)
         assert type(made) is np.ndarray and made.dtype == np.float32 and np.array_equal(made, np.array(array))
         assert made.flags.writeable and as_tensor(array).shape == (2, 50)
+
+
+def test_what_grows_holds_all_that_came_in_hardly_more_room(monkeypatch):
+    monkeypatch.setattr(mapped, "CHUNK", 1 << 10)
+    rng = np.random.default_rng(0)
+    audio = rng.standard_normal((2, 50_000)).astype(np.float32)
+    growing = mapped.Growing(2, 0)
+    for start in range(0, 50_000, 777):
+        growing.add(audio[:, start:start + 777])
+    assert growing.done == 50_000 and np.array_equal(growing.taken(), audio)
+    little = mapped.Growing(1, 1 << 20)
+    little.add(audio[:1, :10])
+    assert np.array_equal(little.taken(), audio[:1, :10]) and little.taken().base.size <= 1 << 11

@@ -255,3 +255,12 @@ def test_the_random_gain_has_its_deviation_and_both_polarities(recordings):
 def test_a_recording_shorter_than_a_crop_is_padded(recordings):
     crop = Material(recordings[:1], None, 0.1).batch(1, 65536, 0.0, np.random.default_rng(0))[0]
     assert crop.shape == (65536,) and crop[:recordings[0].samples].std() > 0 and not crop[recordings[0].samples:].any()
+
+
+def test_what_a_header_says_wrongly_is_said_in_training_too(tmp_path, make_notes, caplog):
+    soundfile.write(tmp_path / "a.wav", make_notes(RATE, 1.0).T, RATE, subtype="PCM_16")
+    content = bytearray((tmp_path / "a.wav").read_bytes())
+    content[40:44] = bytes(4)
+    (tmp_path / "a.wav").write_bytes(content)
+    assert sum(len(chunk) for chunk in decode(tmp_path / "a.wav", RATE)) == RATE
+    assert "a.wav does not say how long it is. All that is there was read, 1.00 s." in caplog.text

@@ -141,3 +141,26 @@ def test_sample_rates_from_8_to_192_khz_are_taken(tmp_path, rate, fits):
     else:
         with pytest.raises(FileError, match=f"sample rate of {rate} Hz"):
             read_recording(tmp_path / "a.wav")
+
+
+def test_what_was_found_of_a_wrong_header_is_among_the_notes_of_a_result(tmp_path, make_notes):
+    path = tmp_path / "a.wav"
+    soundfile.write(path, make_notes(RATE, 0.2).T, RATE, subtype="PCM_16")
+    content = bytearray(path.read_bytes())
+    struct.pack_into("<I", content, 40, 4410)
+    path.write_bytes(content)
+    recording = read_recording(path)
+    assert recording.audio.shape == (1, 4410)
+    assert recording.notes == (
+        f"The header of {path} states 4410 bytes of audio, but 8820 are there. All that is there was read, 0.20 s.",)
+    assert recording.notes == writing.not_carried(tmp_path / "b.wav", recording.audio, RATE, recording)
+
+
+@pytest.mark.parametrize("ending, magic", [(".bwf", b"RIFF"), (".wave", b"RIFF"), (".aifc", b"FORM"), (".oga", b"OggS"),
+                                           (".snd", b".snd")])
+def test_other_names_for_formats_are_written_too(tmp_path, make_notes, ending, magic):
+    soundfile.write(tmp_path / "a.wav", make_notes(44100, 0.2).T, 44100, subtype="PCM_16")
+    recording = read_recording(tmp_path / "a.wav")
+    writing.write_audio(tmp_path / f"b{ending}", recording.audio, 44100, recording)
+    assert (tmp_path / f"b{ending}").read_bytes()[:4] == magic
+    assert read_recording(tmp_path / f"b{ending}").audio.shape == recording.audio.shape

@@ -216,3 +216,22 @@ def test_a_list_that_gives_neither_preset_nor_board(shelf, capsys):
     (shelf / "x.csv").write_text("file\nin/a.wav\n")
     assert batch("x.csv", "-o", "out") == cli.MISTAKE
     assert "in/a.wav cannot be rendered as asked: It needs a preset or a board." in capsys.readouterr().err
+
+
+def test_recordings_with_other_endings_are_done_and_audio_that_cannot_be_read_is_counted(shelf, capsys):
+    for name in ("in/transfer.bwf", "in/take.wave", "in/take 2"):
+        shutil.copy("in/a.wav", name)
+    (shelf / "in" / "notes.txt").write_text("Side A")
+    (shelf / "in" / "old.ape").write_bytes(b"MAC ")
+    assert batch("in", "-o", "out", *BOARD, "-q") == cli.FAILED  # for one is not done
+    assert capsys.readouterr().err == (
+        "babe2: 1 file in in with audio that cannot be read here was passed over: old.ape.\n")
+    assert results(shelf / "out") == ALL | {"transfer.bwf", "take.wave", "take 2.flac"}
+    assert (shelf / "out" / "transfer.bwf").read_bytes()[:4] == b"RIFF"
+
+
+def test_a_name_that_is_not_utf_8_does_not_stop_the_others(shelf):
+    name = os.fsdecode(b"caf\xe9.wav")
+    shutil.copy("in/a.wav", f"in/{name}")
+    assert batch("in", "-o", "out", *BOARD, "-q") == cli.OK
+    assert results(shelf / "out") == ALL | {name}
