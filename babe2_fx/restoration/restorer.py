@@ -166,7 +166,7 @@ class Restorer:
         if sample_rate == prior_rate:
             return []
         kept = self.settings.recording.high_band == "keep" and sample_rate > prior_rate
-        return [f"Worked at {prior_rate} Hz (the recording has {sample_rate:g} Hz); "
+        return [f"Worked at {prior_rate} Hz (what came in has {sample_rate:g} Hz); "
                 f"{'what lies' if kept else 'nothing is made'} above {prior_rate / 2:g} Hz"
                 f"{' stays as it was' if kept else ''}."]
 

@@ -9,17 +9,19 @@ import soundfile
 
 from babe2_fx.audio.reading import AudioFile, read_audio
 
-from .riff import WAVES, WaveExtras, read_extras
+from .carrying import called
+from .changes import listed
+from .chunks import KINDS, Extras, read_extras
 from .tags import Tags, read_tags
 
 
 @dataclass(frozen=True)
 class Recording(AudioFile):
-    """A recording as read, with its tags · extras: the other chunks of a WAV file · notes: what besides the audio
-    could not be read, as sentences."""
+    """A recording as read, with its tags · extras: its other chunks · notes: what besides the audio could not be read,
+    as sentences."""
 
     tags: Tags = Tags()
-    extras: WaveExtras = WaveExtras()
+    extras: Extras = Extras()
     notes: tuple[str, ...] = ()
 
 
@@ -28,16 +30,19 @@ def read_recording(path: str | os.PathLike) -> Recording:
 
     Raises FileError and RoomError as `read_audio`.
     """
-    audio, extras, tags, notes = read_audio(path), None, Tags(), []
-    if audio.format in WAVES:
-        extras = read_extras(audio.path)
-        notes += [f"The chunk {name.strip()} of {path} is damaged or too large and is not carried over."
-                  for name in extras.unread]
+    audio, extras, tags, notes = read_audio(path), Extras(), Tags(), []
+    if audio.format in KINDS:
+        extras = read_extras(audio.path, KINDS[audio.format])
+        if extras.unread:
+            notes.append(f"{path} has what is damaged or too large and is not carried over: "
+                         f"{listed(called(name) for name in extras.unread)}.")
+    elif audio.format != "OGG":
+        notes.append(f"If {path} has tags, they are not carried over: those of such files cannot be read.")
     try:
-        tags = read_tags(audio.path, _strings(audio), extras)
+        tags = read_tags(audio.path, audio.format, _strings(audio), extras)
     except Exception as error:  # tags may hold anything, and no parser copes with all of it
         notes.append(f"The tags of {path} cannot be read and are not carried over ({one_line(error)}).")
-    return Recording(**vars(audio), tags=tags, extras=extras or WaveExtras(), notes=tuple(notes))
+    return Recording(**vars(audio), tags=tags, extras=extras, notes=tuple(notes))
 
 
 def _strings(audio: AudioFile) -> dict[str, str]:
