@@ -61,9 +61,9 @@ def carried(extras: Extras, file_format: str, change: Change) -> tuple[Extras, l
             # The layout of one or two channels is what everybody assumes.
             if chunk.name.lower() not in TAGS and (chunk.name.lower() != "chan" or change.channels[0] > 2)]
     if kind == "FLAC" and not _foreign_is_true(extras, change):
-        missed = [chunk for chunk in extras.chunks if chunk.name == FOREIGN]
-        extras = replace(extras, chunks=tuple(chunk for chunk in extras.chunks if chunk not in missed))
-        lost += [Lost(called(FOREIGN), OLD_SAMPLES)] if missed else []
+        rest = tuple(chunk for chunk in extras.chunks if chunk.name != FOREIGN)
+        lost += [Lost(called(FOREIGN), OLD_SAMPLES)] * (len(rest) < len(extras.chunks))
+        extras = replace(extras, chunks=rest)
     chunks = []
     for chunk in extras.chunks:
         content, missing = _by_rule(chunk, change, RULES[kind])

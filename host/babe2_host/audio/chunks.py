@@ -49,7 +49,8 @@ class Extras:
     """What a file holds besides its samples and what only says how to read them.
 
     chunks: in the file's order · channel_mask: which speaker each channel is for, where a WAV file says · unread: names
-    of chunks that are damaged or too large to be carried · kind: one of the values of `KINDS`, or "" for none of them.
+    of chunks that are damaged or too large to be carried · kind: one of the values of `KINDS`, or "RIFX", a WAV file
+    whose numbers are big-endian.
     """
 
     chunks: tuple[Chunk, ...] = ()
@@ -63,7 +64,7 @@ def read_extras(path: str | os.PathLike, kind: str = "WAV") -> Extras:
 
     A file that is not of this kind has nothing. Raises OSError as the file system does.
     """
-    chunks, unread, room, after, mask = [], [], MOST_BYTES, False, None
+    chunks, unread, room, after, mask, technical = [], [], MOST_BYTES, False, None, TECHNICAL[kind]
     with open(path, "rb") as file:
         length = os.fstat(file.fileno()).st_size
         for name, start, size in scan(file, kind):
@@ -73,9 +74,12 @@ def read_extras(path: str | os.PathLike, kind: str = "WAV") -> Extras:
                 file.seek(start)
             if name in ("data", "SSND"):
                 after = True
+            elif name == "RIFX":
+                kind = name
+                continue
             elif name == "fmt " and size >= 24 and kind == "WAV":
                 mask = _channel_mask(file.read(24))
-            if name in TECHNICAL[kind] or name == "LIST":  # one that is too short to be a list
+            if name in technical or name == "LIST":  # one that is too short to be a list
                 continue
             if size > room or start + size > length:
                 unread.append(name)
@@ -94,8 +98,9 @@ def _channel_mask(fmt: bytes) -> int | None:
 def scan(file: BinaryIO, kind: str = "WAV") -> Iterator[tuple[str, int, int]]:
     """The chunks of a file: (name, where its content begins, its size in bytes). A list is one chunk.
 
-    ID3 tags in front of the file, where some programs put them, come first, as chunks named "id3 ". The size is the
-    stated one; where it goes beyond the file's end, nothing follows.
+    ID3 tags in front of the file, where some programs put them, come first, as chunks named "id3 "; then for a
+    big-endian WAV file a chunk named "RIFX". The size is the stated one; where it goes beyond the file's end, nothing
+    follows.
     """
     end = file.seek(0, os.SEEK_END)
     at = 0
@@ -114,15 +119,18 @@ def scan(file: BinaryIO, kind: str = "WAV") -> Iterator[tuple[str, int, int]]:
 def _scan_riff(file: BinaryIO, at: int, end: int) -> Iterator[tuple[str, int, int]]:
     file.seek(at)
     head = file.read(12)
-    if len(head) < 12 or head[:4] not in (b"RIFF", b"RF64", b"BW64") or head[8:] != b"WAVE":
+    if len(head) < 12 or head[:4] not in (b"RIFF", b"RF64", b"BW64", b"RIFX") or head[8:] != b"WAVE":
         return
-    at, large_sizes = at + 12, {}
+    at, large_sizes, order = at + 12, {}, "<I"
+    if head[:4] == b"RIFX":
+        order = ">I"
+        yield "RIFX", 0, 0
     for _ in range(MOST_CHUNKS):
         file.seek(at)
         head = file.read(8)
         if len(head) < 8 or not is_name(head[:4]):
             return  # the end, or what is not a chunk
-        name, (size,) = head[:4].decode("ascii"), struct.unpack("<I", head[4:])
+        name, (size,) = head[:4].decode("ascii"), struct.unpack(order, head[4:])
         if size == 0xFFFFFFFF:
             size = large_sizes.get(name, size)
         yield name, at + 8, size

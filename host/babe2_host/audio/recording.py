@@ -37,7 +37,7 @@ def read_recording(path: str | os.PathLike) -> Recording:
             notes.append(f"{path} has what is damaged or too large and is not carried over: "
                          f"{listed(called(name) for name in extras.unread)}.")
     elif audio.format != "OGG":
-        notes.append(f"If {path} has tags, they are not carried over: those of such files cannot be read.")
+        notes.append(f"What {path} may hold besides its audio is not read, but for a few texts.")
     try:
         tags = read_tags(audio.path, audio.format, _strings(audio), extras)
     except Exception as error:  # tags may hold anything, and no parser copes with all of it

@@ -283,3 +283,14 @@ def test_what_wave64_and_caf_hold_is_carried_to_wav_or_named(tmp_path):
     content = (tmp_path / "a.caf").read_bytes()
     content = content[:8] + content[8:52] + b"mark" + struct.pack(">q", 8) + bytes(8) + content[52:]
     assert result(tmp_path, content, "in.caf", "out.wav")[1] == ["what only CAF files can have: the markers (mark)."]
+
+
+def test_what_a_big_endian_wave_holds_is_named(tmp_path):
+    soundfile.write(tmp_path / "a.wav", np.zeros(SAMPLES), RATE, "PCM_16", endian="BIG", format="WAV")
+    content = (tmp_path / "a.wav").read_bytes()
+    assert content[:4] == b"RIFX"
+    content += b"bext" + struct.pack(">I", 602) + bytes(602) + b"levl" + struct.pack(">I", 2) + bytes(2)
+    out, said = result(tmp_path, content, "in.wav", "out.wav")
+    assert names(out) == []
+    assert said == ["what only RIFX files can have: the broadcast extension (bext).",
+                    "what is true of the old samples only: the peak envelope (levl)."]
