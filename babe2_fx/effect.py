@@ -4,25 +4,29 @@ from __future__ import annotations
 
 import contextlib
 import copy
+import inspect
 import os
 import threading
 from collections.abc import Callable, Generator, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import torch
 
+from .attributes import SettledAttributes, nearest
 from .audio.mapped import allocate, chunks
 from .audio.pedalboard_layout import Layout, from_planar
 from .catalogue.presets import QUALITIES, load_preset
 from .operators import OPERATORS, Measurement, as_operators, operator_values
-from .priors import Prior, load_prior
+from .priors import Prior, PriorError, load_prior
 from .progress import Run
 from .restoration import Journal, Progress, RestorationResult, Restorer, effective_settings
-from .settings import NAMES, SettingError, Settings
+from .settings import NAMES, REMOVED, SettingError, Settings
 from .spectra import TargetProfile, ltas, ltas_distance_db, ltas_fft_size, match_target, smooth_octave
 
 DEVICES = ("auto", "cpu", "cuda")
+WORSE_DB = 1.0  # of the distance from the target: what is worse by more is pointed out
 
 _priors: dict[tuple[str, str], tuple[object, Prior]] = {}  # (path, device) -> (file state, prior)
 _priors_lock = threading.Lock()
@@ -62,14 +66,22 @@ def _number(name: str, low: float, high: float, help: str) -> property:
 
 
 def _setting(name: str) -> property:
-    """A parameter backed by a setting: the preset's value until it is set."""
+    """A parameter backed by a setting: the preset's value until it is set, and again when it is set to None."""
+    def get(self: GenerativeEQ) -> Any:
+        if name in self._settings:
+            return self._settings[name]
+        chosen = self._chosen()
+        if chosen.idle(name):
+            raise AttributeError(f"{name} does nothing with {chosen.idle(name)}.", name=name)
+        return chosen[name]
+
     def set(self: GenerativeEQ, value: Any) -> None:
-        self._settings[name] = NAMES[name].checked(value)
-    return property(lambda self: self._settings.get(name, self._preset.settings(self.quality)[name]), set,
-                    doc=NAMES[name].help + ".")
+        others = {other: own for other, own in self._settings.items() if other != name}
+        self._settings = others if value is None else others | {name: self._chosen(name).replace(**{name: value})[name]}
+    return property(get, set, doc=NAMES[name].help + ".")
 
 
-class GenerativeEQ:
+class GenerativeEQ(SettledAttributes):
     """Restores recordings: undoes what the medium did to their spectrum and synthesises what it lost.
 
     Call it like any Pedalboard plugin: `effect(audio, sample_rate)` returns float32 of the same shape. It works
@@ -91,6 +103,9 @@ class GenerativeEQ:
             in the preset, the blind EQ in the shipped ones.
         settings: any other expert setting; overrides the preset and quality.
 
+    All of these are attributes as well, which may be changed between runs; an expert setting set to None is the
+    preset's again. A name that there is not is an AttributeError, which suggests the nearest.
+
     Raises:
         ValueError: an unknown name or a value out of range; the message says which and what is allowed.
         PresetError, PriorError, TargetError: a preset, prior or target that cannot be used.
@@ -110,6 +125,7 @@ class GenerativeEQ:
 
     is_effect = True
     is_instrument = False
+    only_reads = True  # what it is given
 
     def __init__(self, preset: str = "piano", quality: str = "standard", channels: str | None = None, mix: float = 1.0,
                  output_gain_db: float = 0.0, low_band: str | None = None,
@@ -121,12 +137,15 @@ class GenerativeEQ:
         self._layout = Layout()
         self.result: RestorationResult | None = None
         self.ltas_distance_db: tuple[float, float] | None = None
-        self.progress, self._prior = progress, prior
+        self.progress, self.prior = progress, prior
         self.preset = preset
         self.quality, self.mix, self.output_gain_db = quality, mix, output_gain_db
         self.target, self.target_match, self.device, self.operators = target, target_match, device, operators
         settings |= {name: value for name, value in (("channels", channels), ("low_band", low_band), ("seed", seed))
                      if value is not None}
+        for name in settings.keys() - NAMES.keys() - REMOVED.keys():
+            raise SettingError(f"GenerativeEQ has no parameter or setting called {name!r}."
+                               f"{nearest(name, PARAMETERS)}", "unknown-setting", name=name)
         values = self._preset.settings(quality, **settings).flat()
         self._settings = {name: values[name] for name in settings}
 
@@ -171,11 +190,14 @@ class GenerativeEQ:
     @property
     def prior(self) -> Prior:
         """The preset's prior, loaded once per device for all effects, or the one set instead."""
+        if self._prior_left:
+            raise PriorError("The prior that was given to this effect is not kept in its pickle, for it is large. Set "
+                             "`prior` again, to None for the preset's own.")
         return self._prior or shared_prior(self._preset.prior_path, self.device)
 
     @prior.setter
     def prior(self, prior: Prior | None) -> None:
-        self._prior = prior
+        self._prior, self._prior_left = prior, False
 
     @property
     def settings(self) -> Settings:
@@ -189,6 +211,15 @@ class GenerativeEQ:
             if values.get(name) != value:
                 raise SettingError(f"{name} = {value} does nothing with these operators.", "idle-setting", name=name,
                                    value=value)
+        return chosen
+
+    def _chosen(self, but: str = "") -> Settings:
+        """The quality's settings with the user's own changes that have an effect there, save one."""
+        chosen = self._preset.settings(self.quality)
+        for name, value in self._settings.items():
+            if name != but:
+                with contextlib.suppress(SettingError):
+                    chosen = chosen.replace(**{name: value})
         return chosen
 
     @property
@@ -252,6 +283,10 @@ class GenerativeEQ:
                 restored = match_target(torch.from_numpy(restored), sample_rate, wanted, match, highest_hz).numpy()
             before, after = (_distance_db(x, sample_rate, wanted, highest_hz) for x in (audio, restored))
             distances = before, after
+            if after > before + WORSE_DB:
+                result = replace(result, notes=(*result.notes, (
+                    f"The long-term spectrum ended {after - before:.1f} dB further from the target than it began. "
+                    "Compare with the original before you keep this.")))
         output = allocate(*audio.shape)
         for part in chunks(audio.shape[1], audio, restored, output):
             mixed = mix * restored[:, part] + (1 - mix) * audio[:, part] if mix < 1 else restored[:, part]
@@ -278,7 +313,9 @@ class GenerativeEQ:
 
     def __getstate__(self) -> dict[str, Any]:
         # Weights are large and already in a file; callbacks belong to the program that set them.
-        return self.__dict__ | {"_prior": None, "progress": None, "result": None, "ltas_distance_db": None}
+        left = self._prior_left or self._prior is not None
+        return self.__dict__ | {"_prior": None, "_prior_left": left, "progress": None, "result": None,
+                                "ltas_distance_db": None}
 
     def __copy__(self) -> "GenerativeEQ":
         other = type(self).__new__(type(self))
@@ -287,7 +324,16 @@ class GenerativeEQ:
         return other
 
     def __deepcopy__(self, memo: dict[int, Any]) -> "GenerativeEQ":
-        return copy.copy(self)  # what is shared (prior, target, result) is never changed in place
+        for shared in (self._prior, self.progress, self.result):  # which are never changed in place
+            memo[id(shared)] = shared
+        other = memo[id(self)] = type(self).__new__(type(self))
+        other.__dict__ = copy.deepcopy(self.__dict__, memo)
+        return other
+
+
+for _name in NAMES.keys() - vars(GenerativeEQ).keys():  # the expert settings
+    setattr(GenerativeEQ, _name, _setting(_name))
+PARAMETERS = {*inspect.signature(GenerativeEQ).parameters, *NAMES} - {"settings"}
 
 
 def _distance_db(audio: np.ndarray, sample_rate: float, target: TargetProfile, highest_hz: float) -> float:

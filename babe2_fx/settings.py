@@ -14,6 +14,7 @@ from dataclasses import dataclass, field, fields
 from numbers import Real
 from typing import Any, ClassVar
 
+from .attributes import nearest
 from .errors import UserError
 
 
@@ -231,7 +232,7 @@ def unknown_setting(name: str) -> str:
     """What to say of a name that no setting has, as a clause."""
     if name in REMOVED:
         return f"there is no setting {name} any more: {REMOVED[name]}"
-    return f"there is no setting called {name!r}"
+    return f"there is no setting called {name!r}{nearest(name, NAMES, ' (did you mean {!r}?)')}"
 
 
 def check_values(values: dict[str, Any]) -> None:

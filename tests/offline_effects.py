@@ -1,9 +1,12 @@
-"""Offline effects for tests of boards, and what such tests compare."""
+"""Plugins and offline effects for tests of boards, and what such tests compare."""
 
 from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
+from pedalboard import Convolution
+
+from babe2_host.boards.plugins import parameter_names
 
 
 @dataclass
@@ -24,6 +27,27 @@ class Halve:
 
     def reset(self):
         Halve.resets += 1
+
+
+def unusual(kind, room_wav):
+    """A plugin of a class of Pedalboard with no parameter at its default."""
+    plugin = Convolution(str(room_wav)) if kind is Convolution else kind()
+    for name in parameter_names(kind):
+        now = getattr(plugin, name)
+        if isinstance(now, bool):
+            values = [not now]
+        elif isinstance(now, float):
+            values = [0.9 * now + 0.0123, 1.1 * now + 0.123]
+        else:
+            values = [list(type(now).__members__.values())[3]]
+        for value in values:
+            try:
+                setattr(plugin, name, value)
+                break
+            except ValueError:
+                continue
+        assert getattr(plugin, name) != now
+    return plugin
 
 
 class Instrument(Halve):

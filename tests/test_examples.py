@@ -11,7 +11,7 @@ import pytest
 import soundfile
 
 EXAMPLES = Path(__file__).resolve().parents[1] / "examples"
-RUNS = {"chain.py": [], "match.py": ["reference.wav", "reference.wav"], "watch.py": ["eq.json"]}
+RUNS = {"chain.py": [], "parallel.py": [], "match.py": ["reference.wav", "reference.wav"], "watch.py": ["eq.json"]}
 
 
 @pytest.mark.parametrize("name", RUNS)

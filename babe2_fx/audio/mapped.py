@@ -46,6 +46,30 @@ def allocate(*shape: int) -> np.ndarray:
     return array
 
 
+def copied(array: np.ndarray) -> np.ndarray:
+    """A copy as float32 samples, kept where `allocate` keeps them."""
+    made = allocate(*array.shape)
+    np.copyto(made, array, casting="unsafe")
+    return made
+
+
+def plain_audio(audio) -> np.ndarray:
+    """Audio as a plain array of float32 that PyTorch can take as it is.
+
+    It shares the memory, which is only read. What is read-only, runs backwards, is not aligned or has another type of
+    numbers or another order of bytes is copied.
+    """
+    array = np.asarray(audio)
+    regular = array.flags.behaved and all(step >= 0 and step % 4 == 0 for step in array.strides)
+    return array if array.dtype == np.float32 and regular else copied(array)
+
+
+def as_tensor(audio):
+    """The same as a tensor."""
+    import torch
+    return torch.from_numpy(plain_audio(audio))
+
+
 def allocate_like(x, samples: int | None = None):
     """An uninitialised tensor like `x` (..., samples), or like it with another number of samples."""
     import torch  # late: reading files should not wait for it

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from .mapped import plain_audio
+
 
 class Layout:
     """Turns arrays as Pedalboard takes them into (channels, samples), and results back.
@@ -21,17 +23,19 @@ class Layout:
     def planar(self, array: np.ndarray) -> tuple[np.ndarray, str]:
         """Audio (channels, samples) float32, which may share the array's memory, and the layout it came in.
 
-        array: (samples,), (channels, samples) or (samples, channels), float32 or float64.
+        array: (samples,), (channels, samples) or (samples, channels), float32 or float64; it may be read-only, part of
+            another array, or of a subclass, which counts for nothing.
 
         Raises:
             TypeError, RuntimeError: as Pedalboard raises them for what it does not take.
         """
         if not isinstance(array, np.ndarray):
             raise TypeError(f"The audio must be a NumPy array, not {type(array).__name__}.")
-        if array.dtype not in (np.float32, np.float64):
+        array = np.asarray(array)
+        if array.dtype.kind != "f" or array.dtype.itemsize not in (4, 8):
             raise TypeError(f"The audio must be 32-bit or 64-bit floating point, not {array.dtype}.")
         if array.ndim == 1:
-            return array[None].astype(np.float32, copy=False), "mono"
+            return plain_audio(array[None]), "mono"
         if array.ndim != 2:
             raise RuntimeError(f"The audio must have 1 or 2 dimensions, not {array.ndim}.")
         rows, columns = array.shape
@@ -40,12 +44,11 @@ class Layout:
             smaller_first = rows < columns if rows and columns else bool(rows)
             self._last = "planar" if smaller_first else "interleaved"
         elif rows == 1:
-            return array.astype(np.float32, copy=False), "planar"
+            return plain_audio(array), "planar"
         elif self._last is None:
             raise RuntimeError(f"The shape {array.shape} does not say which dimension holds the channels. "
                                "Process an array that is not square first.")
-        planar = array if self._last == "planar" else array.T
-        return planar.astype(np.float32, copy=False), self._last
+        return plain_audio(array if self._last == "planar" else array.T), self._last
 
 
 def from_planar(audio: np.ndarray, layout: str) -> np.ndarray:

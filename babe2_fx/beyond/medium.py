@@ -6,6 +6,7 @@ of a response model, which knows how recordings differ and how sure it is.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -27,6 +28,7 @@ from ..spectra import (
     smooth_octave,
 )
 from ..spectra.cells import band_centres_hz
+from .digital_limit import digital_limit_hz
 from .noise_floor import heard, noise_floor
 
 FAINTEST_DB = -90.0  # no music is looked for that is fainter than this against the loudest band
@@ -52,13 +54,15 @@ class Medium:
 
     @classmethod
     def of(cls, recording: Tensor, reference: Tensor, sample_rate: float, lowest_hz: float = 0.0,
-           measure_noise: bool = False, learned: ResponseEstimate | None = None) -> "Medium":
+           measure_noise: bool = False, learned: ResponseEstimate | None = None,
+           highest_hz: float = math.inf) -> "Medium":
         """From a recording (..., samples) and the LTAS of clean music (bins,), at unit variance.
 
         Args:
             lowest_hz: below it nothing is known about the music.
             measure_noise: whether to measure the noise, which says nothing about the response.
             learned: what a response model finds. It takes the place of what the long-term spectrum suggests (Eq. 9).
+            highest_hz: above it the recording is known to hold nothing, as its sample rate had no room.
         """
         size, hz = ltas_fft_size(sample_rate), filter_frequencies(sample_rate)
         # The kink of mirrored ends would pass for faint highs; plain LTAS-EQ is as published.
@@ -68,8 +72,11 @@ class Medium:
         if measure_noise:
             smooth = smooth_octave(observed, share=share)
             # What a codec or a resampler leaves above the recording's own limit varies as music does, but is not music.
-            floor = noise_floor(recording, size).clamp(min=10 ** (FAINTEST_DB / 10) * float(smooth.max()))
-            audible = torch.from_numpy(at_bins(heard(smooth, floor), FILTER_BINS) > 0.5) & (hz >= lowest_hz)
+            limit_hz = min(digital_limit_hz(observed, sample_rate / 2), highest_hz)
+            floor = noise_floor(recording, size, math.ceil(limit_hz / (sample_rate / 2) * (len(observed) - 1)))
+            floor = floor.clamp(min=10 ** (FAINTEST_DB / 10) * float(smooth.max()))
+            audible = torch.from_numpy(at_bins(heard(smooth, floor), FILTER_BINS) > 0.5)
+            audible &= (hz >= lowest_hz) & (hz <= limit_hz)
             if not audible.any():  # music stands out, but only below what is known of it
                 audible = hz >= lowest_hz
             noise = resample_spectrum(floor.clamp(min=1e-30), FILTER_BINS) / WINDOW_POWER

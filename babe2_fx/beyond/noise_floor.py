@@ -17,8 +17,10 @@ PAUSE_DB = -100.0  # frames this far below the loudest are digital silence and s
 MAX_FRAMES = 20000  # spread over a long recording; enough for any quantile
 
 
-def noise_floor(audio: Tensor, fft_size: int) -> Tensor:
+def noise_floor(audio: Tensor, fft_size: int, end: int | None = None) -> Tensor:
     """Power spectrum of the stationary noise, on the scale of `ltas`: (..., samples) -> (fft_size // 2 + 1,) float64.
+
+    end: bins from this one on hold nothing of the recording, noise included, and do not count; None: all count.
 
     In each third of an octave, the level that a tenth of the spectrogram's cells stay below. Noise power is
     exponentially distributed, so this quantile of noise alone gives its mean; music, which decays and has gaps between
@@ -41,11 +43,12 @@ def noise_floor(audio: Tensor, fft_size: int) -> Tensor:
         return torch.zeros(fft_size // 2 + 1, dtype=torch.float64)
 
     bins = np.arange(fft_size // 2 + 1)
+    power = power[:, :end]
     centres = 2 ** np.arange(1, math.log2(len(bins) - 1), 1 / 3)
     width = 2 ** (1 / 6)
     floors = []
     for centre in centres:
-        low = min(math.ceil(centre / width), int(centre))
+        low = min(math.ceil(centre / width), int(centre), power.shape[1] - 1)
         cells = power[:, low:max(math.ceil(centre * width), low + 1)]
         floors.append(np.quantile(cells, QUANTILE) / -math.log1p(-QUANTILE))
     level_db = 10 * np.log10(np.maximum(floors, 1e-30))

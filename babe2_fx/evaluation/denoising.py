@@ -6,6 +6,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ..audio.mapped import as_tensor
 from ..audio.resampling import resample
 from ..errors import UserError
 from ..priors import Prior
@@ -31,7 +32,7 @@ def denoising_gains_db(prior: Prior, audio: np.ndarray, sample_rate: float, seed
 
     Raises UserError for a silent recording.
     """
-    clean = resample(torch.from_numpy(np.asarray(audio, dtype=np.float32))[None], sample_rate, prior.sample_rate)
+    clean = resample(as_tensor(audio)[None], sample_rate, prior.sample_rate)
     clean = prior.emphasis.apply(clean) if prior.emphasis else clean
     blocks = clean[:, :prior.block_length * max(1, clean.shape[-1] // prior.block_length)]
     blocks = torch.nn.functional.pad(blocks, (0, max(0, prior.block_length - blocks.shape[-1])))

@@ -25,7 +25,7 @@ DEEPEST_DB = -40.0  # where a medium passes less, what was learned about it does
 
 def recording_ltas(audio: np.ndarray, sample_rate: float) -> Tensor:
     """Third-octave LTAS of audio (samples,) at unit variance: (bins,) float64, from 0 Hz to Nyquist."""
-    signal = torch.from_numpy(np.asarray(audio, dtype=np.float64))
+    signal = torch.from_numpy(np.array(audio, dtype=np.float64))
     signal = (signal - signal.mean()) / signal.std()
     return smooth_octave(ltas(signal, ltas_fft_size(sample_rate)))
 

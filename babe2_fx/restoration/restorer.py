@@ -5,15 +5,16 @@ from __future__ import annotations
 import copy
 import math
 from collections.abc import Callable, Generator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from ..audio.mapped import all_finite, allocate, allocate_like, chunks, release
+from ..audio.mapped import all_finite, allocate, allocate_like, chunks, plain_audio, release
 from ..beyond import BandFit, Completion, DirectGuidance, LocalLevels, Medium
+from ..beyond.fullness import FEWEST_OCTAVES, octaves_filled
 from ..equalizer import FilterFit
 from ..operators import (
     OPERATORS,
@@ -25,27 +26,21 @@ from ..operators import (
     OperatorError,
     as_operators,
 )
-from ..priors import Emphasis, Prior, PriorError
+from ..priors import Prior, PriorError
 from ..progress import Run
 from ..sampling import GradientGuidance, Guidance, draw_noise, solve
 from ..settings import Adam, Bands, Direct, Gradient, Known, Settings
-from ..spectra import (
-    FILTER_BINS,
-    WINDOW_POWER,
-    TargetProfile,
-    filter_frequencies,
-    ltas,
-    ltas_fft_size,
-    zero_phase,
-)
+from ..spectra import FILTER_BINS, TargetProfile, filter_frequencies, ltas, ltas_fft_size
 from .blocks import Blocks, fade_ends
+from .bounds import bounded
 from .channels import channels_to_restore
 from .domain import SILENCE, SILENT_SHARE, Domain
 from .journal import Journal, fingerprint
+from .long_term import Equalized, reference_power
 from .result import Progress, RestorationResult
 from .schedule import Batch, Task, sample_recording
 
-LEARNED_FLOOR_DB = -40.0  # lowest response of a response model that is inverted
+KEPT_BY_RESAMPLERS = 0.97  # share of Nyquist; above it little of a recording of a lower rate is left
 UNHEARD = 1e6  # variance of the noise where no music is heard: nothing is taken from there
 Guide = Callable[[Operator, Tensor, Callable[[Tensor], Tensor]], Guidance]
 
@@ -84,8 +79,9 @@ class Restorer:
 
         Raises:
             ValueError: audio that is empty, not two-dimensional or not finite; a passage outside it.
+            PriorError: samples that are not finite come of it.
         """
-        audio = np.asarray(audio, dtype=np.float32)
+        audio = plain_audio(audio)
         if audio.ndim != 2 or audio.size == 0:
             raise ValueError(f"The audio must have the shape (channels, samples), both above 0, not {audio.shape}.")
         if not all_finite(audio):
@@ -122,19 +118,19 @@ class Restorer:
         notes = self._rate_notes(sample_rate)
         signal, spread = channels_to_restore(torch.from_numpy(audio), how.channels, notes)
         signal = self._without_hidden(signal, sample_rate)
-        reference, domain = self._reference(), Domain(prior, sample_rate)
+        reference, domain = reference_power(prior, self.target), Domain(prior, sample_rate)
         flat = domain.enter(signal)
-        if float(torch.linalg.vector_norm(flat, torch.inf)) < SILENCE:
-            notes.append("The recording is silent and stays so.")
+        why = self._why_not(flat)
+        if why:
             audio = audio[:, passage]
-            return RestorationResult.of(audio, audio, sample_rate, prior, self.settings, notes, reference)
+            return RestorationResult.of(audio, audio, sample_rate, prior, self.settings, [*notes, why], reference)
         run_name = self._run_name(audio, sample_rate, passage) if self.journal is not None else ""
-        medium = self._medium(self._observed(domain.set_level(flat)), reference)
-        equalized, told = self._equalize(flat, medium), self._told(medium)
+        medium = self._medium(self._observed(domain.set_level(flat)), reference, sample_rate)
+        equalized, told = Equalized.of(flat, medium, prior, self.settings.spectrum), self._told(medium)
         if passage != slice(0, audio.shape[1]):
             audio, signal = audio[:, passage], signal[:, passage]
             flat = domain.enter(signal)
-            equalized = self._equalize(flat, medium, whole=equalized)
+            equalized = Equalized.of(flat, medium, prior, self.settings.spectrum, whole=equalized)
         release(flat)
         notes += _heard_notes(medium, prior.sample_rate)
         if self.settings.spectrum.ltas == "only":
@@ -156,35 +152,46 @@ class Restorer:
         restored = domain.leave(restored, audio.shape[-1])
         if how.high_band == "keep" and sample_rate > prior.sample_rate:
             restored = domain.keep_highs(restored, signal)
+        if not all_finite(restored.numpy()):
+            raise PriorError("The restoration came to samples that are not finite numbers; the prior's weights are at "
+                             "fault, or settings far from a preset's.")
+        restored, said = bounded(restored, signal, sample_rate, self._aimed(reference), self._is_whole(sample_rate))
+        notes += said
         return RestorationResult.of(audio, spread(restored).numpy(), sample_rate, prior, self.settings, notes,
                                     reference, equalizer, response, told)
 
     # ------------------------------------------------------------------------------------------------- stages
 
+    def _why_not(self, flat: Tensor) -> str:
+        """Why a recording in the prior's domain is to stay as it is, as a sentence; empty if it is not."""
+        if float(torch.linalg.vector_norm(flat, torch.inf)) < SILENCE:
+            return "The recording is silent and stays so."
+        if self.operators is not None and not any(isinstance(operator, BlindEQ) for operator in self.operators):
+            return ""  # what happened to it is known
+        power = ltas(self._observed(flat), ltas_fft_size(self.prior.sample_rate), mirrored=False)
+        if self.prior.emphasis:
+            power = power / torch.from_numpy(self.prior.emphasis.power(len(power)))
+        if octaves_filled(power, self.prior.sample_rate / 2) >= FEWEST_OCTAVES:
+            return ""
+        return "The recording holds little but single tones, which tell nothing of a medium; it stays as it is."
+
     def _rate_notes(self, sample_rate: float) -> list[str]:
         prior_rate = self.prior.sample_rate
         if sample_rate == prior_rate:
             return []
-        kept = self.settings.recording.high_band == "keep" and sample_rate > prior_rate
-        return [f"Worked at {prior_rate} Hz (what came in has {sample_rate:g} Hz); "
-                f"{'what lies' if kept else 'nothing is made'} above {prior_rate / 2:g} Hz"
+        if sample_rate < prior_rate:
+            return [f"Worked at {prior_rate} Hz, but the result has {sample_rate:g} Hz: what was restored above "
+                    f"{sample_rate / 2:g} Hz is not in it."]
+        kept = self.settings.recording.high_band == "keep"
+        return [f"Worked at {prior_rate} Hz; {'what lies' if kept else 'nothing is made'} above {prior_rate / 2:g} Hz"
                 f"{' stays as it was' if kept else ''}."]
 
-    def _reference(self) -> Tensor:
-        """The reference of the LTAS steps: power spectrum at unit variance, in the prior's domain."""
-        prior = self.prior
-        if self.target is None:
-            if prior.ltas is None:
-                raise PriorError("This prior does not include the spectrum of its training music. Give a target "
-                                 "to restore with it.")
-            power = prior.ltas.double()
-        else:
-            bins = ltas_fft_size(prior.sample_rate) // 2 + 1
-            power = self.target.to_ltas(prior.sample_rate, bins)
-            if prior.emphasis:
-                power = power * torch.from_numpy(prior.emphasis.power(bins))
-        # Whatever their level: a signal of unit variance under a Hann window has a mean of 3/4.
-        return power / power.mean() * WINDOW_POWER
+    def _aimed(self, reference: Tensor) -> tuple[np.ndarray, np.ndarray]:
+        """The spectrum aimed at without emphasis: Hz and power."""
+        power, rate = reference.double().numpy(), self.prior.sample_rate
+        if self.prior.emphasis:
+            power = power / self.prior.emphasis.power(len(power))
+        return np.linspace(0, rate / 2, len(power)), power
 
     def _run_name(self, audio: np.ndarray, sample_rate: float, passage: slice) -> str:
         return fingerprint(audio, self.settings, self.operators, self.target, self.prior.fingerprint,
@@ -193,6 +200,11 @@ class Restorer:
     def _hidden(self, sample_rate: float) -> list[tuple[int, int]]:
         """The stretches that operators leave out, in order: first sample, and first one after."""
         return sorted(span for operator in self.operators or () for span in operator.hidden(sample_rate))
+
+    def _is_whole(self, sample_rate: float) -> bool:
+        """Whether no operator took away peaks, as clipping does, or stretches."""
+        return not self._hidden(sample_rate) and all(operator.domain != "audio" for operator in self.operators or ()
+                                                     if isinstance(operator, Operator))
 
     def _without_hidden(self, signal: Tensor, sample_rate: float) -> Tensor:
         """A recording (channels, samples) with silence where operators say that it holds nothing of the music."""
@@ -225,47 +237,22 @@ class Restorer:
             done += length
         return observed
 
-    def _medium(self, flat: Tensor, reference: Tensor) -> Medium:
+    def _medium(self, flat: Tensor, reference: Tensor, sample_rate: float) -> Medium:
         """What the recording tells of its medium."""
         prior, learned = self.prior, None
         # Who draws a target means it, however unlikely the response.
         if self.target is None and self.settings.spectrum.response_prior == "learned" and prior.response:
             learned = prior.response.estimate(prior.emphasis.undo(flat) if prior.emphasis else flat)
         return Medium.of(flat, reference, prior.sample_rate, prior.lowest_hz,
-                         self.settings.recording.recording_noise == "measured", learned)
+                         self.settings.recording.recording_noise == "measured", learned,
+                         KEPT_BY_RESAMPLERS * sample_rate / 2 if sample_rate < prior.sample_rate else math.inf)
 
     def _told(self, medium: Medium) -> Medium | None:
         """The medium, if a response model told what it did and the learned response follows that; None otherwise."""
         follows = self.settings.spectrum.ltas in ("objective", "only") or not isinstance(self.settings.fit, Known)
         return medium if medium.deviation_db is not None and follows else None
 
-    def _equalize(self, flat: Tensor, medium: Medium, whole: "Equalized | None" = None) -> "Equalized":
-        """LTAS-EQ (Sec. 3.4, Eq. 10): the recording through the inverse of what its spectrum suggests.
-
-        whole: what it made of the whole recording, if `flat` is a passage, which then gets the gains of the whole.
-        """
-        if self.settings.spectrum.ltas == "off":
-            flat_response = torch.ones_like(medium.response_db)
-            return Equalized(flat, flat_response, flat_response, 1.0)
-        if whole:
-            signal = zero_phase(flat, -20 * whole.removed.log10())
-            return replace(whole, signal=signal.mul_(whole.lift[0] * whole.removed[0]))
-        floor_db = self.settings.spectrum.ltas_floor_db if medium.deviation_db is None else LEARNED_FLOOR_DB
-        response = 10 ** (medium.response_db.clamp(min=floor_db) / 20)
-        signal = zero_phase(flat, -20 * response.log10())
-        scale = flat.std() / signal.std().clamp(min=1e-12)
-        signal.mul_(scale)
-        level = 1.0  # as published; the same spread of an emphasised signal is another loudness
-        if emphasis := self.prior.emphasis:
-            level = math.sqrt(self._power(flat, emphasis) / self._power(signal, emphasis))
-        return Equalized(signal, response, scale / response, level)
-
-    def _power(self, flat: Tensor, emphasis: Emphasis) -> float:
-        """Power of a signal (..., samples) once its emphasis is undone, up to a constant."""
-        power = ltas(flat, ltas_fft_size(self.prior.sample_rate), mirrored=False)
-        return max(float((power / torch.from_numpy(emphasis.power(len(power)))).sum()), 1e-30)
-
-    def _task(self, flat: Tensor, equalized: "Equalized", medium: Medium, domain: Domain,
+    def _task(self, flat: Tensor, equalized: Equalized, medium: Medium, domain: Domain,
               begin: int) -> tuple[Task, Tensor]:
         """What is to be sampled, and the response (2049,) that its observation has lost already."""
         guidance, objective = self.settings.guidance, self.settings.spectrum.ltas == "objective"
@@ -371,21 +358,6 @@ def effective_settings(settings: Settings, operators: Sequence[Measurement] | No
     if len(operators) > 1 and settings.spectrum.ltas == "objective":
         return settings.replace(ltas="initial")
     return settings
-
-
-@dataclass(frozen=True)
-class Equalized:
-    """What LTAS-EQ made.
-
-    signal: as loud as the recording, emphasised as that is; a passage is as loud as within the whole · removed: the
-    response that was undone, and lift: the gain that noise was given, (2049,) each · level: the factor that makes it
-    as loud once the emphasis is undone.
-    """
-
-    signal: Tensor
-    removed: Tensor
-    lift: Tensor
-    level: float
 
 
 def _heard_notes(medium: Medium, sample_rate: float) -> list[str]:

@@ -14,6 +14,7 @@ import torch
 from scipy.interpolate import PchipInterpolator
 from torch import Tensor
 
+from ..audio.mapped import as_tensor
 from ..audio.reading import read_audio
 from ..errors import UserError
 from .ltas import ltas, ltas_fft_size, smooth_octave
@@ -89,7 +90,7 @@ class TargetProfile:
     @classmethod
     def from_audio(cls, audio: np.ndarray, sample_rate: float) -> "TargetProfile":
         """The third-octave LTAS of a recording: audio (channels, samples) or (samples,)."""
-        signal = torch.from_numpy(np.ascontiguousarray(audio, dtype=np.float32))
+        signal = as_tensor(audio)
         if not signal.numel() or not signal.isfinite().all() or float(signal.std()) == 0:
             raise TargetError("The target recording is silent or has samples that are not numbers.")
         power = smooth_octave(ltas(signal / signal.std(), ltas_fft_size(sample_rate), mirrored=False))

@@ -1,6 +1,6 @@
 """The host around the effect: the command line, boards of plugins, and audio files."""
 
-__all__ = ["Board", "BoardError", "load_external"]
+__all__ = ["Board", "BoardError", "Mix", "load_external"]
 
 
 def __getattr__(name: str):
@@ -8,4 +8,4 @@ def __getattr__(name: str):
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     from .boards import board, plugins
-    return getattr(board if name == "Board" else plugins, name)
+    return getattr(board if name in ("Board", "Mix") else plugins, name)

@@ -13,7 +13,7 @@ import numpy as np
 from babe2_fx.files import write_whole
 from babe2_host.audio.destinations import check_destination
 from babe2_host.boards.board import Board
-from babe2_host.boards.plugins import EXTERNAL, LIMITS, NATIVE, is_enum
+from babe2_host.boards.plugins import EXTERNAL, LIMITS, NATIVE, BoardError, is_enum
 from babe2_host.boards.values import OFFLINE, make_plugins, plugin_values
 
 from . import plugins_apart
@@ -162,13 +162,25 @@ def effects_of(board: Board) -> tuple[Effect, ...]:
 
 
 def load_chain(path: str, allow_external: bool = False) -> tuple[tuple[Effect, ...], dict, tuple[Effect, ...]]:
-    """The effects before the restoration in a board file, its parameters ({} if it has none), and those after."""
+    """The effects before the restoration in a board file, its parameters ({} if it has none), and those after.
+
+    Raises BoardError, for a restoration in a Mix or a Board within it too: here there is one, in the row of effects.
+    """
     effects = effects_of(Board.load(path, allow_external=allow_external))
+    within = next((effect for effect in effects if _restores(effect.values.get("plugins", ()))), None)
+    if within is not None:
+        raise BoardError(f"{path} restores within a {within.plugin}, which cannot be shown here. `babe2 render` "
+                         "renders with it.")
     at = next((index for index, effect in enumerate(effects) if effect.plugin == RESTORATION), None)
     if at is None:
         return (), {}, effects
     rest = tuple(effect for effect in effects[at + 1:] if effect.plugin != RESTORATION)
     return effects[:at], effects[at].values, rest
+
+
+def _restores(plugins: Iterable[dict]) -> bool:
+    """Whether there is a restoration among these plain values of plugins or within them."""
+    return any(plugin["plugin"] == RESTORATION or _restores(plugin.get("plugins", ())) for plugin in plugins)
 
 
 def names_programs(path: str) -> bool:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
+from babe2_fx.audio.mapped import as_tensor
 from babe2_fx.catalogue.presets import load_preset
 from babe2_fx.errors import UserError
 from babe2_fx.settings import BASELINES
@@ -54,15 +55,13 @@ def target_from_file(path: str | os.PathLike) -> TargetCurve:
 
 def spectrum(audio: np.ndarray, sample_rate: float) -> tuple[np.ndarray, np.ndarray]:
     """The third-octave LTAS of audio (channels, samples): Hz, and dB as the curves of a result are aligned."""
-    import torch
-
     from babe2_fx.spectra import ltas, ltas_fft_size, smooth_octave
     samples, most = audio.shape[1], int(LONG_S * sample_rate)
     if samples > most:
         length = most // PARTS
         starts = np.linspace(0, samples - length, PARTS).astype(int)
         audio = np.concatenate([audio[:, start:start + length] for start in starts], axis=1)
-    power = smooth_octave(ltas(torch.from_numpy(np.ascontiguousarray(audio)), ltas_fft_size(sample_rate))).numpy()
+    power = smooth_octave(ltas(as_tensor(audio), ltas_fft_size(sample_rate))).numpy()
     hz = np.linspace(0, sample_rate / 2, len(power))
     return hz[1:], aligned(hz, 10 * np.log10(np.maximum(power, 1e-16)))[1:]
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, fields
 
 import numpy as np
 
+from babe2_fx.attributes import SettledAttributes
 from babe2_fx.audio.pedalboard_layout import Layout, from_planar
 
 SHORTEST = 4096  # samples that the spectral gate needs
@@ -13,11 +14,12 @@ QUIET_S = 0.5  # of the stretch that is taken for noise alone
 
 
 @dataclass
-class _Whole:
+class _Whole(SettledAttributes):
     """What offline effects have in common: Pedalboard's call, and parameters that are numbers in a range."""
 
     is_effect = True
     is_instrument = False
+    only_reads = True  # what it is given
 
     def __post_init__(self):
         self._layout = Layout()
@@ -32,6 +34,9 @@ class _Whole:
                     raise ValueError(f"{name} must be {allowed}, not {value!r}.")
                 value = kind(value)
         super().__setattr__(name, value)
+
+    def __getstate__(self):
+        return vars(self) | {"_layout": Layout()}  # which a copy remembers for itself
 
     def process(self, input_array: np.ndarray, sample_rate: float, buffer_size: int = 8192,
                 reset: bool = True) -> np.ndarray:

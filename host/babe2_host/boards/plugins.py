@@ -23,8 +23,9 @@ from babe2_fx.errors import UserError
 class OfflineEffect(Protocol):
     """An effect that a Board takes besides Pedalboard's own: one that needs the whole signal at once.
 
-    `process` is given float32 in the shape that the board was given, and returns float32 of the same shape.
-    It refuses `reset=False` with a ValueError if it cannot go on from one call to the next. To be kept in
+    `process` is given float32 in the shape that the board was given, and returns float32 of the same shape. It may
+    write on what it is given; one that says `only_reads = True` does not, and may be given the caller's own array. It
+    refuses `reset=False` with a ValueError if it cannot go on from one call to the next. To be kept in
     board files it needs a `repr` like Name(parameter=value, ...) with plain values, as a dataclass has. To report
     its progress it has `run(input_array, sample_rate, buffer_size, reset, journal)`, a `Run` or generator, as
     GenerativeEQ.

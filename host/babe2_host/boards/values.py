@@ -39,7 +39,7 @@ from .plugins import (
 )
 
 DEEPEST = 20  # boards in boards
-CONTAINERS: dict[str, type] = {"Pedalboard": Pedalboard, "Chain": Chain, "Mix": Mix}  # and Board, which adds itself
+CONTAINERS: dict[str, type] = {"Pedalboard": Pedalboard, "Chain": Chain}  # and Board and Mix, which add themselves
 # Offline effects, and the module to get each from, which takes seconds.
 OFFLINE = {"GenerativeEQ": "babe2_fx", "SpectralGate": "babe2_host.boards.effects",
            "PeakNormalize": "babe2_host.boards.effects"}
@@ -129,11 +129,23 @@ class _Maker:
         plugins = self.plugins(values.get("plugins", []), f"{position}.")
         if name == "Board":
             return CONTAINERS[name](plugins, title=checked_title(values, f"{self.where}, plugin {position}"))
-        for plugin in plugins:
-            if not isinstance(plugin, Plugin):
-                raise ValueError(f"Pedalboard's {name} takes Pedalboard's own plugins alone, not "
-                                 f"{type(plugin).__name__}; a Board takes both.")
-        return CONTAINERS[name](plugins)
+        if name == "Mix":
+            return CONTAINERS[name](plugins)
+        return CONTAINERS[name]([self._own(plugin, name) for plugin in plugins])
+
+    @staticmethod
+    def _own(plugin, around: str) -> Plugin:
+        """A plugin as one of Pedalboard's own, which are all that its containers take."""
+        why = ""
+        if isinstance(plugin, CONTAINERS["Mix"]):
+            try:
+                return plugin.native()
+            except ValueError as error:
+                why = f" ({error})"
+        if not isinstance(plugin, Plugin):
+            raise ValueError(f"Pedalboard's {around} takes Pedalboard's own plugins alone, not this "
+                             f"{type(plugin).__name__}{why}; a Board takes both.")
+        return plugin
 
     def _external(self, name: str, values: dict) -> Plugin:
         _check_known(values, ("path", "parameters", "plugin_name"))
@@ -259,9 +271,9 @@ def _values(plugins: Iterable, where: str, folder: Path | None, position: str) -
 
 def _value(plugin, where: str, folder: Path | None, position: str) -> dict:
     name = type(plugin).__name__
-    if plugin is None:  # in a Mix: the dry signal, which is what a Chain of nothing gives
+    if plugin is None:  # the audio as it is, which is what a Chain of nothing gives
         return {"plugin": "Chain", "plugins": []}
-    if type(plugin) is CONTAINERS.get(name):
+    if type(plugin) in (CONTAINERS.get(name), Mix):
         title = {"title": plugin.title} if name == "Board" and plugin.title else {}
         return {"plugin": name} | title | {"plugins": _values(plugin, where, folder, f"{position}.")}
     if name in EXTERNAL:

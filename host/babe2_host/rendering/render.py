@@ -18,7 +18,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from babe2_fx.audio.mapped import all_finite
+from babe2_fx.audio.mapped import all_finite, as_tensor
 from babe2_fx.audio.reading import AudioFile
 from babe2_fx.errors import UserError
 from babe2_fx.progress import Run
@@ -63,7 +63,7 @@ def render(recording: AudioFile, board: Board, *, journal: FolderJournal | None 
     Args:
         recording: audio (channels, samples) and its sample rate; it is not changed.
         board: made of plugins, of values (`boards.values.make_plugins`), of a recipe (`Recipe.make`), or of a file. Its
-            `sample_rate` is that of the result, else the recording's.
+            `sample_rate` is that of the result; None: as `output_rate` says.
         journal: keeps finished blocks, and gives those of the same render that was stopped. It is not cleared.
         passage: first and last sample (not included) of the recording, of what is rendered; None: all. What comes
             before a restoration in the board hears the whole, and the restoration goes by the whole.
@@ -94,7 +94,11 @@ def _render(recording: AudioFile, board: Board, journal: FolderJournal | None,
         raise RenderError("The board gave samples that are not finite numbers; one of its plugins is at fault. Nothing "
                           "was written.")
     results, notes = [], []
-    if rate != recording.sample_rate:
+    if rate > recording.sample_rate and not board.sample_rate:
+        own = recording.sample_rate
+        notes.append(f"The recording has {own} Hz. The result has {rate} Hz, so that it holds what was restored above "
+                     f"{own / 2:g} Hz; ask for a rate of {own} Hz to do without.")
+    elif rate != recording.sample_rate:
         notes.append(f"Converted from the recording's {recording.sample_rate} Hz to {rate} Hz first.")
     for effect in board.effects("GenerativeEQ"):
         if effect.result:
@@ -148,8 +152,13 @@ def _render_file(recording: Recording, output: str | os.PathLike, board: Board, 
 
 
 def output_rate(recording: AudioFile, board: Board) -> int:
-    """Hz of what comes out: the board's, else the recording's."""
-    return board.sample_rate or recording.sample_rate
+    """Hz of what comes out: the board's, else the recording's or a prior's that is higher.
+
+    At its own rate, a recording of 8 kHz would have no room for the highs that were made.
+    """
+    if board.sample_rate:
+        return board.sample_rate
+    return max(recording.sample_rate, *(effect.prior.sample_rate for effect in board.effects("GenerativeEQ")), 0)
 
 
 def check_render(recording: Recording, output: str | os.PathLike, board: Board, *sources: str | os.PathLike,
@@ -162,7 +171,5 @@ def check_render(recording: Recording, output: str | os.PathLike, board: Board, 
 def _resampled(audio: np.ndarray, source_hz: int, target_hz: int) -> np.ndarray:
     if source_hz == target_hz or not audio.size:
         return audio
-    import torch
-
     from babe2_fx.audio.resampling import resample  # imports torch, hence only here
-    return resample(torch.from_numpy(audio), source_hz, target_hz).numpy()
+    return resample(as_tensor(audio), source_hz, target_hz).numpy()

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import numpy as np
 import soundfile
-import torch
 import torchaudio.functional as AF
 
+from babe2_fx.audio.mapped import as_tensor
 from babe2_fx.audio.reading import AudioFile
 from babe2_fx.errors import UserError
 from babe2_fx.spectra import ltas, ltas_fft_size, smooth_octave
@@ -92,7 +92,7 @@ def names(recordings: list[AudioFile]) -> list[str]:
 
 def loudness_lufs(recording: AudioFile) -> float:
     """Integrated loudness (ITU-R BS.1770). Raises CompareError for silence."""
-    lufs = float(AF.loudness(torch.from_numpy(recording.audio), recording.sample_rate))
+    lufs = float(AF.loudness(as_tensor(recording.audio), recording.sample_rate))
     if not np.isfinite(lufs):
         raise CompareError(f"{recording.path} is silent, or too quiet to measure how loud it is.")
     return lufs
@@ -115,7 +115,7 @@ def _peaks(audio: np.ndarray) -> list[list[float]]:
 
 
 def _ltas_db(audio: np.ndarray, sample_rate: int, hz: np.ndarray) -> list[float]:
-    power = smooth_octave(ltas(torch.from_numpy(audio), ltas_fft_size(sample_rate))).numpy()
+    power = smooth_octave(ltas(as_tensor(audio), ltas_fft_size(sample_rate))).numpy()
     level_db = np.interp(hz, np.linspace(0, sample_rate / 2, len(power)), 10 * np.log10(power + 1e-15), right=FLOOR_DB)
     return [round(float(db), 2) for db in level_db]
 

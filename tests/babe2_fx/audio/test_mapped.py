@@ -8,8 +8,19 @@ import numpy as np
 import pytest
 import torch
 
+from awkward_arrays import awkward
 from babe2_fx.audio import mapped
-from babe2_fx.audio.mapped import RoomError, all_finite, allocate, allocate_like, chunks, peak, release
+from babe2_fx.audio.mapped import (
+    RoomError,
+    all_finite,
+    allocate,
+    allocate_like,
+    as_tensor,
+    chunks,
+    peak,
+    plain_audio,
+    release,
+)
 from babe2_fx.audio.resampling import resample
 from babe2_fx.restoration import Restorer
 from babe2_fx.settings import Settings
@@ -102,3 +113,13 @@ def test_a_restoration_through_files_is_the_one_in_memory(monkeypatch, make_note
     result = Restorer(tiny_prior(), settings).restore(audio, 48000).audio
     assert np.abs(result - expected).max() < 1e-4 * np.abs(expected).max()
     assert (audio == given).all()
+
+
+def test_plain_audio_shares_memory_only_where_pytorch_can_read_it_as_it_is():
+    audio = np.random.default_rng(0).normal(size=(2, 50)).astype(np.float32)
+    for array in (audio, audio.T, audio[:, ::2], audio[:1]):
+        assert np.shares_memory(plain_audio(array), array)
+    for array in awkward(audio).values():
+        made = plain_audio(array)
+        assert type(made) is np.ndarray and made.dtype == np.float32 and np.array_equal(made, np.array(array))
+        assert made.flags.writeable and as_tensor(array).shape == (2, 50)

@@ -133,4 +133,23 @@ def test_the_residue_of_a_codec_above_its_limit_is_not_heard(music):
     swelling = residue * torch.linspace(0, 2, len(music)) ** 2
     medium = Medium.of(limited + swelling, reference_of(music), RATE, 86.0, measure_noise=True)
     assert medium.heard[(HZ > 200) & (HZ < 2000)].float().mean() > 0.8
-    assert not medium.heard[HZ > 5500].any()  # the smoothing carries what lies below up to here
+    edge_hz = RATE / 2 / 4
+    assert not medium.heard[HZ > 1.01 * edge_hz].any()
+
+
+def test_hiss_up_to_a_digital_limit_is_noise_up_to_there(music):
+    """A disc's hiss that a codec cut off within a third of an octave: its level is not that of what lies above."""
+    hiss = 0.03 * music.std() * torch.randn(len(music), generator=torch.Generator().manual_seed(1))
+    bins = len(torch.fft.rfft(music))
+    spectrum = torch.fft.rfft(music) * (torch.arange(bins) < 2000 / (RATE / 2) * bins) + torch.fft.rfft(hiss)
+    disc = torch.fft.irfft(spectrum * (torch.arange(bins) < 4000 / (RATE / 2) * bins), n=len(music))
+    medium = Medium.of(disc, reference_of(music), RATE, 86.0, measure_noise=True)
+    assert medium.heard[(HZ > 200) & (HZ < 1500)].float().mean() > 0.8
+    assert not medium.heard[HZ > 2500].any()
+
+
+def test_nothing_is_heard_above_what_a_lower_sample_rate_had_room_for(music):
+    plain = Medium.of(music, reference_of(music), RATE, 86.0, True)
+    medium = Medium.of(music, reference_of(music), RATE, 86.0, True, highest_hz=3000.0)
+    assert plain.heard[HZ > 3000].any() and not medium.heard[HZ > 3000].any()
+    assert torch.equal(plain.heard[HZ <= 3000], medium.heard[HZ <= 3000])

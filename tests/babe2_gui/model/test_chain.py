@@ -57,6 +57,24 @@ def test_the_shipped_boards_can_be_loaded(session):
     assert [effect.plugin for effect in after] == ["BrickwallLimiter"]
 
 
+@pytest.mark.parametrize("within", ["Mix", "Board"])
+def test_a_board_that_restores_within_another_is_refused_and_its_other_mixes_are_effects(within, tmp_path):
+    path = tmp_path / "board.toml"
+    path.write_text(f'''format = "babe2-board-1"
+[[plugins]]
+plugin = "GenerativeEQ"
+[[plugins]]
+plugin = "{within}"
+plugins = [{{ plugin = "Chain", plugins = [] }}, {{ plugin = "PeakNormalize" }}]
+''')
+    before, _, after = chain.load_chain(str(path))
+    assert before == () and [effect.title for effect in after] == [within] and chain.parameters(after[0]) == []
+    assert chain.processed(after, np.full((2, 100), 0.1, np.float32), 44100).max() > 0.8
+    path.write_text(path.read_text().replace("PeakNormalize", "GenerativeEQ"))
+    with pytest.raises(BoardError, match=f"restores within a {within}.*babe2 render"):
+        chain.load_chain(str(path))
+
+
 def test_an_unknown_effect_is_refused():
     with pytest.raises(BoardError, match="Nonsense"):
         chain.new_effect("Nonsense")

@@ -163,6 +163,33 @@ def test_neighbouring_plugins_run_as_one_pedalboard_those_of_boards_within_too()
         "effect", 2, "effect", "effect", 1]
 
 
+def test_none_is_a_plugin_that_does_nothing():
+    audio = noise(2, 700)
+    for make in (lambda kind: kind([None]), lambda kind: kind([None, Delay(0.01), None, kind([None, Gain(-3)])])):
+        native, board = make(Pedalboard), make(Board)
+        assert_same(board(audio, 44100), native(audio, 44100))
+        assert list(board)[0] is None and len(board) == len(native)
+    assert_same(Board([None, Halve(), None])(audio, 44100), audio * np.float32(0.5))
+    assert repr(Board([None])) == "Board([None])"
+
+
+@pytest.mark.parametrize("wrong, right", [("sample_rat", "sample_rate"), ("titel", "title"), ("dept", "depth")])
+def test_a_misspelt_parameter_is_refused_and_the_nearest_named(wrong, right):
+    board = Board([Gain()])
+    for do in (lambda: setattr(board, wrong, None), lambda: getattr(board, wrong)):
+        with pytest.raises(AttributeError, match=f"Board has no attribute '{wrong}'. Did you mean '{right}'"):
+            do()
+
+
+@pytest.mark.parametrize("name, value", [("title", 3), ("sample_rate", 44100.0), ("sample_rate", 5), ("depth", 24)])
+def test_a_bad_value_is_refused_when_it_is_set(name, value):
+    board = Board(title="T", sample_rate=44100, depth="24")
+    before = getattr(board, name)
+    with pytest.raises(ValueError, match=f"{name} must be"):
+        setattr(board, name, value)
+    assert getattr(board, name) == before
+
+
 def test_an_offline_effect_first_is_given_float32_and_may_write_on_it():
     class InPlace(Halve):
         def process(self, input_array, sample_rate, buffer_size, reset):

@@ -19,34 +19,14 @@ from pedalboard import (
 )
 from pedalboard_native._internal import AddLatency
 
+import babe2_host
 from babe2_fx.files import FileError
 from babe2_host.boards.board import Board
 from babe2_host.boards.board_files import FORMAT
 from babe2_host.boards.plugins import NATIVE, BoardError, parameter_names
-from offline_effects import Halve, Instrument, assert_same, noise
+from offline_effects import Halve, Instrument, assert_same, noise, unusual
 
 EFFECTS = {"Halve": Halve}
-
-
-def unusual(kind, room_wav):
-    """A plugin of a class of Pedalboard with no parameter at its default."""
-    plugin = Convolution(str(room_wav)) if kind is Convolution else kind()
-    for name in parameter_names(kind):
-        now = getattr(plugin, name)
-        if isinstance(now, bool):
-            values = [not now]
-        elif isinstance(now, float):
-            values = [0.9 * now + 0.0123, 1.1 * now + 0.123]
-        else:
-            values = [list(type(now).__members__.values())[3]]
-        for value in values:
-            try:
-                setattr(plugin, name, value)
-                break
-            except ValueError:
-                continue
-        assert getattr(plugin, name) != now
-    return plugin
 
 
 @pytest.mark.parametrize("name", NATIVE)
@@ -90,6 +70,21 @@ def test_a_board_of_all_kinds_is_kept(folder):
     again.save("again.toml")
     assert (folder / "again.toml").read_bytes() == (folder / "board.toml").read_bytes()
     assert Board.load("board.toml", EFFECTS)[4][1].title == "empty"
+
+
+def test_a_mix_of_offline_effects_is_kept_and_one_in_a_chain_is_pedalboards(folder):
+    board = Board([babe2_host.Mix([None, Board([Halve(0.3), Gain(-3)], title="wet"), Delay(0.1)]), None,
+                   Chain([Mix([Gain(-6), Chain([Mix([Invert()])])])])])
+    board.save("board.toml")
+    again = Board.load("board.toml", EFFECTS)
+    # A None is the audio as it is; so is a Chain of nothing.
+    assert repr(again) == repr(board).replace("None, ", "Chain([]), ")
+    assert type(again[0]) is babe2_host.Mix and type(again[2][0]) is Mix and again[0][1].title == "wet"
+    assert_same(again(noise(2, 500), 44100), board(noise(2, 500), 44100))
+    Board([Mix([Gain(), None])]).save("native.toml")
+    loaded = Board.load("native.toml")
+    loaded[0].append(Halve())  # a Mix from a file takes everything
+    assert len(loaded[0]) == 3
 
 
 BY_HAND = """
@@ -225,8 +220,11 @@ BAD = {
     "within": (a("Mix", '[[plugins.plugins]]\nplugin = "Gain"\ngain = 1'),
                ["plugin 1.1 (Gain)", "no parameter called 'gain'"]),
     "Mix of parameters": (a("Mix", 'mix = 1'), ["(Mix)", "no parameter called 'mix'", "plugins"]),
-    "Mix of offline": (a("Mix", 'plugins = [{ plugin = "Halve" }]'), ["plugin 1 (Mix)", "not Halve"]),
-    "Mix of Board": (a("Mix", 'plugins = [{ plugin = "Board" }]'), ["plugin 1 (Mix)", "not Board"]),
+    "Chain of offline": (a("Chain", 'plugins = [{ plugin = "Halve" }]'), ["plugin 1 (Chain)", "not this Halve"]),
+    "Pedalboard of Board": (a("Pedalboard", 'plugins = [{ plugin = "Board" }]'), ["1 (Pedalboard)", "not this Board"]),
+    "Chain of a Mix of offline": (
+        a("Chain", 'plugins = [{ plugin = "Mix", plugins = [{ plugin = "Halve" }] }]'),
+        ["plugin 1 (Chain)", "not this Mix (it has offline effects", "a Board takes both"]),
     "Mix of text": (a("Mix", 'plugins = "Gain"'), ["plugin 1", "plugins must be a list"]),
     "title within": (a("Board", 'title = 1'), ["plugin 1", "title must be text"]),
     "deep": ("plugins = " + 40 * '[{ plugin = "Chain", plugins = ' + "[]" + 40 * "}]", ["deep"]),

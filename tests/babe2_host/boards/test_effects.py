@@ -1,8 +1,13 @@
 """The offline effects beside GenerativeEQ."""
 
+import copy
+import pickle
+
 import numpy as np
 import pytest
 
+from awkward_arrays import awkward
+from babe2_host import Board, Mix
 from babe2_host.boards.effects import PeakNormalize, SpectralGate
 
 RATE = 44100
@@ -52,3 +57,36 @@ def test_a_bad_value_is_named(make):
 def test_they_cannot_be_streamed():
     with pytest.raises(ValueError, match="whole recording at once"):
         SpectralGate()(np.zeros(100, np.float32), RATE, reset=False)
+
+
+@pytest.mark.parametrize("effect, wrong, right", [
+    (SpectralGate(), "reducton", "reduction"), (SpectralGate(), "stationery", "stationary"),
+    (PeakNormalize(), "peak", "peak_db"), (PeakNormalize(), "peakdb", "peak_db")])
+def test_a_misspelt_parameter_is_refused_and_the_nearest_named(effect, wrong, right):
+    for do in (lambda: setattr(effect, wrong, -3.0), lambda: getattr(effect, wrong)):
+        with pytest.raises(AttributeError, match=rf"has no attribute '{wrong}'\. Did you mean '{right}'\?"):
+            do()
+
+
+@pytest.mark.parametrize("do", [copy.copy, copy.deepcopy, lambda effect: pickle.loads(pickle.dumps(effect))])
+def test_copies_are_of_their_own(do):
+    one = PeakNormalize(-3.0)
+    one(np.full((50, 2), 0.1, np.float32), RATE)
+    made = do(one)
+    assert made == one
+    made.peak_db = -6.0
+    assert one.peak_db == -3.0
+    with pytest.raises(RuntimeError, match="does not say which dimension"):  # it has not seen the other's array
+        made(np.ones((2, 2), np.float32), RATE)
+
+
+@pytest.mark.parametrize("effect", [SpectralGate(), PeakNormalize(), Board([PeakNormalize()]),
+                                    Mix([None, SpectralGate()])], ids=repr)
+def test_an_array_of_any_kind_is_taken_and_not_written_to(effect):
+    audio = (0.1 * np.random.default_rng(0).normal(size=(2, 9000))).astype(np.float32)
+    expected = effect(audio.copy(), RATE)
+    for name, array in awkward(audio).items():
+        kept = np.array(array)
+        made = effect(array, RATE)
+        assert type(made) is np.ndarray and np.array_equal(made, expected), name
+        assert np.array_equal(np.array(array), kept), name

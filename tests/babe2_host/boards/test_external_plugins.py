@@ -1,6 +1,9 @@
 """Plugins that are programs of their own: run only if allowed, and known by their files."""
 
+import copy
+import copyreg
 import os
+import pickle
 import tomllib
 from typing import ClassVar
 
@@ -11,6 +14,7 @@ from pedalboard import Gain, Invert, Mix, Pedalboard
 from babe2_host.boards import plugins
 from babe2_host.boards.board import Board
 from babe2_host.boards.board_files import FORMAT
+from babe2_host.boards.copies import external
 from babe2_host.boards.plugins import BoardError, load_external
 from offline_effects import Halve, assert_same, noise
 
@@ -53,12 +57,12 @@ def fake_vst3(folder, monkeypatch):
     return folder / "fake.vst3"
 
 
-def external(path, more=""):
+def external_board(path, more=""):
     return f'format = "{FORMAT}"\n[[plugins]]\nplugin = "VST3Plugin"\npath = "{path}"\n{more}'
 
 
 def test_programs_are_run_only_if_allowed(fake_vst3, folder):
-    (folder / "board.toml").write_text(external("fake.vst3", "parameters = { gain_db = -6 }"))
+    (folder / "board.toml").write_text(external_board("fake.vst3", "parameters = { gain_db = -6 }"))
     with pytest.raises(BoardError, match="fake.vst3 is a program"):
         Board.load("board.toml")
     assert VST3Plugin.loaded == []
@@ -81,7 +85,7 @@ def test_programs_are_run_only_if_allowed(fake_vst3, folder):
     ("fake.vst3", "plugin_name = 3", "must be text"),
 ])
 def test_what_is_wrong_with_a_program_is_named(path, more, words, fake_vst3, folder):
-    (folder / "board.toml").write_text(external(path, more))
+    (folder / "board.toml").write_text(external_board(path, more))
     with pytest.raises(BoardError, match=words) as raised:
         Board.load("board.toml", allow_external=True)
     assert "board.toml, plugin 1 (VST3Plugin)" in str(raised.value)
@@ -99,6 +103,20 @@ def test_a_program_from_elsewhere_cannot_be_kept_until_its_file_is_known(fake_vs
     if not hasattr(pedalboard, "AudioUnitPlugin"):
         with pytest.raises(BoardError, match="macOS"):
             load_external(fake_vst3, kind="AudioUnitPlugin")
+
+
+def test_a_program_is_copied_by_its_file_and_parameters_if_that_is_known(fake_vst3, folder, monkeypatch):
+    monkeypatch.setitem(copyreg.dispatch_table, VST3Plugin, external)  # as of the true class
+    board = Board([load_external(fake_vst3, {"gain_db": 2.5}), Halve()])
+    for made in (copy.deepcopy(board), pickle.loads(pickle.dumps(board))):
+        assert made[0] is not board[0] and type(made[0]) is VST3Plugin and made[0].gain_db == 2.5
+        made[0].gain_db = 1.0
+    assert board[0].gain_db == 2.5 and len(VST3Plugin.loaded) == 3
+    board[0] = VST3Plugin(str(fake_vst3))
+    plugins._externals.clear()
+    for do in (copy.deepcopy, pickle.dumps):
+        with pytest.raises(TypeError, match=r"plugin 1 \(VST3Plugin\) cannot, .*`babe2_host.load_external`"):
+            do(board)
 
 
 def test_a_true_vst3_plugin_runs_and_is_kept(folder):

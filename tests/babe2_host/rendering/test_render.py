@@ -333,3 +333,26 @@ def test_at_another_rate_the_recordings_own_is_stated_and_its_time_reference_con
     assert (made.sample_rate, made.extras.chunks[0].content[338:346]) == (48000, (1_728_000_000).to_bytes(8, "little"))
     done = render_file(read_recording("in.wav"), "same.wav", Board([Gain(0)])).finish()
     assert done.notes == () and read_recording("same.wav").extras == read_recording("in.wav").extras
+
+
+def test_a_recording_of_a_low_rate_comes_out_at_a_rate_with_room_for_its_highs(folder, make_notes):
+    soundfile.write("in.wav", make_notes(8000, 3.0).T, 8000, "PCM_16")
+    command = ["restore", "in.wav", "--preset", "piano", "--quality", "draft", "--set", "steps=2"]
+    assert cli.main([*command, "-o", "out.wav"]) == 0
+    audio, rate = soundfile.read("out.wav")
+    assert (rate, len(audio)) == (22050, 66150)
+    assert cli.main([*command, "-o", "low.wav", "--rate", "8000"]) == 0
+    assert soundfile.info("low.wav").samplerate == 8000
+
+
+def test_what_rate_it_has_and_why_is_said(folder, make_notes):
+    soundfile.write("in.wav", make_notes(8000, 3.0).T, 8000, "PCM_16")
+    recording = read_recording("in.wav")
+    effect = GenerativeEQ("piano", "draft", prior=tiny_prior(), steps=2)
+    raised = render(recording, Board([effect])).finish()
+    assert raised.sample_rate == 22050 and raised.notes[0] == (
+        "The recording has 8000 Hz. The result has 22050 Hz, so that it holds what was restored above 4000 Hz; ask for "
+        "a rate of 8000 Hz to do without.")
+    kept = render(recording, Board([effect], sample_rate=8000)).finish()
+    assert kept.sample_rate == 8000 and kept.notes[0] == (
+        "Worked at 22050 Hz, but the result has 8000 Hz: what was restored above 4000 Hz is not in it.")
