@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import tempfile
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,10 +11,7 @@ import platformdirs
 
 from babe2_fx.files import FileError
 from babe2_host.audio.recording import Recording
-from babe2_host.audio.riff import WaveExtras
 from babe2_host.audio.writing import not_carried, write_audio
-
-STAMP = slice(338, 346)  # of a bext chunk: where its audio begins, in samples since midnight
 
 
 def write_take(path: str | os.PathLike, audio: np.ndarray, start: int, like: Recording, depth: str | None = None,
@@ -23,32 +19,19 @@ def write_take(path: str | os.PathLike, audio: np.ndarray, start: int, like: Rec
     """Writes a take's audio (channels, samples); what the user should know about it, as sentences.
 
     Args:
-        start: the sample of the recording that it begins with.
+        start: the sample of the recording that it begins with; programs that put broadcast waves at their time stamps
+            put it there too.
         like: the recording, whose bit depth, tags and chunks it gets.
         depth: "16", "24", "float", or None for the recording's.
 
     Raises:
         FileError: the path, the format or the disk do not allow it.
     """
-    like = replace(like, extras=later(like.extras, start))
-    lowered_db = write_audio(path, audio, like.sample_rate, like, depth=depth, seed=seed)
+    lowered_db = write_audio(path, audio, like.sample_rate, like, depth=depth, seed=seed, start=start)
     said = [f"Wrote {path}."]
     if lowered_db:
         said.append(f"Its peaks did not fit, so all of it was lowered by {lowered_db:.2f} dB; 32-bit float keeps them.")
-    return said + list(not_carried(path, audio, like.sample_rate, like))
-
-
-def later(extras: WaveExtras, start: int) -> WaveExtras:
-    """What a WAV file holds besides its samples, for a piece that begins so many samples later: programs that put
-    broadcast waves at their time stamps put it there too."""
-    def stamped(content: bytes) -> bytes:
-        then = (int.from_bytes(content[STAMP], "little") + start) % 2 ** 64
-        return content[:STAMP.start] + then.to_bytes(8, "little") + content[STAMP.stop:]
-    if not start:
-        return extras
-    return replace(extras, chunks=tuple(
-        replace(chunk, content=stamped(chunk.content)) if chunk.name == "bext" and len(chunk.content) >= STAMP.stop
-        else chunk for chunk in extras.chunks))
+    return said + list(not_carried(path, audio, like.sample_rate, like, depth=depth, start=start))
 
 
 def hand_out(audio: np.ndarray, start: int, recording: Recording, seed: int = 0) -> tuple[Path, list[str]]:

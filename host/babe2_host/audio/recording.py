@@ -7,17 +7,19 @@ from dataclasses import dataclass
 
 from babe2_fx.audio.reading import AudioFile, open_audio, read_audio
 
-from .riff import WAVES, WaveExtras, read_extras
+from .carrying import called
+from .changes import listed
+from .chunks import KINDS, Extras, read_extras
 from .tags import Tags, read_tags
 
 
 @dataclass(frozen=True)
 class Recording(AudioFile):
-    """A recording as read, with its tags · extras: the other chunks of a WAV file · notes: what besides the audio
-    could not be read too, as sentences."""
+    """A recording as read, with its tags · extras: its other chunks · notes: what besides the audio could not be read
+    too, as sentences."""
 
     tags: Tags = Tags()
-    extras: WaveExtras = WaveExtras()
+    extras: Extras = Extras()
 
 
 def read_recording(path: str | os.PathLike) -> Recording:
@@ -25,17 +27,20 @@ def read_recording(path: str | os.PathLike) -> Recording:
 
     Raises FileError and RoomError as `read_audio`.
     """
-    audio, extras, tags = read_audio(path), None, Tags()
+    audio, extras, tags = read_audio(path), Extras(), Tags()
     notes = list(audio.notes)
-    if audio.format in WAVES:
-        extras = read_extras(audio.path)
-        notes += [f"The chunk {name.strip()} of {path} is damaged or too large and is not carried over."
-                  for name in extras.unread]
+    if audio.format in KINDS:
+        extras = read_extras(audio.path, KINDS[audio.format])
+        if extras.unread:
+            notes.append(f"{path} has what is damaged or too large and is not carried over: "
+                         f"{listed(called(name) for name in extras.unread)}.")
+    elif audio.format != "OGG":
+        notes.append(f"What {path} may hold besides its audio is not read, but for a few texts.")
     try:
-        tags = read_tags(audio.path, _strings(audio), extras)
+        tags = read_tags(audio.path, audio.format, _strings(audio), extras)
     except Exception as error:  # tags may hold anything, and no parser copes with all of it
         notes.append(f"The tags of {path} cannot be read and are not carried over ({one_line(error)}).")
-    return Recording(**vars(audio) | {"notes": tuple(notes)}, tags=tags, extras=extras or WaveExtras())
+    return Recording(**vars(audio) | {"notes": tuple(notes)}, tags=tags, extras=extras)
 
 
 def _strings(audio: AudioFile) -> dict[str, str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import os
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -14,10 +15,14 @@ from babe2_fx.audio.mapped import all_finite, chunks, peak
 from babe2_fx.audio.reading import plain
 from babe2_fx.files import FileError, reason, whole_file, write_whole
 
+from .aiff import append_chunks
+from .carrying import GAIN, TAGS, WAVES, carried
+from .changes import Change, Lost, sentences
+from .chunks import Extras
 from .destinations import check_destination
 from .recording import Recording, one_line
-from .riff import TIMED, WAVES, WaveExtras, write_wave
-from .tags import TAGLESS, set_strings, wave_chunks, write_tags
+from .riff import write_wave
+from .tags import TAGLESS, Tags, set_strings, unwritten, wave_chunks, write_tags
 
 CHUNK_FRAMES = 1 << 16  # a large Vorbis file written in one call overflows libsndfile's stack
 WRITABLE = {".wav": "WAV", ".flac": "FLAC", ".aiff": "AIFF", ".aif": "AIFF", ".ogg": "OGG", ".mp3": "MP3",
@@ -47,9 +52,10 @@ def check_audio_output(path: str | os.PathLike, like: Recording, *sources: str |
     real = check_destination(path, like.path, *sources)
     file_format, subtype = _format_for(path, like, depth)
     _check_size(path, like.audio, file_format, subtype)
+    extras, _ = _extras_for(like.audio, like.sample_rate, like, file_format, subtype)
     try:
         with whole_file(real, trial=True) as temporary:
-            _write_file(temporary, like.audio, like.sample_rate, file_format, subtype, like)
+            _write_file(temporary, like.audio, like.sample_rate, file_format, subtype, like, extras)
     except soundfile.LibsndfileError as error:
         raise _unfit(path, like, file_format, error) from error
     except OSError as error:
@@ -57,7 +63,7 @@ def check_audio_output(path: str | os.PathLike, like: Recording, *sources: str |
 
 
 def write_audio(path: str | os.PathLike, audio: np.ndarray, sample_rate: int, like: Recording, *,
-                depth: str | None = None, seed: int = 0) -> float:
+                depth: str | None = None, seed: int = 0, start: int = 0) -> float:
     """Writes a recording, whole or not at all; an existing file is replaced.
 
     Samples that are rounded to 16 or 24 bits get TPDF dither first; those that need no rounding stay as they
@@ -71,6 +77,7 @@ def write_audio(path: str | os.PathLike, audio: np.ndarray, sample_rate: int, li
         like: the input, whose bit depth is kept where the format has it, and which is never written to.
         depth: one of `DEPTHS`, in place of the input's.
         seed: of the dither.
+        start: the sample of the input that the audio begins with, where it is not all of it.
 
     Returns:
         By how many dB the level of the whole recording was lowered so that its peaks fit: 0 where they did.
@@ -89,49 +96,44 @@ def write_audio(path: str | os.PathLike, audio: np.ndarray, sample_rate: int, li
         # Two steps of room: one for the dither, and the largest number is a step below 1.
         to = 1 - 2.0 ** (2 - BITS[subtype]) if subtype in BITS else 1.0
         gain = np.float32(to / highest)
+    extras, _ = _extras_for(audio, sample_rate, like, file_format, subtype, start)
     try:
-        write_whole(path, lambda part: _write_file(part, audio, sample_rate, file_format, subtype, like,
+        write_whole(path, lambda part: _write_file(part, audio, sample_rate, file_format, subtype, like, extras,
                                                    seed, gain))
     except soundfile.LibsndfileError as error:
         raise _unfit(path, like, file_format, error) from error
     return -20 * float(np.log10(gain)) if gain != 1 else 0.0
 
 
-def not_carried(path: str | os.PathLike, audio: np.ndarray, sample_rate: int,
-                like: Recording) -> tuple[str, ...]:
+def not_carried(path: str | os.PathLike, audio: np.ndarray, sample_rate: int, like: Recording, *,
+                depth: str | None = None, start: int = 0) -> tuple[str, ...]:
     """What of the input besides its audio is not in the file that `write_audio` makes of the same arguments.
 
-    Sentences for the user; none where nothing is missing.
+    Sentences for the user, one for each reason; none where nothing is missing.
     """
-    said, file_format = list(like.notes), WRITABLE.get(Path(path).suffix.lower())
-    chunks = _lost_chunks(audio, sample_rate, like)
-    reason = "it has not the input's length, rate and channels"
-    if file_format not in WAVES:
-        # Tags are carried by themselves.
-        chunks = [c.name for c in like.extras.chunks if c.name.lower() not in ("list/info", "id3 ")]
-        reason = "only WAV files can have them"
-    if chunks:
-        names = ", ".join(dict.fromkeys(name.strip() for name in chunks))
-        said.append(f"{path} is without these chunks of {like.path}, for {reason}: {names}.")
-    if like.tags and file_format in TAGLESS:
-        said.append(f"{path} is without the tags of {like.path}: {file_format} files cannot have any.")
-    return tuple(said)
+    file_format, subtype = _format_for(path, like, depth)
+    extras, lost = _extras_for(audio, sample_rate, like, file_format, subtype, start)
+    tags = [chunk.name.lower() for chunk in extras.chunks]
+    if like.tags.gains:
+        lost.append(GAIN)
+    if "id3 " not in tags and "list/info" not in tags:
+        lost += [Lost(what, "tags that this program cannot translate") for what in like.tags.unread]
+    if file_format in TAGLESS:
+        lost += [Lost("its tags", f"what {file_format} files cannot have")] if like.tags else []
+    else:
+        lost += [Lost(what, f"tags that {file_format} files cannot have") for what in unwritten(like.tags, file_format)]
+    return (*like.notes, *sentences(like.path, path, lost))
 
 
-def _lost_chunks(audio: np.ndarray, sample_rate: int, like: Recording) -> list[str]:
-    """The names of the WAV chunks that are not true of a result."""
-    wrong = () if (sample_rate, audio.shape[1]) == (like.sample_rate, like.audio.shape[1]) else TIMED
-    wrong += () if audio.shape[0] == like.channels else ("chna",)
-    return [chunk.name for chunk in like.extras.chunks if chunk.name in wrong]
-
-
-def _extras_for(audio: np.ndarray, sample_rate: int, like: Recording) -> WaveExtras:
-    """What a WAV file holds besides this audio."""
-    lost = _lost_chunks(audio, sample_rate, like)
-    chunks = tuple(chunk for chunk in like.extras.chunks if chunk.name not in lost)
-    if not any(chunk.name.lower() in ("list/info", "id3 ") for chunk in chunks):
-        chunks += wave_chunks(like.tags)
-    return WaveExtras(chunks, like.extras.channel_mask if audio.shape[0] == like.channels else None)
+def _extras_for(audio: np.ndarray, sample_rate: int, like: Recording, file_format: str, subtype: str,
+                start: int = 0) -> tuple[Extras, list[Lost]]:
+    """What a file holds besides this audio, and what of the input it does not."""
+    change = Change((like.sample_rate, int(sample_rate)), (like.audio.shape[1], audio.shape[1]),
+                    (like.channels, audio.shape[0]), (like.subtype, subtype), start)
+    extras, lost = carried(like.extras, file_format, change)
+    if file_format in WAVES and not any(chunk.name.lower() in TAGS for chunk in extras.chunks):
+        extras = replace(extras, chunks=extras.chunks + wave_chunks(like.tags))
+    return extras, lost
 
 
 def _format_for(path: str | os.PathLike, like: Recording, depth: str | None) -> tuple[str, str]:
@@ -169,12 +171,12 @@ def _check_size(path: str | os.PathLike, audio: np.ndarray, file_format: str, su
 
 
 def _write_file(path: Path, audio: np.ndarray, sample_rate: int, file_format: str, subtype: str,
-                like: Recording, seed: int = 0, gain: np.float32 = np.float32(1.0)) -> None:
+                like: Recording, extras: Extras, seed: int = 0, gain: np.float32 = np.float32(1.0)) -> None:
     """Writes samples, tags and chunks to an existing file."""
     with open(path, "rb+", buffering=0) as raw:
         target = _Remembering(raw)
         try:
-            _write_samples(target, audio, int(sample_rate), file_format, subtype, like, seed, gain)
+            _write_samples(target, audio, int(sample_rate), file_format, subtype, like.tags, extras, seed, gain)
         # A short write is either reported by libsndfile or trips an assertion in soundfile.
         except (soundfile.SoundFileError, AssertionError):
             if target.error is None:
@@ -182,7 +184,9 @@ def _write_file(path: Path, audio: np.ndarray, sample_rate: int, file_format: st
         if target.error is not None:
             raise target.error
     try:
-        write_tags(path, like.tags, file_format, subtype)
+        write_tags(path, like.tags, extras, file_format, subtype)
+        if file_format == "AIFF":
+            append_chunks(path, extras.chunks)
     except OSError:
         raise
     except Exception as error:  # such as a picture of more than FLAC's 16 MB
@@ -191,15 +195,15 @@ def _write_file(path: Path, audio: np.ndarray, sample_rate: int, file_format: st
 
 
 def _write_samples(target: _Remembering, audio: np.ndarray, sample_rate: int, file_format: str, subtype: str,
-                   like: Recording, seed: int, gain: np.float32) -> None:
+                   tags: Tags, extras: Extras, seed: int, gain: np.float32) -> None:
     channels, samples = audio.shape
     blocks = _blocks(audio, subtype, seed, gain)
     if file_format in WAVES:  # without libsndfile, which does not write other chunks and dates float files
         write_wave(target.write_or_raise, blocks, samples, channels, sample_rate, subtype,
-                   _extras_for(audio, sample_rate, like), rf64=file_format == "RF64")
+                   extras, rf64=file_format == "RF64")
         return
     with soundfile.SoundFile(target, "w", sample_rate, channels, subtype, format=file_format) as file:
-        set_strings(file, like.tags)
+        set_strings(file, tags, extras)
         for block in blocks:
             file.write(block.astype(np.int32) << 8 if subtype == "PCM_24" else block)
 

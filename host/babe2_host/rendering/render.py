@@ -98,6 +98,8 @@ def _render(recording: AudioFile, board: Board, journal: FolderJournal | None,
         own = recording.sample_rate
         notes.append(f"The recording has {own} Hz. The result has {rate} Hz, so that it holds what was restored above "
                      f"{own / 2:g} Hz; ask for a rate of {own} Hz to do without.")
+    elif rate != recording.sample_rate:
+        notes.append(f"Converted from the recording's {recording.sample_rate} Hz to {rate} Hz first.")
     for effect in board.effects("GenerativeEQ"):
         if effect.result:
             results.append(effect.result)
@@ -144,7 +146,7 @@ def _render_file(recording: Recording, output: str | os.PathLike, board: Board, 
     if lowered_db:
         notes.append(f"The rendered peaks did not fit the file's integer samples; the level of the whole recording was "
                      f"lowered by {lowered_db:.2f} dB.")
-    notes.extend(not_carried(output, done.audio, done.sample_rate, recording))
+    notes.extend(not_carried(output, done.audio, done.sample_rate, recording, depth=depth or board.depth))
     journal.clear()
     return replace(done, lowered_db=lowered_db, taken_s=time.monotonic() - started, notes=tuple(notes))
 

@@ -19,8 +19,9 @@ from scipy.signal.windows import tukey
 from babe2_fx.audio.reading import HIGHEST_RATE, LOWEST_RATE
 from babe2_fx.files import write_whole
 
+from ..audio.chunks import Extras
 from ..audio.destinations import check_destination
-from ..audio.riff import WaveExtras, info_chunk, write_wave
+from ..audio.riff import info_chunk, write_wave
 from .correction import HIGHEST_HZ, LOWEST_HZ, Correction, EqExportError, read_correction
 from .parametric import bands_db, fit_bands
 
@@ -145,7 +146,7 @@ def _fir(correction: Correction, sample_rate: int, phase: str, length: int | Non
              f"Gain({gain_db:.2f})."]
     if error_db > AIM_DB:
         notes.append(f"{length} samples are too few for this correction; take more.")
-    extras = WaveExtras((info_chunk({"INAM": correction.sentence(), "ICMT": " ".join(notes)}),))
+    extras = Extras((info_chunk({"INAM": correction.sentence(), "ICMT": " ".join(notes)}),))
     samples = impulse.astype(np.float32)[:, None]
 
     def write(path: Path) -> None:

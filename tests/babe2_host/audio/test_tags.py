@@ -13,8 +13,9 @@ from mutagen.flac import FLAC, Picture
 
 from babe2_fx.audio import reading
 from babe2_fx.files import FileError
+from babe2_host.audio.chunks import Chunk, Extras, read_extras
 from babe2_host.audio.recording import read_recording
-from babe2_host.audio.riff import Chunk, WaveExtras, info_chunk, read_extras, read_info, write_wave
+from babe2_host.audio.riff import info_chunk, read_info, write_wave
 from babe2_host.audio.tags import Tags
 from babe2_host.audio.writing import WRITABLE, check_audio_output, not_carried, write_audio
 
@@ -138,7 +139,7 @@ def test_a_date_that_id3_cannot_say_is_kept_in_words(tmp_path, audio):
 def test_a_wav_files_own_tags_are_carried_byte_for_byte_and_read_for_others(tmp_path, audio):
     info = info_chunk({"INAM": "Prélude", "IARL": "Shelf 7", "IXYZ": "unheard of"})
     with open(tmp_path / "in.wav", "wb") as file:
-        write_wave(file.write, [audio.T], audio.shape[1], 1, RATE, "FLOAT", WaveExtras((info,)))
+        write_wave(file.write, [audio.T], audio.shape[1], 1, RATE, "FLOAT", Extras((info,)))
     like = read_recording(tmp_path / "in.wav")
     assert like.tags.texts == {"title": ("Prélude",), "archivallocation": ("Shelf 7",)}
     write_audio(tmp_path / "out.wav", audio, RATE, like)
@@ -153,7 +154,7 @@ def test_id3_in_a_wav_file_adds_to_its_info(tmp_path, audio):
     tags.add(id3.TSRC(encoding=3, text="DKABC1700001"))
     tags.save(content)
     info = info_chunk({"INAM": "Prelude", "ISBJ": "Marimba"})
-    extras = WaveExtras((info, Chunk("id3 ", content.getvalue(), after_data=True)))
+    extras = Extras((info, Chunk("id3 ", content.getvalue(), after_data=True)))
     with open(tmp_path / "in.wav", "wb") as file:
         write_wave(file.write, [audio.T], audio.shape[1], 1, RATE, "FLOAT", extras)
     assert read_recording(tmp_path / "in.wav").tags.texts == {"title": ("Prélude",), "isrc": ("DKABC1700001",),
@@ -177,8 +178,8 @@ def test_formats_without_tags_are_told_of(tmp_path, audio, ending):
     like = read_recording(tagged(tmp_path / "in.flac", audio))
     write_audio(tmp_path / f"out{ending}", audio, RATE, like)
     said = not_carried(tmp_path / f"out{ending}", audio, RATE, like)
-    assert said == (f"{tmp_path}/out{ending} is without the tags of {tmp_path}/in.flac: "
-                    f"{WRITABLE[ending]} files cannot have any.",)
+    assert said == (f"Of {tmp_path}/in.flac, {tmp_path}/out{ending} is without what {WRITABLE[ending]} files cannot "
+                    "have: its tags.",)
 
 
 def test_damaged_tags_do_not_keep_the_music_from_being_read(tmp_path, audio):

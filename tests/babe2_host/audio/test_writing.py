@@ -14,9 +14,10 @@ import soundfile
 
 from babe2_fx.files import FileError, whole_file
 from babe2_host.audio import riff, writing
+from babe2_host.audio.chunks import Chunk, Extras, read_extras
 from babe2_host.audio.destinations import check_destination
 from babe2_host.audio.recording import Recording, read_recording
-from babe2_host.audio.riff import Chunk, WaveExtras, read_extras, write_wave
+from babe2_host.audio.riff import write_wave
 from babe2_host.audio.writing import check_audio_output, not_carried, write_audio
 
 RATE = 22050
@@ -149,7 +150,7 @@ def in_archive(tmp_path, make_notes, mask=None, channels=2):
              Chunk("cue ", cue, True), Chunk("LIST/adtl", label, True), Chunk("smpl", bytes(36), True))
     samples = np.rint(make_notes(RATE, 0.5, channels).T * 2 ** 23).astype(int)
     with open(tmp_path / "archive.wav", "wb") as file:
-        write_wave(file.write, [samples], *samples.shape, RATE, "PCM_24", WaveExtras(parts, mask))
+        write_wave(file.write, [samples], *samples.shape, RATE, "PCM_24", Extras(parts, mask))
     return read_recording(tmp_path / "archive.wav")
 
 
@@ -188,15 +189,15 @@ def test_aiff_of_more_than_4_gb_is_refused_before_the_render(tmp_path, recording
         write_audio(tmp_path / "out.aiff", recording.audio, RATE, recording)
 
 
-def test_chunks_that_count_samples_stay_behind_when_the_count_changes_and_this_is_said(tmp_path, make_notes):
+def test_chunks_that_count_samples_stay_behind_when_the_length_changes_and_this_is_said(tmp_path, make_notes):
     like = in_archive(tmp_path, make_notes)
     out = tmp_path / "out.wav"
     for audio, rate in ((like.audio[:, :-1], RATE), (like.audio, 2 * RATE)):
         write_audio(out, audio, rate, like)
         assert [chunk.name for chunk in read_extras(out).chunks] == ["bext", "iXML"]
         assert not_carried(out, audio, rate, like) == (
-            f"{out} is without these chunks of {like.path}, for it has not the input's length, rate and "
-            "channels: cue, LIST/adtl, smpl.",)
+            f"Of {like.path}, {out} is without what goes by the old length or rate: the cue points (cue), the labels "
+            "(LIST/adtl) and the sampler's loops (smpl).",)
 
 
 def test_other_formats_are_said_to_be_without_the_chunks(tmp_path, make_notes):
@@ -205,8 +206,8 @@ def test_other_formats_are_said_to_be_without_the_chunks(tmp_path, make_notes):
         out = tmp_path / f"out{ending}"
         write_audio(out, like.audio, RATE, like)
         assert not_carried(out, like.audio, RATE, like) == (
-            f"{out} is without these chunks of {like.path}, for only WAV files can have them: "
-            "bext, iXML, cue, LIST/adtl, smpl.",)
+            f"Of {like.path}, {out} is without what only WAV files can have: the broadcast extension (bext), the "
+            "production data (iXML), the cue points (cue), the labels (LIST/adtl) and the sampler's loops (smpl).",)
 
 
 def test_a_damaged_chunk_is_said_to_be_left_behind(tmp_path, make_notes):
@@ -214,7 +215,8 @@ def test_a_damaged_chunk_is_said_to_be_left_behind(tmp_path, make_notes):
     with open(like.path, "ab") as file:
         file.write(b"axml" + struct.pack("<I", 4_000_000_000) + b"<adm>")
     like = read_recording(like.path)
-    assert like.notes == (f"The chunk axml of {like.path} is damaged or too large and is not carried over.",)
+    assert like.notes == (f"{like.path} has what is damaged or too large and is not carried over: the XML metadata "
+                          "(axml).",)
     write_audio(tmp_path / "out.wav", like.audio, RATE, like)
     assert not_carried(tmp_path / "out.wav", like.audio, RATE, like) == like.notes
     assert len(read_extras(tmp_path / "out.wav").chunks) == 5

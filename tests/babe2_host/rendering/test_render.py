@@ -19,6 +19,7 @@ from babe2_host import Board, cli
 from babe2_host.audio.recording import read_recording
 from babe2_host.rendering.journal import FolderJournal
 from babe2_host.rendering.render import RenderError, render, render_file
+from containers import bext, chunk, wave
 from standin import TINY, tiny_prior
 
 RATE = 22050
@@ -322,6 +323,16 @@ def test_a_render_that_was_closed_goes_on_after_the_blocks_in_its_journal(folder
         next(now for now in run if now.block == 2)
     again = render(recording, board, journal=FolderJournal("out.wav")).finish()
     assert np.array_equal(again.audio, whole.audio) and again.resumed_blocks == 1
+
+
+def test_at_another_rate_the_recordings_own_is_stated_and_its_time_reference_converted(folder, make_notes):
+    (folder / "in.wav").write_bytes(wave(96000, 9600, chunk(b"bext", bext(3_456_000_000))))
+    done = render_file(read_recording("in.wav"), "out.wav", Board([Gain(0)], sample_rate=48000)).finish()
+    assert done.notes == ("Converted from the recording's 96000 Hz to 48000 Hz first.",)
+    made = read_recording("out.wav")
+    assert (made.sample_rate, made.extras.chunks[0].content[338:346]) == (48000, (1_728_000_000).to_bytes(8, "little"))
+    done = render_file(read_recording("in.wav"), "same.wav", Board([Gain(0)])).finish()
+    assert done.notes == () and read_recording("same.wav").extras == read_recording("in.wav").extras
 
 
 def test_a_recording_of_a_low_rate_comes_out_at_a_rate_with_room_for_its_highs(folder, make_notes):
