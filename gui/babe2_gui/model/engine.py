@@ -11,11 +11,19 @@ from babe2_fx.audio.mapped import as_tensor
 from babe2_fx.catalogue.presets import load_preset
 from babe2_fx.errors import UserError
 from babe2_fx.settings import BASELINES
+from babe2_host.audio.recording import Recording, raised, read_recording
 
 from .curve import TargetCurve, aligned
 from .options import RenderOptions, with_effect
 
+LEAST_HZ = 44100  # recordings of lower rates are brought to it, or there would be no room for what is made
 LONG_S, PARTS = 300, 60  # of a longer recording, so many parts stand for all of it
+
+
+def opened(path: str | os.PathLike) -> Recording:
+    """A recording to work on, at `LEAST_HZ` or more. Raises FileError and RoomError as `read_audio`."""
+    recording = read_recording(path)
+    return recording if recording.sample_rate >= LEAST_HZ else raised(recording, LEAST_HZ)
 
 
 def effect_for(options: RenderOptions, target: TargetCurve | None, prior=None, **settings):

@@ -85,7 +85,8 @@ class RenderJob(Work):
         if any(effect.is_program for effect in before):
             recording = replace(recording, audio=processed(before, recording.audio, recording.sample_rate))
             before = ()
-        board = Board([*board_of(before), effect_for(self.options, self.target, self.prior)])
+        board = Board([*board_of(before), effect_for(self.options, self.target, self.prior)],
+                      sample_rate=recording.sample_rate)
         started = time.monotonic()
 
         def state(now) -> RenderState:

@@ -13,7 +13,7 @@ from babe2_fx.catalogue.presets import load_preset
 from babe2_fx.errors import UserError
 from babe2_fx.files import write_whole
 from babe2_host.audio.destinations import check_destination
-from babe2_host.audio.recording import Recording, read_recording
+from babe2_host.audio.recording import Recording
 from babe2_host.rendering.journal import FolderJournal
 from babe2_host.tools.weights import pull
 
@@ -197,7 +197,7 @@ class Session:
 
     def open_recording(self, path: str) -> None:
         """Begins a new session with a recording, read in the background. What was there is gone once it is read."""
-        self.load(lambda: read_recording(path), self.begin)
+        self.load(lambda: engine.opened(path), self.begin)
 
     def load(self, read: Callable[[], object], done: Callable[[object], None], failed=None) -> None:
         """Reads something in the background, `loading` meanwhile; an error is given to `failed`, or else reported."""

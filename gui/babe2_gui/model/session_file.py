@@ -25,6 +25,7 @@ from babe2_host.audio.recording import Recording, read_recording
 from .chain import Effect
 from .curve import TargetCurve
 from .document import Document
+from .engine import opened
 from .options import RenderOptions
 from .session import Session, View
 from .take import Learned, Take
@@ -192,9 +193,11 @@ def _recording(path: Path, content: dict, given: str | None) -> Recording:
     found = next((candidate for candidate in candidates if candidate.is_file()), None)
     if found is None:
         raise RecordingMissing(f"The recording of this session, {known}, is no longer there. Say where it is now.")
-    recording = read_recording(found)
-    here = recording.sample_rate, recording.channels, recording.audio.shape[1]
-    if here != (content["sample_rate"], content["channels"], content["samples"]):
+    for recording in opened(found), read_recording(found):  # sessions were once kept at the recording's own rate
+        here = recording.sample_rate, recording.channels, recording.audio.shape[1]
+        if here == (content["sample_rate"], content["channels"], content["samples"]):
+            break
+    else:
         raise RecordingMissing(f"{found} is not the recording of this session (its length, rate or channels "
                                "differ). Say where the right one is.")
     return recording

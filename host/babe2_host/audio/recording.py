@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from babe2_fx.audio.reading import AudioFile, open_audio, read_audio
 
-from .carrying import called
-from .changes import listed
+from .carrying import called, carried
+from .changes import Change, listed, sentences
 from .chunks import KINDS, Extras, read_extras
 from .tags import Tags, read_tags
 
@@ -41,6 +41,21 @@ def read_recording(path: str | os.PathLike) -> Recording:
     except Exception as error:  # tags may hold anything, and no parser copes with all of it
         notes.append(f"The tags of {path} cannot be read and are not carried over ({one_line(error)}).")
     return Recording(**vars(audio) | {"notes": tuple(notes)}, tags=tags, extras=extras)
+
+
+def raised(recording: Recording, sample_rate: int) -> Recording:
+    """A recording at a higher rate in Hz, which has room for highs that it has not itself, with what it carries."""
+    import torch
+
+    from babe2_fx.audio.resampling import resample  # imports torch, hence only here
+    audio = resample(torch.from_numpy(recording.audio), recording.sample_rate, sample_rate).numpy()
+    change = Change((recording.sample_rate, sample_rate), (recording.audio.shape[1], audio.shape[1]),
+                    (recording.channels,) * 2, (recording.subtype,) * 2)
+    extras, lost = carried(recording.extras, recording.format, change)
+    said = (f"{recording.path} has {recording.sample_rate} Hz. It was brought to {sample_rate} Hz, which has room for "
+            "the highs that are made.")
+    notes = (*recording.notes, said, *sentences(recording.path, "what is made of it", lost))
+    return replace(recording, audio=audio, sample_rate=sample_rate, extras=extras, notes=notes)
 
 
 def _strings(audio: AudioFile) -> dict[str, str]:

@@ -343,3 +343,12 @@ def test_words_for_the_user():
     assert (clock(5), clock(65), clock(3725)) == ("0:05", "1:05", "1:02:05")
     state = RenderState(0.25, 1, 3, 3, 12, 0.0234, 65.0)
     assert state.words() == "Step 3 of 12 · block 1 of 3 · sigma 0.023" and state.left_words() == "1:05 left"
+
+
+def test_a_recording_of_a_low_rate_is_opened_with_room_for_its_highs(tmp_path, make_notes):
+    soundfile.write(tmp_path / "old.wav", make_notes(8000, 1.0).T, 8000, "PCM_16")
+    recording = engine.opened(tmp_path / "old.wav")
+    assert (recording.sample_rate, recording.audio.shape[1], recording.subtype) == (44100, 44100, "PCM_16")
+    assert any("has 8000 Hz. It was brought to 44100 Hz" in note for note in recording.notes)
+    soundfile.write(tmp_path / "new.wav", make_notes(48000, 1.0).T, 48000)
+    assert engine.opened(tmp_path / "new.wav").sample_rate == 48000 and engine.opened(tmp_path / "new.wav").notes == ()

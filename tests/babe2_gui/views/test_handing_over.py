@@ -162,7 +162,7 @@ def test_a_take_is_dragged_from_the_grip_once_it_is_whole_and_written_once(taken
     assert actions == (COPY,)  # or the DAW could take the file away
     assert path.name == "notes (restored).wav" and frames == take.samples
     assert_holds(path, take.audio)
-    assert (soundfile.info(path).samplerate, soundfile.info(path).subtype) == (22050, "PCM_24")
+    assert (soundfile.info(path).samplerate, soundfile.info(path).subtype) == (44100, "PCM_24")
     assert not grip.isDown() and str(path) in taken.statusBar().currentMessage()
     pull(grip, grip.rect().center(), wait, lambda: len(drags) == 2)
     assert drags[1][0] == path and files(taken) == ["notes (restored).wav"]
