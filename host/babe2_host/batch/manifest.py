@@ -157,12 +157,12 @@ class Manifest:
 def is_made(entry: dict, output: Path, input_sha256: str, key: str) -> bool:
     """Whether a file is what this input and the recipe with this key gave, by the manifest's entry of it."""
     return (entry.get("state") == JobState.DONE and entry.get("recipe") == key
-            and entry["input"].get("sha256") == input_sha256 and _is_as_written(entry, output))
+            and entry["input"].get("sha256") == input_sha256 and is_as_written(entry, output))
 
 
 def may_replace(entry: dict, output: Path) -> bool:
     """Whether the place of a file is free, or holds what a batch has made and nobody has changed since."""
-    return not output.exists() or entry.get("state") == JobState.UNFINISHED or _is_as_written(entry, output)
+    return not output.exists() or entry.get("state") == JobState.UNFINISHED or is_as_written(entry, output)
 
 
 def described(path: Path) -> dict:
@@ -174,7 +174,8 @@ def now() -> str:
     return datetime.now().astimezone().isoformat(timespec="seconds")
 
 
-def _is_as_written(entry: dict, output: Path) -> bool:
+def is_as_written(entry: dict, output: Path) -> bool:
+    """Whether a file is there as the batch has made it."""
     made = entry.get("output")
     try:
         return (isinstance(made, dict) and output.is_file() and output.stat().st_size == made.get("bytes")
