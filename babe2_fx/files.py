@@ -37,7 +37,7 @@ class Place:
     Args:
         path: of the file. With `follow=False` neither it nor a folder in it may be a link.
         replaces: whether what is there now may be replaced.
-        folder: the file's folder, if it is open already; it is closed with the place.
+        folder: the file's folder, if it is open already, wherever that is by now; it is closed with the place.
 
     Attributes:
         real: the file's path, with links followed.
@@ -48,7 +48,7 @@ class Place:
 
     def __init__(self, path: str | os.PathLike, *, follow: bool = True, replaces: bool = True,
                  folder: Folder | None = None):
-        self.path = path
+        self.path, self._given = path, folder is not None
         self.real = Path(os.path.realpath(path)) if follow and not folder else Path(path)
         self.folder = folder or Folder(self.real.parent, follow=follow)
         self.folder.claim()
@@ -111,7 +111,7 @@ class Place:
                     raise NotInPlaceError(f"{self} came to be, or was changed, while its result was made, and is not "
                                           f"replaced; the result is {kept}.", "appeared", path=self.path,
                                           kept=kept) from error
-        elsewhere = folder.now_at()
+        elsewhere = None if self._given else folder.now_at()
         if elsewhere:
             raise NotInPlaceError(f"The folder of {self} was moved, or another took its place, while the result was "
                                   f"made; the result is {elsewhere / name}.", "moved", path=self.path,
@@ -132,14 +132,17 @@ class Place:
 class _Part:
     """A file that is being made, under a name that others know for that of one."""
 
-    def __init__(self, folder: Folder, private: bool = False):
+    def __init__(self, folder: Folder, private: bool):
         self.folder, self.name, self.private = folder, part_name(), private
         self.path = folder.entry(self.name)
+        self.fd: int | None = None
+
+    def make(self) -> None:
         try:  # not mkstemp: the file should have the permissions of any new file
-            self.fd: int | None = os.open(folder.at(self.name), os.O_RDWR | os.O_CREAT | os.O_EXCL,
-                                          0o600 if private else 0o666, dir_fd=folder.fd)
+            self.fd = os.open(self.folder.at(self.name), os.O_RDWR | os.O_CREAT | os.O_EXCL,
+                              0o600 if self.private else 0o666, dir_fd=self.folder.fd)
         except FileNotFoundError as error:
-            raise FileNotFoundError(errno.ENOENT, "its folder was deleted meanwhile", str(folder.path)) from error
+            raise FileNotFoundError(errno.ENOENT, "its folder was deleted meanwhile", str(self.path)) from error
         self.mode = stat.S_IMODE(os.fstat(self.fd).st_mode)
 
     def finish(self) -> None:
@@ -193,7 +196,8 @@ def whole_file(path: str | os.PathLike, *, private: bool = False, trial: bool = 
         if not trial:
             place._release()
         part = _Part(place.folder, private)
-        try:
+        try:  # from before it is there: Ctrl-C may come at any moment
+            part.make()
             yield part.path
             part.finish()
             if place is path and not trial:
@@ -202,7 +206,11 @@ def whole_file(path: str | os.PathLike, *, private: bool = False, trial: bool = 
                 old = place.folder.stat(place.real.name)
                 part.replace(place.real.name, old) if old else place.folder.rename(part.name, place.real.name)
         finally:
-            part.discard()
+            try:
+                part.discard()
+            except BaseException:  # a signal, at this very moment; the next ones are ignored
+                part.discard()
+                raise
 
 
 def write_whole(path: str | os.PathLike, write: Callable[[Path], object]) -> None:

@@ -15,7 +15,7 @@ from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save
 from torch import Tensor, nn
 
 from ..files import whole_file
@@ -53,8 +53,8 @@ def save_prior(path: str | os.PathLike, weights: dict[str, Tensor], config: Tran
             tensors |= {f"{companion}.{name}": value.contiguous().half()
                         for name, value in model.state_dict().items()}
             metadata[companion] = json.dumps(asdict(model.config))
-    with whole_file(path) as part:
-        save_file(tensors, part, metadata)
+    with whole_file(path) as part:  # not save_file, which makes a file of its own, and leaves that when it is killed
+        part.write_bytes(save(tensors, metadata))
 
 
 def load_prior(path_or_id: str | os.PathLike, device: str | torch.device | None = None) -> Prior:

@@ -95,7 +95,8 @@ def _render_job(job: Job, folder: str | os.PathLike, board: Board | None, record
     output = Path(folder) / job.name
     recording = recording or read_recording(job.source)
     board = board or job.recipe.make()
-    output.parent.mkdir(parents=True, exist_ok=True)
+    if follow:
+        output.parent.mkdir(parents=True, exist_ok=True)
     effects = board.effects("GenerativeEQ")
     with render_destination(recording, output, board, *job.recipe.sources(board), depth=job.recipe.depth,
                             follow=follow) as place:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 import threading
 import time
 from dataclasses import replace
 from pathlib import Path
+
+from babe2_fx.files import Place
 
 from ..states import JobState
 from .places import allowed_folders, lies_in
@@ -126,7 +129,7 @@ class Runner:
             Job,  # these import torch, which takes seconds; the service answers before
         )
         from ..batch.worker import render_job
-        run = render_job(Job(record.output, Path(record.input), record.recipe()), "")
+        run = render_job(Job(record.output, Path(record.input), record.recipe()), "", follow=False)
         clock = _Clock()
         with run:
             for step in run:
@@ -155,7 +158,7 @@ class Runner:
         for path in target_files(vars(record)):
             if not lies_in(path, allowed):
                 raise JobError(f"{path} leads elsewhere, to a folder that jobs may not use.")
-        if os.path.lexists(record.output) and record.attempts == 1:
+        if os.path.lexists(record.output) and record.attempts == 1:  # else it may be the job's own, or is not replaced
             raise JobError(f"{record.output} has come to be in the meantime, and jobs write over nothing.")
 
     # ------------------------------------------------------------------------------------------------- the records
@@ -184,7 +187,8 @@ class Runner:
 def _forget_blocks(record: JobRecord) -> None:
     """Deletes the finished blocks of a job that does not go on."""
     from ..rendering.journal import FolderJournal
-    FolderJournal(record.output).clear()
+    with contextlib.suppress(OSError), Place(record.output, follow=False) as place:
+        FolderJournal(place).clear()
 
 
 class _Clock:

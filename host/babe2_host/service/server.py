@@ -26,6 +26,7 @@ from babe2_fx.errors import UserError
 from babe2_fx.files import whole_file
 
 from ..console import version
+from ..stopping import ours
 from .places import ENDPOINT, LOCK, LOG, allowed_folders, jobs_folder, service_folder
 from .records import JobError
 from .requests import job_of
@@ -56,9 +57,9 @@ class Service:
         """Serves until it is told to stop, or has been idle."""
         loop = asyncio.get_running_loop()
         self._end, self._asked = asyncio.Event(), loop.time()
-        for name in ("SIGTERM", "SIGINT"):
+        for number in (signal.SIGINT, *ours()):
             with contextlib.suppress(NotImplementedError):  # on Windows, where `stop` is asked for instead
-                loop.add_signal_handler(getattr(signal, name), self._end.set)
+                loop.add_signal_handler(number, self._end.set)
         self._runner = Runner(jobs_folder())
         self._runner.start()
         server = await asyncio.start_server(self._serve, "127.0.0.1", 0, limit=LARGEST)
