@@ -14,7 +14,9 @@ from typing import Protocol
 
 import numpy as np
 import soundfile
+import torch
 
+from ..audio.resampling import resample
 from ..errors import UserError
 
 EMBEDDINGS = ("vibenet", "vggish", "clap", "encodec")
@@ -47,10 +49,8 @@ def load_embedding(name: str) -> Embedding:
 
 
 def resampled(audio: np.ndarray, source_hz: float, target_hz: float) -> np.ndarray:
-    """Mono audio (samples,) at another rate. Raises EmbeddingError without the package soxr."""
-    if source_hz == target_hz:
-        return audio
-    return _need("soxr").resample(audio, source_hz, target_hz)
+    """Mono audio (samples,) at another rate."""
+    return resample(torch.from_numpy(audio), source_hz, target_hz).numpy()
 
 
 def _need(module: str):

@@ -13,7 +13,7 @@ from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save
 from torch import Tensor, nn
 
 from ..documents import parse_json
@@ -75,8 +75,8 @@ def save_prior(path: str | os.PathLike, weights: dict[str, Tensor], config: Tran
             check_finite(name, value)
     except ValueError as error:
         raise PriorError(f"{path} was not written: {error}, or too large for its format.", path=path) from error
-    with whole_file(path) as part:
-        save_file(tensors, part, metadata)
+    with whole_file(path) as part:  # not save_file, which makes a file of its own, and leaves that when it is killed
+        part.write_bytes(save(tensors, metadata))
 
 
 def load_prior(path_or_id: str | os.PathLike, device: str | torch.device | None = None) -> Prior:

@@ -40,7 +40,7 @@ from .long_term import Equalized, reference_power
 from .result import Progress, RestorationResult
 from .schedule import Batch, Task, sample_recording
 
-KEPT_BY_RESAMPLERS = 0.97  # share of Nyquist; above it little of a recording of a lower rate is left
+KEPT_BY_RESAMPLERS = 0.95  # share of Nyquist; above it little of a recording of a lower rate is left
 UNHEARD = 1e6  # variance of the noise where no music is heard: nothing is taken from there
 Guide = Callable[[Operator, Tensor, Callable[[Tensor], Tensor]], Guidance]
 

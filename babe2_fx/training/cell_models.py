@@ -62,14 +62,12 @@ def train_response(data: Path, output: Path, base: Path, config: ResponseTrainin
 def _train(kind: type[CellTrainer], data: Path, output: Path, base: Path, config: CellConfig, cache: Path | None,
            restart: bool) -> Generator[TrainingProgress, None, dict]:
     run = run_folder(output)
-    if output.exists() and output.resolve() == base.resolve():
-        raise TrainingError(f"{output} is the prior to start from, which stays as it is. Give another -o.")
     prior = load_prior(base)
     if prior.sample_rate != RATE:
         raise TrainingError(f"{base} is a prior at {prior.sample_rate} Hz; {config.what}s are for {RATE} Hz.")
     noise, cache = config.noise_folder, cache or run / "audio"
     files = {folder: find_recordings(folder) for folder in (data, noise) if folder}
-    with claimed(output, restart):
+    with claimed(output, restart, base):
         settings = asdict(config)
         started_with = {"task": kind.companion} | {name: settings[name] for name in settings if name not in FREE}
         state = load_state(run, "model", "seconds", "config")

@@ -23,8 +23,9 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from ..audio.kinds import is_recording, sentence_on_others
-from ..audio.mapped import chunks
+from ..audio.mapped import allocate, chunks
 from ..audio.reading import read_audio
+from ..audio.resampling import resample
 from ..documents import read_json
 from ..errors import UserError
 from ..files import FileError, whole_file
@@ -189,23 +190,12 @@ def decode(path: Path, sample_rate: int) -> Iterator[np.ndarray]:
     for note in recording.notes:
         logger.warning(note)
     audio = recording.audio
-    mono = (audio[:, part].mean(axis=0) for part in chunks(audio.shape[1], audio))
-    yield from _resampled(mono, recording.sample_rate, sample_rate)
-
-
-def _resampled(mono: Iterator[np.ndarray], source_hz: int, target_hz: int) -> Iterator[np.ndarray]:
-    if source_hz == target_hz:
-        yield from mono
-        return
-    try:
-        import soxr
-    except ImportError as error:
-        raise TrainingError(f"The recordings are at {source_hz} Hz and the prior is at {target_hz} Hz; resampling "
-                            "needs soxr: pip install 'babe2-fx[train]'.") from error
-    stream = soxr.ResampleStream(source_hz, target_hz, 1, dtype="float32")
-    for chunk in mono:
-        yield stream.resample_chunk(np.ascontiguousarray(chunk))
-    yield stream.resample_chunk(np.zeros(0, np.float32), last=True)
+    mono = allocate(audio.shape[1])
+    for part in chunks(audio.shape[1], audio, mono):
+        audio[:, part].mean(axis=0, out=mono[part])
+    mono = resample(torch.from_numpy(mono), recording.sample_rate, sample_rate).numpy()
+    for part in chunks(len(mono), mono):
+        yield mono[part]
 
 
 def _facts(audio: np.ndarray, sample_rate: int) -> dict:

@@ -34,11 +34,14 @@ def run_folder(output: Path) -> Path:
 
 
 @contextmanager
-def claimed(output: Path, restart: bool) -> Iterator[None]:
+def claimed(output: Path, restart: bool, base: Path | None = None) -> Iterator[None]:
     """Keeps a prior file and its run for this process alone; with `restart`, what an earlier run left is deleted.
 
-    Raises TrainingError if another process has it, or if the file is there without a run that could go on.
+    Raises TrainingError if another process has it, if the file is there without a run that could go on, or if it is
+    `base`, the prior to start from.
     """
+    if base and output.exists() and os.path.samefile(output, base):
+        raise TrainingError(f"{output} is the prior to start from, which stays as it is. Give another -o.")
     run = run_folder(output)
     run.mkdir(parents=True, exist_ok=True)
     with ExitStack() as stack:

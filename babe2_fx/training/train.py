@@ -97,7 +97,7 @@ def _train(data: Path, output: Path, config: TrainingConfig, base: Path | None, 
     with ExitStack() as stack:
         processes = stack.enter_context(joined(device))
         if processes.leads:
-            stack.enter_context(claimed(output, restart))
+            stack.enter_context(claimed(output, restart, base))
         processes.wait()  # until that has taken effect
         state = load_state(run, "network", "curves", "seconds", "config", "base")
         base_facts = {"file": base.name, "hash": file_hash(base)} if base else None

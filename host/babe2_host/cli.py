@@ -11,6 +11,7 @@ from babe2_fx.errors import UserError
 
 from .commands import batch, compare, daw, degrade, eq, evaluate, jobs, presets, render, train, watch, weights
 from .console import FAILED, INTERRUPTED, MISTAKE, OK, fail, sentence, version
+from .stopping import signals_as_ctrl_c
 
 COMMANDS = (render, batch, watch, jobs, daw, presets, weights, eq, train, evaluate, degrade, compare)
 USER_ERRNOS = (errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOENT,
@@ -20,15 +21,17 @@ USER_ERRNOS = (errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EPERM, errno.EROF
 def main(argv: list[str] | None = None) -> int:
     """Runs the command; returns its exit code.
 
-    0: done · 2: a mistake in what was asked for · 1: another failure · 130: stopped with Ctrl-C.
+    0: done · 2: a mistake in what was asked for · 1: another failure · 130: stopped with Ctrl-C (143: by SIGTERM, 129:
+    by SIGHUP).
     """
     try:
-        args = build_parser().parse_args(argv)
-        return args.run(args) or OK
+        with signals_as_ctrl_c():
+            args = build_parser().parse_args(argv)
+            return args.run(args) or OK
     except SystemExit as end:  # argparse has said what there is to say
         return end.code or OK
-    except KeyboardInterrupt:
-        return fail("Stopped; nothing was left half-written.", INTERRUPTED)
+    except KeyboardInterrupt as stop:
+        return fail("Stopped; nothing was left half-written.", getattr(stop, "exit_code", INTERRUPTED))
     except BrokenPipeError:  # `babe2 settings | head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return OK

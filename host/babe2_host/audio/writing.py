@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import os
 from collections.abc import Iterator
@@ -13,13 +14,13 @@ import soundfile
 
 from babe2_fx.audio.mapped import all_finite, chunks, peak
 from babe2_fx.audio.reading import plain
-from babe2_fx.files import FileError, reason, whole_file, write_whole
+from babe2_fx.files import FileError, Place, reason, write_whole
 
 from .aiff import append_chunks
 from .carrying import GAIN, TAGS, WAVES, carried
 from .changes import Change, Lost, sentences
 from .chunks import Extras
-from .destinations import check_destination
+from .destinations import check_destination, destination
 from .recording import Recording, one_line
 from .riff import write_wave
 from .tags import TAGLESS, Tags, set_strings, unwritten, wave_chunks, write_tags
@@ -40,38 +41,49 @@ INSTEAD = {"DOUBLE": ("FLOAT", "PCM_24", "PCM_16"), "FLOAT": ("PCM_24", "PCM_16"
 NARROW = ("PCM_S8", "PCM_U8", "ULAW", "ALAW")
 
 
-def check_audio_output(path: str | os.PathLike, like: Recording, *sources: str | os.PathLike,
-                       depth: str | None = None) -> None:
-    """Finds out before a long render whether its result can be written to `path`, by writing the input once.
+@contextlib.contextmanager
+def audio_destination(path: str | os.PathLike, like: Recording, *sources: str | os.PathLike, depth: str | None = None,
+                      follow: bool = True, replaces: bool = True) -> Iterator[Place]:
+    """The `Place` for a recording that takes long to make, held for the time of the block; `write_audio` takes it.
 
-    That checks everything at once (folder, format, channels, rate, space on the disk). Nothing is left behind.
+    Whether the recording can be written there is found out by writing the input once. That checks everything at once
+    (folder, format, channels, rate, space on the disk), and the room on the disk is kept.
 
     Raises:
-        FileError: as `check_destination`, and for formats that cannot be written or cannot hold this.
+        FileError: as `destination`, and for formats that cannot be written or cannot hold this.
     """
-    real = check_destination(path, like.path, *sources)
-    file_format, subtype = _format_for(path, like, depth)
-    _check_size(path, like.audio, file_format, subtype)
-    extras, _ = _extras_for(like.audio, like.sample_rate, like, file_format, subtype)
-    try:
-        with whole_file(real, trial=True) as temporary:
-            _write_file(temporary, like.audio, like.sample_rate, file_format, subtype, like, extras)
-    except soundfile.LibsndfileError as error:
-        raise _unfit(path, like, file_format, error) from error
-    except OSError as error:
-        raise FileError(f"{path} cannot be written: {reason(error)}.") from error
+    with destination(path, like.path, *sources, follow=follow, replaces=replaces) as place:
+        file_format, subtype = _format_for(path, like, depth)
+        _check_size(path, like.audio, file_format, subtype)
+        extras, _ = _extras_for(like.audio, like.sample_rate, like, file_format, subtype)
+        try:
+            # What is made has other highs, so that it may be packed less well.
+            place.reserve(lambda part: _write_file(part, like.audio, like.sample_rate, file_format, subtype, like,
+                                                   extras), _bytes(like.audio, subtype))
+        except soundfile.LibsndfileError as error:
+            raise _unfit(path, like, file_format, error) from error
+        except OSError as error:
+            raise FileError(f"{path} cannot be written: {reason(error)}.") from error
+        yield place
+
+
+def check_audio_output(path: str | os.PathLike, like: Recording, *sources: str | os.PathLike,
+                       depth: str | None = None) -> None:
+    """As `audio_destination`, of what is written at once. Nothing is left behind."""
+    with audio_destination(path, like, *sources, depth=depth):
+        pass
 
 
 def write_audio(path: str | os.PathLike, audio: np.ndarray, sample_rate: int, like: Recording, *,
                 depth: str | None = None, seed: int = 0, start: int = 0) -> float:
-    """Writes a recording, whole or not at all; an existing file is replaced.
+    """Writes a recording, whole or not at all; an existing file is replaced, unless a `Place` does not allow it.
 
     Samples that are rounded to 16 or 24 bits get TPDF dither first; those that need no rounding stay as they
     are. A WAV file of more than 4 GB becomes RF64. Tags are carried over, and from WAV to WAV the chunks that
     archives live by; `not_carried` says what is not.
 
     Args:
-        path: its extension chooses the format.
+        path: its extension chooses the format. A path, or the `Place` of an `audio_destination`.
         audio: (channels, samples), float.
         sample_rate: Hz.
         like: the input, whose bit depth is kept where the format has it, and which is never written to.
@@ -88,7 +100,8 @@ def write_audio(path: str | os.PathLike, audio: np.ndarray, sample_rate: int, li
     """
     if not all_finite(audio):
         raise ValueError(f"The audio for {path} has samples that are not finite; nothing was written.")
-    check_destination(path, like.path)
+    if not isinstance(path, Place):
+        check_destination(path, like.path)
     file_format, subtype = _format_for(path, like, depth)
     _check_size(path, audio, file_format, subtype)
     highest, gain = peak(audio), np.float32(1.0)
@@ -165,9 +178,13 @@ def _subtype_of_depth(path: str | os.PathLike, file_format: str, depth: str) -> 
 
 
 def _check_size(path: str | os.PathLike, audio: np.ndarray, file_format: str, subtype: str) -> None:
-    size = audio.size * {"DOUBLE": 64, "FLOAT": 32, **BITS}.get(subtype, 0) // 8
-    if file_format == "AIFF" and size > LARGEST_AIFF:
+    if file_format == "AIFF" and _bytes(audio, subtype) > LARGEST_AIFF:
         raise FileError(f"{path} cannot be written: AIFF files hold 4 GB at most. WAV files hold more.")
+
+
+def _bytes(audio: np.ndarray, subtype: str) -> int:
+    """Of samples that are not packed; 0 where there is no such thing."""
+    return audio.size * {"DOUBLE": 64, "FLOAT": 32, **BITS}.get(subtype, 0) // 8
 
 
 def _write_file(path: Path, audio: np.ndarray, sample_rate: int, file_format: str, subtype: str,

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import csv
+import functools
 import io
 import os
-import sys
 import unicodedata
 from collections import Counter
 from collections.abc import Iterator
@@ -18,9 +18,10 @@ import soundfile
 from babe2_fx.audio.kinds import is_recording, sentence_on_others
 from babe2_fx.documents import parse_toml
 from babe2_fx.errors import UserError
-from babe2_fx.files import reason
+from babe2_fx.files import reason, whole_file
 from babe2_fx.settings import NAMES, SettingError
 
+from ..audio.destinations import files_of
 from ..audio.writing import WRITABLE
 from ..rendering.journal import ENDING
 from ..rendering.recipe import Recipe, RecipeError
@@ -212,41 +213,56 @@ def check_jobs(jobs: list[Job], folder: str | os.PathLike) -> None:
     """Finds out, before anything is rendered, what is wrong with the jobs by themselves or together.
 
     Raises:
-        BatchError: two would make one file; one would replace an input; the output folder is not one; a format is
-            unknown. The message names the files.
+        BatchError: two would make one file; one would replace a recording, a target or another file that is needed;
+            the output folder is not one; a format is unknown. The message names the files.
         UserError: a recipe cannot be used.
     """
     folder = Path(folder)
     if os.path.lexists(folder) and not folder.is_dir():
         raise BatchError(f"{folder} is not a folder; -o needs the name of one.")
     Manifest(folder)  # raises if there is one that cannot be used
-    formats, makers, inputs = soundfile.available_formats(), {}, {}
-    for job in jobs:
-        with contextlib.suppress(OSError):
-            stat = job.source.stat()
-            inputs[stat.st_dev, stat.st_ino] = job.source
+    formats, makers, ignores_case = soundfile.available_formats(), {}, functools.cache(_ignores_case)
     for job in jobs:
         output = folder / job.name
         if WRITABLE.get(output.suffix.lower()) not in formats:
             known = ", ".join(ending for ending, kind in WRITABLE.items() if kind in formats)
             raise BatchError(f"{output} cannot be written: {output.suffix or 'no ending'} is not a known format. These "
                              f"work: {known}.")
-        other = makers.setdefault(_one_name(os.path.realpath(output)), job)
-        if other is not job:
-            raise BatchError(f"{other.source} and {job.source} would both become {output}. Give one of them another "
-                             "name, or an output of its own in a list.")
-        with contextlib.suppress(OSError):
-            stat = output.stat()
-            if (stat.st_dev, stat.st_ino) in inputs:
-                raise BatchError(f"{output} is an input and is not written over; choose another output folder.")
+        real = os.path.realpath(output)
+        for key in (real, ("without case", unicodedata.normalize("NFC", real).casefold())):
+            other = makers.setdefault(key, job)
+            if other is not job and (key is real or ignores_case(folder)):
+                raise BatchError(f"{other.source} and {job.source} would both become {output}. Give one of them "
+                                 "another name, or an output of its own in a list.")
+    needed = [job.source for job in jobs]
     for recipe in dict.fromkeys(job.recipe for job in jobs):
         try:
-            recipe.make()
+            needed += recipe.sources(recipe.make())
         except (RecipeError, SettingError) as error:
             first = next(job for job in jobs if job.recipe == recipe)
             raise BatchError(f"{first.source} cannot be rendered as asked: {error}") from error
+    inputs = {_identity(file) for source in dict.fromkeys(needed) for file in files_of(source)} - {None}
+    for output in (folder / job.name for job in jobs):
+        if _identity(output) in inputs:
+            raise BatchError(f"{output} is an input and is not written over; choose another output folder.")
 
 
-def _one_name(path: str) -> str:
-    """Equal for names of one file where file systems ignore case."""
-    return path if sys.platform == "linux" else unicodedata.normalize("NFC", path).casefold()
+def _identity(path: Path) -> tuple | None:
+    """Equal for paths of one file; None if there is none."""
+    try:
+        stat = path.stat()
+    except OSError:
+        return None
+    return stat.st_dev, stat.st_ino
+
+
+def _ignores_case(folder: Path) -> bool:
+    """Whether names that differ in case are of one file there; the folder need not be there yet."""
+    there = Path(os.path.realpath(folder))
+    while not there.exists():
+        there = there.parent
+    try:
+        with whole_file(there / "case", trial=True) as part:
+            return part.with_name(part.name.upper()).exists()
+    except OSError:
+        return False

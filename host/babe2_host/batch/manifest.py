@@ -11,6 +11,7 @@ from pathlib import Path
 
 from babe2_fx.errors import UserError
 from babe2_fx.files import FileError, reason, write_whole
+from babe2_fx.folders import Folder
 
 from ..rendering.recipe import facts_key, sha256
 from ..states import JobState
@@ -48,6 +49,7 @@ class Manifest:
         self.content = {"format": FORMAT, "runs": [], "recipes": {}, "files": {}}
         self._changes: list[str] = []
         self._sizes = [0, 0]  # bytes of the manifest and of its journal
+        self._held: Folder | None = None
         try:
             if self.path.exists():
                 self.content = json.loads(self.path.read_text(encoding="utf-8"))
@@ -73,7 +75,8 @@ class Manifest:
         return self
 
     def __exit__(self, kind, error, trace) -> None:
-        with contextlib.suppress(*(() if kind is None else (ManifestError,))):  # the first error says more
+        with self._held or contextlib.nullcontext(), (
+                contextlib.suppress(*(() if kind is None else (ManifestError,)))):  # the first error says more
             if self._sizes[1] or self._changes:
                 self._fold()
 
@@ -83,6 +86,9 @@ class Manifest:
 
     def start(self, versions: dict) -> None:
         """Begins a run; `versions` are those of the programs it uses."""
+        if not self._held:
+            self._held = Folder(self.folder)
+            self._held.claim()
         self.content["runs"].append({"started": now(), "versions": versions})
         self._fold()
 
@@ -110,6 +116,7 @@ class Manifest:
         """
         if not self._changes:
             return
+        self._check_folder()
         head = "" if self._sizes[1] else json.dumps(self.content["runs"][-1]) + "\n"
         data = (head + "".join(self._changes)).encode()
         try:
@@ -136,6 +143,7 @@ class Manifest:
 
     def _fold(self) -> None:
         """Writes the manifest whole; the journal is then of no use."""
+        self._check_folder()
         def write(part: Path) -> None:
             # A name that is no Unicode is escaped, so that it can be read back as it was.
             with open(part, "w", encoding="utf-8", errors="backslashreplace") as file:
@@ -148,6 +156,10 @@ class Manifest:
             raise self._stopped(str(error)) from error
         self._changes.clear()
 
+    def _check_folder(self) -> None:
+        if self._held and self._held.now_at() and self.folder.exists():
+            raise self._stopped(f"Another folder has taken the place of {self.folder}.")
+
     @staticmethod
     def _stopped(why: str) -> ManifestError:
         return ManifestError(f"{why} The batch cannot go on without it. What is finished is kept: make room, or bring "
@@ -157,12 +169,12 @@ class Manifest:
 def is_made(entry: dict, output: Path, input_sha256: str, key: str) -> bool:
     """Whether a file is what this input and the recipe with this key gave, by the manifest's entry of it."""
     return (entry.get("state") == JobState.DONE and entry.get("recipe") == key
-            and entry["input"].get("sha256") == input_sha256 and _is_as_written(entry, output))
+            and entry["input"].get("sha256") == input_sha256 and is_as_written(entry, output))
 
 
 def may_replace(entry: dict, output: Path) -> bool:
     """Whether the place of a file is free, or holds what a batch has made and nobody has changed since."""
-    return not output.exists() or entry.get("state") == JobState.UNFINISHED or _is_as_written(entry, output)
+    return not output.exists() or entry.get("state") == JobState.UNFINISHED or is_as_written(entry, output)
 
 
 def described(path: Path) -> dict:
@@ -174,7 +186,8 @@ def now() -> str:
     return datetime.now().astimezone().isoformat(timespec="seconds")
 
 
-def _is_as_written(entry: dict, output: Path) -> bool:
+def is_as_written(entry: dict, output: Path) -> bool:
+    """Whether a file is there as the batch has made it."""
     made = entry.get("output")
     try:
         return (isinstance(made, dict) and output.is_file() and output.stat().st_size == made.get("bytes")

@@ -13,6 +13,7 @@ from multiprocessing import connection
 from pathlib import Path
 
 from ..console import version
+from ..stopping import ours
 from .job_list import BatchError
 from .worker import Event, Task, Worker, stamp_of
 
@@ -244,7 +245,8 @@ class ProcessPool(RemotePool):
 def _serve(pipe, folder: str) -> None:
     """A worker's process: answers calls until the other end is closed."""
     import signal
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the main process
+    for number in (signal.SIGINT, *ours()):  # they are for the main process, which ends this one
+        signal.signal(number, signal.SIG_IGN)
     worker = Worker(folder, remote=True)
     while True:
         try:

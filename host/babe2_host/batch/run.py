@@ -9,13 +9,13 @@ from collections.abc import Generator, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from babe2_fx.files import reason, write_whole
+from babe2_fx.files import Place, reason, write_whole
 
 from ..rendering.journal import FolderJournal
 from ..rendering.recipe import facts_key
 from ..states import JobState
 from .job_list import BatchError, Job
-from .manifest import Manifest, described
+from .manifest import Manifest, described, is_as_written
 from .pools import local_pool
 from .schedule import LOSSES, Schedule
 from .worker import Event, Task, blocks_of, look, reason_of
@@ -153,7 +153,11 @@ class _Batch:
             for name, data in event.files.items():
                 path = self.folder / name
                 path.parent.mkdir(parents=True, exist_ok=True)
-                write_whole(path, lambda part, data=data: part.write_bytes(data))
+                with Place(path) as place:
+                    if name == job.name and not self._overwrite and not is_as_written(
+                            self.manifest.entry(name), path):
+                        place.found = None
+                    write_whole(place, lambda part, data=data: part.write_bytes(data))
             if event.state == JobState.DONE and event.files:
                 made = described(self.folder / job.name)
                 FolderJournal(self.folder / job.name).clear()

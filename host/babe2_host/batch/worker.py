@@ -26,10 +26,10 @@ from ..boards.board import Board
 from ..console import sentence, version
 from ..rendering.journal import ENDING, FolderJournal
 from ..rendering.recipe import Recipe, facts_key
-from ..rendering.render import Rendered, check_render, render_file
+from ..rendering.render import Rendered, render_destination, render_file
 from ..states import JobState
 from .job_list import BatchError, Job
-from .manifest import described, is_made, may_replace
+from .manifest import described, is_as_written, is_made, may_replace
 
 LARGEST_AHEAD = 1 << 26  # samples of a recording that is read while another is rendered: 256 MB
 
@@ -78,26 +78,33 @@ class Event:
     files: dict[str, bytes] = field(default_factory=dict, repr=False)
 
 
-def render_job(job: Job, folder: str | os.PathLike, board: Board | None = None,
-               recording: Recording | None = None) -> Run:
+def render_job(job: Job, folder: str | os.PathLike, board: Board | None = None, recording: Recording | None = None, *,
+               follow: bool = True, replaces: Callable[[], bool] = lambda: False) -> Run:
     """Renders one file, going on after the blocks that an earlier run finished. The one piece of work of a batch.
 
-    board, recording: what the recipe makes and what is in the file, of a caller who has them.
+    board, recording: what the recipe makes and what is in the file, of a caller who has them · follow: as in `Place` ·
+    replaces: says, once the place of the result is held, whether what is there may be replaced.
 
-    A run of `Progress`, whose value is the `Rendered`. It raises as `read_recording`, `Recipe.make` and `render_file`.
+    A run of `Progress`, whose value is the `Rendered`. It raises as `read_recording`, `Recipe.make`,
+    `render_destination` and `render_file`.
     """
-    return Run(_render_job(job, folder, board, recording))
+    return Run(_render_job(job, folder, board, recording, follow, replaces))
 
 
-def _render_job(job: Job, folder: str | os.PathLike, board: Board | None, recording: Recording | None) -> Generator:
+def _render_job(job: Job, folder: str | os.PathLike, board: Board | None, recording: Recording | None, follow: bool,
+                replaces: Callable[[], bool]) -> Generator:
     output = Path(folder) / job.name
     recording = recording or read_recording(job.source)
     board = board or job.recipe.make()
-    output.parent.mkdir(parents=True, exist_ok=True)
-    check_render(recording, output, board, depth=job.recipe.depth)
+    if follow:
+        output.parent.mkdir(parents=True, exist_ok=True)
     effects = board.effects("GenerativeEQ")
-    return (yield from render_file(recording, output, board, depth=job.recipe.depth, resume=True,
-                                   seed=effects[0].seed if effects else 0))
+    with render_destination(recording, output, board, *job.recipe.sources(board), depth=job.recipe.depth,
+                            follow=follow) as place:
+        if not replaces():
+            place.found = None
+        return (yield from render_file(recording, place, board, depth=job.recipe.depth, resume=True,
+                                       seed=effects[0].seed if effects else 0))
 
 
 def look(task: Task, folder: Path, key: str) -> dict | None:
@@ -225,7 +232,8 @@ class Worker:
         yield Event(task.number, JobState.UNFINISHED, given=given, facts=facts)
         board = self._make(task.job.recipe)
         folder = self.folder if task.content is None else self._folder_of(task)
-        run = render_job(task.job, folder, board, recording)
+        run = render_job(task.job, folder, board, recording, replaces=lambda: (
+            task.overwrite or is_as_written(task.entry, folder / task.job.name)))
         del recording
         sent = set(task.blocks)
         try:

@@ -6,6 +6,7 @@ import argparse
 import itertools
 import os
 import sys
+from contextlib import ExitStack
 from dataclasses import replace
 
 from babe2_fx.catalogue.presets import QUALITIES, load_preset
@@ -98,7 +99,8 @@ def run_restore(args: argparse.Namespace) -> int:
         return made
     record = {"preset": args.preset, "quality": args.quality, "baseline": args.baseline, "target": args.target,
               "operators": [{"name": name, **dict(parameters)} for name, parameters in operators]}
-    return _run(args, board, record, f"preset {args.preset}, {args.baseline or args.quality}", targets)
+    sources = [preset.file, preset.prior_path, *targets]
+    return _run(args, board, record, f"preset {args.preset}, {args.baseline or args.quality}", sources)
 
 
 def _operator(words: list[str]) -> tuple[str, tuple[tuple[str, str], ...]]:
@@ -115,8 +117,9 @@ def run_render(args: argparse.Namespace) -> int:
     """`babe2 render`: a board from a file."""
     from ..boards.catalogue import find_board
     path = find_board(args.board)
-    made = Recipe(board=str(path), quality=args.quality, settings=() if args.seed is None else (("seed", args.seed),),
-                  rate=args.rate, device=args.device, allow_external=args.allow_external).make()
+    recipe = Recipe(board=str(path), quality=args.quality, settings=() if args.seed is None else (("seed", args.seed),),
+                  rate=args.rate, device=args.device, allow_external=args.allow_external)
+    made = recipe.make()
     effects = made.effects("GenerativeEQ")
     for option in ("eq_out", "report"):
         if getattr(args, option) and len(effects) != 1:
@@ -128,16 +131,15 @@ def run_render(args: argparse.Namespace) -> int:
             effect.device = choose_device(args.device)
             effect.prior  # noqa: B018 - one that is missing is found out before the render
         return made
-    return _run(args, board, {"board": str(path), "quality": args.quality}, f"board {args.board}", [path])
+    return _run(args, board, {"board": str(path), "quality": args.quality}, f"board {args.board}",
+                recipe.sources(made))
 
 
 def _run(args: argparse.Namespace, make_board, record: dict, chosen: str, sources: list) -> int:
     """What both commands do: checks, the render, and what is written besides it."""
-    from babe2_fx.files import write_whole
-
-    from ..audio.destinations import check_destination
+    from ..audio.destinations import destination
     from ..audio.recording import read_recording
-    from ..rendering.render import check_render, render_file
+    from ..rendering.render import render_destination
 
     sources = [args.input, *sources]  # never written to, whatever the outputs are called
     outputs = {"--output": args.output, "--eq-out": args.eq_out, "--report": args.report}
@@ -146,13 +148,21 @@ def _run(args: argparse.Namespace, make_board, record: dict, chosen: str, source
         if os.path.realpath(path) == os.path.realpath(same):
             raise UsageError(f"{path} is given as {one} and as {other}; each needs a name of its own.")
     recording = read_recording(args.input)
-    if args.eq_out:
-        check_destination(args.eq_out, *sources)
-    if args.report:
-        from ..tools.report import check_report_folder
-        check_report_folder(args.report, *sources, *list(outputs.values())[:-1])
-    board = make_board()
-    check_render(recording, args.output, board, *sources, depth=args.depth)
+    with ExitStack() as held:
+        eq_place = held.enter_context(destination(args.eq_out, *sources)) if args.eq_out else None
+        if args.report:
+            from ..tools.report import check_report_folder
+            check_report_folder(args.report, *sources, *list(outputs.values())[:-1])
+        board = make_board()
+        output = held.enter_context(render_destination(recording, args.output, board, *sources, depth=args.depth))
+        return _render(args, recording, board, output, eq_place, record, chosen)
+
+
+def _render(args: argparse.Namespace, recording, board, output, eq_place, record: dict, chosen: str) -> int:
+    """The render and what is written, each into its `Place`."""
+    from babe2_fx.files import write_whole
+
+    from ..rendering.render import render_file
     effects = board.effects("GenerativeEQ")
     device = effects[0].device if effects else "cpu"
     seed = effects[0].seed if effects else 0
@@ -161,7 +171,7 @@ def _run(args: argparse.Namespace, make_board, record: dict, chosen: str, source
     say(f"{args.input}: {recording.duration_s:.1f} s, {recording.sample_rate} Hz, {_channels(recording.channels)}; "
         f"{chosen}, on {device}")
     try:
-        done = watch(render_file(recording, args.output, board, depth=args.depth, resume=args.resume, seed=seed),
+        done = watch(render_file(recording, output, board, depth=args.depth, resume=args.resume, seed=seed),
                      args.quiet)
     except BaseException:
         from ..rendering.journal import FolderJournal
@@ -177,10 +187,10 @@ def _run(args: argparse.Namespace, make_board, record: dict, chosen: str, source
     for note in done.notes:
         say(note)
     say(f"Wrote {args.output} ({done.taken_s:.0f} s).")
-    if args.eq_out:
+    if eq_place:
         text = done.results[0].eq_json() + "\n"
-        write_whole(args.eq_out, lambda part: part.write_text(text))
-        say(f"Wrote {args.eq_out}.")
+        write_whole(eq_place, lambda part: part.write_text(text))
+        say(f"Wrote {eq_place}.")
     if args.report:
         from ..tools.report import write_report
         record |= {"seed": seed, "output": args.output, "time_taken_s": round(done.taken_s, 3),

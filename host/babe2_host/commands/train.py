@@ -166,8 +166,9 @@ def _watch(run, args: argparse.Namespace, quiet: bool) -> int:
                 done = f" {100 * now.share_done:.0f} %" if now.stage in ("reading", "drawing") else ""
                 bar.set_description_str(f"{now.stage}{done}, step {step}{loss}, ", refresh=False)
                 bar.update(now.share_done - bar.n if now.stage == "training" else 0)
-    except KeyboardInterrupt:
-        return fail(f"Stopped at step {step}; the same command goes on from there.", INTERRUPTED)
+    except KeyboardInterrupt as stop:
+        return fail(f"Stopped at step {step}; the same command goes on from there.",
+                    getattr(stop, "exit_code", INTERRUPTED))
     card = Path(args.output).with_suffix(".md")
     speaker(quiet)(f"Wrote {args.output}. Use it with --preset {args.output}"
                    f"{f'; its card is {card}' if card.exists() else ''}.")

@@ -79,13 +79,13 @@ def run_weights_pull(args: argparse.Namespace) -> int:
 
     try:
         done = pull(args.name, args.force, report)
-    except KeyboardInterrupt:
-        done = None
+    except KeyboardInterrupt as stop:
+        done, code = None, getattr(stop, "exit_code", INTERRUPTED)
     finally:
         if bar is not None:
             bar.close()  # before anything else is said
     if done is None:
-        return fail("Stopped; the same command goes on with the download from here.", INTERRUPTED)
+        return fail("Stopped; the same command goes on with the download from here.", code)
     say(_installed(args.name) if done else f"{args.name} is installed already; --force downloads it again.")
     return OK
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import hashlib
 import json
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from reprlib import repr as shown
@@ -119,10 +121,34 @@ class Recipe:
             facts["board_sha256"] = sha256(find_board(self.board))
         return facts
 
+    def sources(self, board) -> list[Path]:
+        """The files that a result is made by, which none may be written over: of the preset or the board, its prior,
+        its target. `board` is what `make` gave.
+        """
+        from ..boards.catalogue import find_board
+        from ..boards.values import plugin_values
+        files = [Path(self.target)] if self.target else []
+        files += [find_board(self.board)] if self.board else []
+        for effect in board.effects("GenerativeEQ"):
+            preset = load_preset(effect.preset)
+            files += [preset.file, preset.prior_path]
+        with contextlib.suppress(UserError):  # plugins that a program has made, and that no file names
+            files += _files_in(plugin_values(board, where="The board"))
+        return files
+
     def work(self) -> "Recipe":
         """The recipe that represents all that take the same time."""
         settings = tuple(pair for pair in self.settings if pair[0] != "seed")
         return replace(self, settings=settings, target=None, target_match=None, gain_db=0.0)
+
+
+def _files_in(values: list[dict]) -> Iterator[Path]:
+    """The files that plugins name, given their values."""
+    from ..boards.values import FILES
+    for plugin in values:
+        if isinstance(named := plugin.get(FILES.get(plugin["plugin"], "")), str):
+            yield Path(named)
+        yield from _files_in(plugin.get("plugins", []))
 
 
 def facts_key(facts: dict) -> str:

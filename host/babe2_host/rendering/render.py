@@ -11,6 +11,7 @@ a loop that waits before it asks for the next step.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import time
 from collections.abc import Generator
@@ -21,10 +22,11 @@ import numpy as np
 from babe2_fx.audio.mapped import all_finite, as_tensor
 from babe2_fx.audio.reading import AudioFile
 from babe2_fx.errors import UserError
+from babe2_fx.files import NotInPlaceError, Place
 from babe2_fx.progress import Run
 
 from ..audio.recording import Recording
-from ..audio.writing import check_audio_output, not_carried, write_audio
+from ..audio.writing import audio_destination, not_carried, write_audio
 from ..boards.board import Board
 from .journal import FolderJournal
 
@@ -123,13 +125,13 @@ def render_file(recording: Recording, output: str | os.PathLike, board: Board, *
 
     Args:
         recording: as `read_recording` gives it.
-        output: its extension chooses the format.
+        output: its extension chooses the format. A path, or the `Place` of a `render_destination`.
         depth: "16", "24" or "float"; None: the board's, else the recording's.
         resume: whether to take the blocks that an earlier render of the same finished, rather than start over.
         seed: of the dither.
 
     Raises while it runs, besides what `render` does:
-        FileError: the output cannot be written.
+        FileError: the output cannot be written. NotInPlaceError: something else has come to be there.
     """
     return Run(_render_file(recording, output, board, depth, resume, seed))
 
@@ -141,7 +143,11 @@ def _render_file(recording: Recording, output: str | os.PathLike, board: Board, 
     if not resume:
         journal.clear()
     done = yield from render(recording, board, journal=journal)
-    lowered_db = write_audio(output, done.audio, done.sample_rate, recording, depth=depth or board.depth, seed=seed)
+    try:
+        lowered_db = write_audio(output, done.audio, done.sample_rate, recording, depth=depth or board.depth, seed=seed)
+    except NotInPlaceError:  # it is written, under another name
+        journal.clear()
+        raise
     notes = list(done.notes)
     if lowered_db:
         notes.append(f"The rendered peaks did not fit the file's integer samples; the level of the whole recording was "
@@ -161,11 +167,20 @@ def output_rate(recording: AudioFile, board: Board) -> int:
     return max(recording.sample_rate, *(effect.prior.sample_rate for effect in board.effects("GenerativeEQ")), 0)
 
 
-def check_render(recording: Recording, output: str | os.PathLike, board: Board, *sources: str | os.PathLike,
-                 depth: str | None = None) -> None:
-    """Finds out before a long render whether its result can be written. Raises FileError."""
+def render_destination(recording: Recording, output: str | os.PathLike, board: Board, *sources: str | os.PathLike,
+                       depth: str | None = None, follow: bool = True,
+                       replaces: bool = True) -> contextlib.AbstractContextManager[Place]:
+    """The `Place` of what `render_file` makes, held for the time of a with-block; its room on the disk is reserved.
+
+    Args:
+        sources: files that must not be written to, besides the recording.
+        depth: as in `render_file`.
+        follow, replaces: as in `Place`.
+
+    Raises FileError, before a long render, if its result cannot be written.
+    """
     trial = replace(recording, sample_rate=output_rate(recording, board))
-    check_audio_output(output, trial, *sources, depth=depth or board.depth)
+    return audio_destination(output, trial, *sources, depth=depth or board.depth, follow=follow, replaces=replaces)
 
 
 def _resampled(audio: np.ndarray, source_hz: int, target_hz: int) -> np.ndarray:

@@ -17,9 +17,11 @@ from filelock import FileLock, Timeout
 from babe2_fx.errors import UserError
 
 from ..console import version
-from .places import ENDPOINT, LOCK, LOG, jobs_folder, service_folder
+from .places import LOCK, LOG, jobs_folder, read_endpoint, service_folder
 from .records import read_record, read_records
 
+# It has just ended, has not begun, or has as many connections as it takes: nothing was asked yet.
+NOT_ASKED = ConnectionRefusedError, FileNotFoundError, BlockingIOError, BrokenPipeError
 START_S = 30.0  # for a service to start; for one of another version to end
 ANSWER_S = 30.0
 
@@ -108,13 +110,14 @@ class Client:
         while True:
             try:
                 answer = _answer(self._endpoint(), ask, **request)
-                break
-            except ConnectionRefusedError as error:  # it has just ended, or has not begun; nothing was asked yet
+                if not answer.get("again") or time.monotonic() > until:
+                    break
+            except NOT_ASKED as error:
                 if time.monotonic() > until:
                     raise self._silent(error) from error
-                time.sleep(0.1)
             except (OSError, ValueError) as error:
                 raise self._silent(error) from error
+            time.sleep(0.1)
         if "error" in answer:
             raise ServiceError(answer["error"])
         return answer
@@ -124,7 +127,7 @@ class Client:
 
     def _endpoint(self) -> dict:
         """How to reach the service, which is started if need be, and restarted if it is of another version."""
-        if self.is_running() and (endpoint := _read_endpoint()) and endpoint["version"] == version("babe2-fx"):
+        if self.is_running() and (endpoint := read_endpoint()) and endpoint["version"] == version("babe2-fx"):
             return endpoint
         try:
             with FileLock(service_folder() / "starting", timeout=START_S):  # one client starts it, the others wait
@@ -136,7 +139,7 @@ class Client:
         until, process = time.monotonic() + START_S, None
         while time.monotonic() < until:
             if self.is_running():
-                endpoint = _read_endpoint()
+                endpoint = read_endpoint()
                 if endpoint and endpoint["version"] == version("babe2-fx"):
                     return endpoint
                 if endpoint:
@@ -164,18 +167,25 @@ class Client:
             time.sleep(0.05)
 
 
-def _read_endpoint() -> dict | None:
-    """How to reach the service; None if it does not serve yet."""
-    try:
-        endpoint = json.loads((service_folder() / ENDPOINT).read_text(encoding="utf-8"))
-        return {name: endpoint[name] for name in ("port", "token", "version")}
-    except (OSError, ValueError, KeyError, TypeError):
-        return None
-
-
 def _answer(endpoint: dict, ask: str, **request) -> dict:
     line = json.dumps({"token": endpoint["token"], "ask": ask, **request}) + "\n"
-    with socket.create_connection(("127.0.0.1", endpoint["port"]), timeout=ANSWER_S) as connection:
+    with _connected(endpoint) as connection:
         connection.sendall(line.encode())
         with connection.makefile("rb") as answers:
-            return json.loads(answers.readline())
+            answer = json.loads(answers.readline())
+    if not isinstance(answer, dict):
+        raise ValueError("its answer is none")
+    return answer
+
+
+def _connected(endpoint: dict) -> socket.socket:
+    if "socket" not in endpoint:
+        return socket.create_connection(("127.0.0.1", endpoint["port"]), timeout=ANSWER_S)
+    connection = socket.socket(socket.AF_UNIX)
+    try:
+        connection.settimeout(ANSWER_S)
+        connection.connect(os.fsencode(endpoint["socket"]))
+    except OSError:
+        connection.close()
+        raise
+    return connection

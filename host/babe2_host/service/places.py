@@ -37,6 +37,7 @@ def service_folder() -> Path:
 
 
 def _own(folder: Path) -> Path:
+    folder = Path(os.path.realpath(folder))
     try:
         folder.mkdir(parents=True, exist_ok=True)
         folder.chmod(0o700)
@@ -74,9 +75,21 @@ def deny(folder: str | os.PathLike) -> None:
 
 
 def lies_in(path: str, folders: Iterable[Path]) -> bool:
-    """Whether a path lies in one of these folders, wherever links lead."""
+    """Whether a path lies in one of these folders, wherever its links lead. The folders' own are not followed: what was
+    allowed is the folder that was there, not what a link in its place leads to."""
     real = Path(os.path.realpath(path))
-    return any(real.is_relative_to(os.path.realpath(folder)) for folder in folders)
+    return any(real.is_relative_to(folder) for folder in folders)
+
+
+def read_endpoint() -> dict | None:
+    """How to reach the service: `version`, `token`, and `socket` or `port`; None if it does not serve yet."""
+    try:
+        endpoint = json.loads((service_folder() / ENDPOINT).read_text(encoding="utf-8", errors="surrogateescape"))
+        kinds = {"token": str, "version": str, "socket": str, "port": int}
+        found = {name: endpoint[name] for name, kind in kinds.items() if isinstance(endpoint.get(name), kind)}
+    except (OSError, ValueError, AttributeError, RecursionError):
+        return None
+    return found if {"token", "version"} < set(found) else None
 
 
 def _list() -> Path:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import re
 import shutil
+import stat
 from dataclasses import asdict, dataclass, field, fields
 from datetime import UTC, datetime
 from pathlib import Path
@@ -18,6 +20,9 @@ from ..rendering.recipe import Recipe
 from ..states import JobState
 
 ID = re.compile("[0-9a-f]{16}")
+LARGEST = 1 << 20  # bytes of a record
+OPENED = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)  # pipes are not waited for
+
 
 class JobError(UserError):
     """A job that is not there, or cannot be what was asked for; the message says why."""
@@ -77,7 +82,7 @@ def read_record(folder: Path, job_id: str) -> JobRecord:
         raise JobError("A job is named by the 16 digits that it was given; `babe2 jobs list` shows them.")
     path = folder / job_id / "job.json"
     try:
-        values = json.loads(path.read_text(encoding="utf-8", errors="surrogateescape"))
+        values = json.loads(_content(path))
         known = {item.name for item in fields(JobRecord)}
         record = JobRecord(**{name: value for name, value in values.items() if name in known}
                            | {"state": JobState(values["state"])})
@@ -89,6 +94,17 @@ def read_record(folder: Path, job_id: str) -> JobRecord:
         raise JobError(f"{path} is not a job's record that can be read: {error}.") from error
 
 
+def _content(path: Path) -> str:
+    """The text of a file that may be anything by now: no pipe holds this up, and no size fills the memory."""
+    with open(os.open(path, OPENED), "rb") as file:
+        if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+            raise ValueError("it is not a regular file")
+        content = file.read(LARGEST + 1)
+    if len(content) > LARGEST:
+        raise ValueError(f"it has more than {LARGEST} bytes")
+    return content.decode("utf-8", "surrogateescape")
+
+
 def _check(record: JobRecord, job_id: str) -> None:
     kinds = get_type_hints(JobRecord)
     wrong = [name for name, kind in kinds.items() if not _fits(getattr(record, name), kind)]
@@ -97,6 +113,8 @@ def _check(record: JobRecord, job_id: str) -> None:
 
 
 def _fits(value: object, kind) -> bool:
+    if isinstance(value, (int, float)) and not abs(value) < 1e18:  # NaN too
+        return False
     kind = get_origin(kind) if get_origin(kind) is dict else kind
     return isinstance(value, kind) or type(value) is int and isinstance(0.0, kind)
 

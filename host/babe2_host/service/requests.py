@@ -8,6 +8,7 @@ import stat
 from pathlib import Path
 from reprlib import repr as shown
 
+from babe2_fx.audio.reading import HIGHEST_RATE, LOWEST_RATE
 from babe2_fx.catalogue.presets import QUALITIES, load_preset
 from babe2_fx.errors import UserError
 from babe2_fx.files import reason
@@ -22,7 +23,6 @@ TEXTS = ("input", "output", "label", "preset", "board", "quality", "target", "de
 NUMBERS = ("target_match", "seed", "rate")
 CHOICES = {"quality": QUALITIES, "depth": ("16", "24", "float"), "device": ("auto", "cpu", "cuda")}
 LONGEST = 4096  # characters of any text
-HIGHEST_HZ = 768000
 
 
 def job_of(request: dict, folder: Path, allowed: list[Path]) -> JobRecord:
@@ -71,9 +71,9 @@ def _values(request: dict) -> dict:
             raise JobError(f"{name} must be a number, not {shown(value)}.")
         if name in CHOICES and value not in CHOICES[name]:
             raise JobError(f"{name} must be one of {', '.join(CHOICES[name])}, not {shown(value)}.")
-    rate = values.get("rate", 1)
-    if not isinstance(rate, int) or not 1 <= rate <= HIGHEST_HZ:
-        raise JobError(f"rate must be a whole number of Hz up to {HIGHEST_HZ}, not {shown(rate)}.")
+    rate = values.get("rate", LOWEST_RATE)
+    if not isinstance(rate, int) or not LOWEST_RATE <= rate <= HIGHEST_RATE:
+        raise JobError(f"rate must be a whole number of Hz from {LOWEST_RATE} to {HIGHEST_RATE}, not {shown(rate)}.")
     if not 0 <= values.get("target_match", 0) <= 1:  # NaN too
         raise JobError(f"target_match must lie from 0 to 1, not {shown(values['target_match'])}.")
     return values

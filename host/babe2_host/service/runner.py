@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 import threading
@@ -9,10 +10,12 @@ import time
 from dataclasses import replace
 from pathlib import Path
 
+from babe2_fx.files import Place
+
 from ..states import JobState
-from .places import allowed_folders, lies_in
+from .holding import Held, check_place, held
+from .places import allowed_folders
 from .records import JobError, JobRecord, delete_record, now, read_records, save_record
-from .requests import target_files
 
 ATTEMPTS = 3  # services that a job may crash before it is given up
 REPORTS_S = 0.25  # between two records of how far a job is
@@ -121,12 +124,22 @@ class Runner:
     def _do(self, record: JobRecord) -> None:
         if record.attempts > ATTEMPTS:
             raise JobError(f"The service ended {ATTEMPTS} times while it was at this job, which was given up.")
-        self._check_places(record)
-        from ..batch.job_list import (
-            Job,  # these import torch, which takes seconds; the service answers before
-        )
+        from ..batch import worker  # imports torch, which takes seconds: so late, but before the checks
+        allowed = [self._folder, *allowed_folders()]
+        check_place(record.output, allowed)  # and from here on its folder is opened without following a link
+        if os.path.lexists(record.output) and record.attempts == 1:  # else it may be the job's own, or is not replaced
+            raise JobError(f"{record.output} has come to be in the meantime, and jobs write over nothing.")
+        with held(record, allowed) as its:
+            try:
+                self._render(record, its)
+            except Exception as error:
+                raise JobError(its.told(worker.reason_of(error))) from error
+
+    def _render(self, record: JobRecord, its: Held) -> None:
+        from ..batch.job_list import Job
         from ..batch.worker import render_job
-        run = render_job(Job(record.output, Path(record.input), record.recipe()), "")
+        run = render_job(Job(record.output, Path(its.record.input), its.record.recipe()), "", follow=False,
+                         replaces=lambda: False)
         clock = _Clock()
         with run:
             for step in run:
@@ -137,26 +150,13 @@ class Runner:
                     record = self._set(record, share_done=round(step.share_done, 4), message=message,
                                        left_s=clock.left_s(step.share_done))
             else:
-                self._end(record, JobState.DONE, " ".join(run.value.notes), share_done=1.0)
+                self._end(record, JobState.DONE, its.told(" ".join(run.value.notes)), share_done=1.0)
                 return
         if record.id in self._cancelled:
             _forget_blocks(record)
             self._end(record, JobState.CANCELLED, "")
         else:
             self._set(record, state=JobState.WAITING, attempts=record.attempts - 1, left_s=None)
-
-    def _check_places(self, record: JobRecord) -> None:
-        """Again, right before they are used: links may have been changed, and folders denied, since the request."""
-        allowed = [self._folder, *allowed_folders()]
-        weights = record.preset if os.path.isabs(record.preset or "") else None
-        for path in (record.input, record.output, record.target, weights):
-            if path and (os.path.realpath(path) != path or not lies_in(path, allowed)):
-                raise JobError(f"{path} leads elsewhere now, or to a folder that jobs may no longer use.")
-        for path in target_files(vars(record)):
-            if not lies_in(path, allowed):
-                raise JobError(f"{path} leads elsewhere, to a folder that jobs may not use.")
-        if os.path.lexists(record.output) and record.attempts == 1:
-            raise JobError(f"{record.output} has come to be in the meantime, and jobs write over nothing.")
 
     # ------------------------------------------------------------------------------------------------- the records
 
@@ -184,7 +184,8 @@ class Runner:
 def _forget_blocks(record: JobRecord) -> None:
     """Deletes the finished blocks of a job that does not go on."""
     from ..rendering.journal import FolderJournal
-    FolderJournal(record.output).clear()
+    with contextlib.suppress(OSError, ValueError), Place(record.output, follow=False) as place:
+        FolderJournal(place).clear()
 
 
 class _Clock:

@@ -1,7 +1,8 @@
-"""The service itself: answers on a loopback address, one request a connection, to those who know the token.
+"""The service itself: answers one request a connection, to those who know the token.
 
 A request is a line of JSON, {"token": ..., "ask": "submit", ...}, and so is the answer: {"job": {...}} or
-{"error": "a sentence"}. How far jobs are is in their records, which can be read without the service.
+{"error": "a sentence"}, with "again": true where nothing was looked at and the same may be asked once more. How far
+jobs are is in their records, which can be read without the service.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import contextlib
 import hmac
 import json
 import logging
+import math
 import os
 import secrets
 import signal
@@ -26,6 +28,8 @@ from babe2_fx.errors import UserError
 from babe2_fx.files import whole_file
 
 from ..console import version
+from ..stopping import ours
+from .listening import is_stranger, listening
 from .places import ENDPOINT, LOCK, LOG, allowed_folders, jobs_folder, service_folder
 from .records import JobError
 from .requests import job_of
@@ -33,7 +37,7 @@ from .runner import Runner
 
 LARGEST = 1 << 16  # bytes of a request
 PATIENCE_S = 10.0  # for a request to come, and for its answer to be taken
-CONNECTIONS = 64  # at one time
+CONNECTIONS = 96  # that have not shown the token yet
 IDLE_S = 600.0  # without jobs and requests, after which the service ends
 
 logger = logging.getLogger(__name__)
@@ -49,35 +53,37 @@ class Service:
     def __init__(self, idle_s: float = IDLE_S):
         self._idle_s = idle_s
         self._token = secrets.token_hex(32)
-        self._connections: set[asyncio.Task] = set()
+        self._unheard: dict[asyncio.Task, None] = {}  # connections without a request yet, the oldest first
+        self._heard: set[asyncio.Task] = set()
+        self._warned = -math.inf
         self._asked = self._end = None  # what there is in an event loop only
 
     async def run(self) -> None:
         """Serves until it is told to stop, or has been idle."""
         loop = asyncio.get_running_loop()
         self._end, self._asked = asyncio.Event(), loop.time()
-        for name in ("SIGTERM", "SIGINT"):
+        for number in (signal.SIGINT, *ours()):
             with contextlib.suppress(NotImplementedError):  # on Windows, where `stop` is asked for instead
-                loop.add_signal_handler(getattr(signal, name), self._end.set)
+                loop.add_signal_handler(number, self._end.set)
         self._runner = Runner(jobs_folder())
         self._runner.start()
-        server = await asyncio.start_server(self._serve, "127.0.0.1", 0, limit=LARGEST)
         endpoint = service_folder() / ENDPOINT
         try:
-            _write_secret(endpoint, {"port": server.sockets[0].getsockname()[1], "token": self._token,
-                                     "pid": os.getpid(), "version": version("babe2-fx")})
-            logger.info("Serves, process %d.", os.getpid())
-            while not self._end.is_set():
-                with contextlib.suppress(TimeoutError):
-                    await asyncio.wait_for(self._end.wait(), min(self._idle_s, 1.0))
-                if self._runner.busy:
-                    self._asked = loop.time()
-                elif loop.time() - self._asked >= self._idle_s:
-                    self._end.set()
+            async with listening(self._serve, LARGEST) as address:
+                _write_secret(endpoint, {**address, "token": self._token, "pid": os.getpid(),
+                                         "version": version("babe2-fx")})
+                logger.info("Serves, process %d.", os.getpid())
+                while not self._end.is_set():
+                    with contextlib.suppress(TimeoutError):
+                        await asyncio.wait_for(self._end.wait(), min(self._idle_s, 1.0))
+                    if self._runner.busy:
+                        self._asked = loop.time()
+                    elif loop.time() - self._asked >= self._idle_s:
+                        self._end.set()
+                endpoint.unlink(missing_ok=True)
         finally:
             endpoint.unlink(missing_ok=True)
-            server.close()
-            for connection in self._connections:
+            for connection in (*self._unheard, *self._heard):
                 connection.cancel()
             await asyncio.to_thread(self._runner.stop)
             logger.info("Ended.")
@@ -87,11 +93,12 @@ class Service:
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """A connection: one request, one answer. Whatever comes, the service goes on."""
         task = asyncio.current_task()
-        if len(self._connections) >= CONNECTIONS:
-            logger.warning("Refused: more than %d connections.", CONNECTIONS)
+        if is_stranger(writer):
+            logger.warning("Refused: another user.")
             writer.close()
             return
-        self._connections.add(task)
+        self._make_room()
+        self._unheard[task] = None
         try:
             async with asyncio.timeout(PATIENCE_S):
                 line = await _line(reader)
@@ -101,19 +108,41 @@ class Service:
                 await writer.drain()
         except TimeoutError:
             logger.warning("Refused: a client that lets the service wait for %g s.", PATIENCE_S)
-        except (OSError, asyncio.CancelledError):
-            pass  # the client has gone, or the service ends
+        except asyncio.CancelledError:  # it had to make room, or the service ends
+            if task not in self._heard:
+                writer.write(b'{"error": "The job service has too many connections.", "again": true}\n')
+        except OSError:
+            pass  # the client has gone
         except Exception:
             logger.exception("A request could not be answered.")
         finally:
-            self._connections.discard(task)
+            self._unheard.pop(task, None)
+            self._heard.discard(task)
             writer.close()
+
+    def _make_room(self) -> None:
+        """Gives up the oldest connection that has not shown the token, where there are as many as may be: whoever knows
+        it says so at once, and is not kept out by those who only hold connections open."""
+        if len(self._unheard) < CONNECTIONS:
+            return
+        oldest = next(iter(self._unheard))
+        del self._unheard[oldest]
+        oldest.cancel()
+        at = asyncio.get_running_loop().time()
+        if at - self._warned > PATIENCE_S:  # whoever makes thousands should not fill the log
+            logger.warning("Refused: more than %d connections without a request.", CONNECTIONS)
+            self._warned = at
 
     async def _answer(self, line: bytes) -> dict:
         try:
             request = _request(line)
-            if not hmac.compare_digest(str(request.pop("token", "")).encode(errors="replace"), self._token.encode()):
+            token = request.pop("token", "")
+            if not isinstance(token, str) or not hmac.compare_digest(token.encode(errors="replace"),
+                                                                     self._token.encode()):
                 raise JobError("The token is not the one in the service's folder.")
+            task = asyncio.current_task()
+            self._unheard.pop(task, None)
+            self._heard.add(task)
             self._asked = asyncio.get_running_loop().time()
             ask = request.pop("ask", None)
             if ask == "stop":
@@ -125,6 +154,8 @@ class Service:
             error = str(refusal)
         except OSError as refusal:
             error = f"{refusal.filename or 'The system'}: {refusal.strerror or refusal}."
+        except RecursionError:
+            error = "The request is nested too deeply."
         logger.warning("Refused: %s", shown_line(error))
         return {"error": error}
 

@@ -9,11 +9,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from babe2_fx.errors import UserError
 from babe2_fx.files import reason
 
 from ..batch.job_list import BatchError, Job, jobs_of_folder
+from ..console import sentence
 from ..states import JobState
-from . import Client, ServiceError
+from . import Client
 from .places import allow
 from .records import JobError
 
@@ -34,7 +36,8 @@ class FolderWatch:
     """Restores what is dropped into a folder and the folders in it, by the job service.
 
     A recording is taken once its size and time have not changed for some seconds and it is not empty. One whose
-    result is there already is passed over; one that is changed while its result is not there yet is taken again.
+    result is there already is passed over; one that is changed while its result is not there yet, or while it is made,
+    is taken again.
 
     Args:
         source, folder: where recordings come, and where results go, structure kept. Jobs are allowed to use both.
@@ -63,6 +66,7 @@ class FolderWatch:
         self._client = Client()
         self._seen: dict[Path, tuple[tuple, float]] = {}  # a stamp, and when it was first seen
         self._handled: dict[Path, tuple] = {}  # the stamp with which it was taken or passed over
+        self._outdated: set[str] = set()  # jobs whose recording was changed meanwhile
         self._label = f"watch {self.source}"
         self.at_work: dict[str, tuple[Job, dict]] = {}  # by the service's id, with the last record
         for record in self._client.jobs():  # of a watch that was killed
@@ -84,15 +88,19 @@ class FolderWatch:
             if record["state"].ended:
                 del self.at_work[job_id]
                 if record["state"] != JobState.FAILED:  # why one failed stays in its record
-                    with contextlib.suppress(ServiceError):
+                    with contextlib.suppress(UserError):
                         self._client.remove(job_id)
-                yield Watched(job, record["state"], record["message"])
+                message = record["message"]
+                if job_id in self._outdated:
+                    self._outdated.discard(job_id)
+                    message = f"{job.source} was changed meanwhile. {message}".strip()
+                yield Watched(job, record["state"], message)
 
     def cancel(self) -> list[Watched]:
         """Cancels all jobs at work, and returns them."""
         cancelled = []
         for job_id, (job, _) in self.at_work.items():
-            with contextlib.suppress(ServiceError):
+            with contextlib.suppress(UserError):
                 self._client.cancel(job_id)
                 cancelled.append(Watched(job, JobState.CANCELLED))
         self.at_work.clear()
@@ -121,20 +129,27 @@ class FolderWatch:
         return whole
 
     def _take(self, job: Job) -> Iterator[Watched]:
+        output, again = self.folder / job.name, job.source in self._handled
+        making = [(job_id, other) for job_id, (other, _) in self.at_work.items() if other.name == job.name]
+        if making and making[0][1].source == job.source:
+            if again:  # what is being made is made of what it was: it is taken again once that has ended
+                with contextlib.suppress(UserError):
+                    self._client.cancel(making[0][0])
+                    self._outdated.add(making[0][0])
+                return
         self._handled[job.source] = self._seen[job.source][0]
-        output = self.folder / job.name
-        making = [other for other, _ in self.at_work.values() if other.name == job.name]
         if making:
-            if making[0].source != job.source:
-                yield Watched(job, JobState.PASSED_OVER, f"{output} is being made of {making[0].source}.")
+            if making[0][1].source != job.source:
+                yield Watched(job, JobState.PASSED_OVER, f"{output} is being made of {making[0][1].source}.")
         elif os.path.lexists(output):
-            yield Watched(job, JobState.PASSED_OVER, f"{output} is there already.")
+            yield Watched(job, JobState.PASSED_OVER, f"{output} is there already." + (
+                f" It was made before {job.source} was changed; move it away to have it made again." if again else ""))
         else:
             try:
                 output.parent.mkdir(parents=True, exist_ok=True)
                 record = self._client.submit(job.source, output, label=self._label, **self._recipe)
-            except (ServiceError, OSError) as error:
-                yield Watched(job, JobState.FAILED, str(error))
+            except (UserError, OSError) as error:
+                yield Watched(job, JobState.FAILED, sentence(error))
             else:
                 self.at_work[record["id"]] = job, record
 

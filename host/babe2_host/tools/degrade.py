@@ -9,11 +9,11 @@ from pathlib import Path
 import numpy as np
 
 from babe2_fx.audio.reading import read_audio
-from babe2_fx.files import write_whole
+from babe2_fx.files import Place, write_whole
 
-from ..audio.destinations import check_destination
+from ..audio.destinations import destination
 from ..audio.recording import Recording, read_recording
-from ..audio.writing import check_audio_output, write_audio
+from ..audio.writing import audio_destination, write_audio
 from ..console import UsageError, speaker
 
 
@@ -34,9 +34,12 @@ def degrade(args: argparse.Namespace) -> None:
     recording = read_recording(args.input)
     sources = [source for source in (args.input, args.response, args.noise) if source]
     record_path = Path(args.output).with_suffix(".json")
-    check_audio_output(args.output, recording, *sources, depth=args.depth)
-    check_destination(record_path, *sources)
+    with (audio_destination(args.output, recording, *sources, depth=args.depth) as output,
+          destination(record_path, *sources) as record):
+        _degrade(args, recording, output, record)
 
+
+def _degrade(args: argparse.Namespace, recording: Recording, output: Place, record_place: Place) -> None:
     from babe2_fx.evaluation.degradations import Response, random_response, read_response
     response = Response("flat", (20.0, 22050.0), (0.0, 0.0))
     if args.response:
@@ -45,17 +48,17 @@ def degrade(args: argparse.Namespace) -> None:
         response = random_response(args.random, args.kind)
     noise = _noise(args.noise, recording) if args.noise else None
     audio, record = degraded(recording, response, noise, snr_db=args.snr, gain=args.gain, seed=args.seed)
-    lowered_db = write_audio(args.output, audio, recording.sample_rate, recording, depth=args.depth)
+    lowered_db = write_audio(output, audio, recording.sample_rate, recording, depth=args.depth)
     record |= {"input": str(args.input), "noise_file": args.noise, "level_lowered_db": round(lowered_db, 4)}
     if lowered_db and "noise_dbfs" in record:
         record["noise_dbfs"] = round(record["noise_dbfs"] - lowered_db, 3)
-    write_whole(record_path, lambda part: part.write_text(json.dumps(record) + "\n", encoding="utf-8"))
+    write_whole(record_place, lambda part: part.write_text(json.dumps(record) + "\n", encoding="utf-8"))
     say = speaker(args.quiet)
     for note in recording.notes:
         say(note)
     if lowered_db:
         say(f"The peaks did not fit the file's integer samples; its level was lowered by {lowered_db:.2f} dB.")
-    say(f"Wrote {args.output} and {record_path}.")
+    say(f"Wrote {output} and {record_place}.")
 
 
 def degraded(recording: Recording, response, noise: np.ndarray | None = None, *, snr_db: float | None = None,

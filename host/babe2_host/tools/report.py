@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import json
 import os
-import secrets
 import shutil
 import textwrap
 from datetime import datetime
@@ -14,7 +14,8 @@ from pathlib import Path
 import numpy as np
 
 from babe2_fx.audio.reading import AudioFile
-from babe2_fx.files import FileError
+from babe2_fx.files import FileError, write_whole
+from babe2_fx.folders import Folder, part_name
 
 from ..audio.destinations import check_destination
 
@@ -68,7 +69,17 @@ def write_report(folder: str | os.PathLike, recording: AudioFile, result, prior,
         FileError: the folder cannot be written.
     """
     folder = Path(os.path.realpath(folder))
-    temporary = folder.parent / f".babe2-{secrets.token_hex(6)}.part"
+    temporary = folder.parent / part_name()
+    try:
+        with Folder(folder.parent) as around:
+            around.claim()
+            _write(folder, temporary, recording, result, prior, record)
+    except OSError as error:
+        raise FileError(f"The report {folder} could not be written: {error.strerror or error}.") from error
+
+
+def _write(folder: Path, temporary: Path, recording: AudioFile, result, prior, record: dict) -> None:
+    """Makes the report in a temporary folder, then puts it in its place. Raises OSError."""
     try:
         temporary.mkdir()
         equalizer_picture(temporary / FILES[0], result, recording.path.name)
@@ -78,15 +89,11 @@ def write_report(folder: str | os.PathLike, recording: AudioFile, result, prior,
         (temporary / FILES[2]).write_text(text + "\n", encoding="utf-8")
         if folder.exists():
             for name in FILES:
-                os.replace(temporary / name, folder / name)
+                write_whole(folder / name, functools.partial(shutil.copyfile, temporary / name))
         else:
             os.rename(temporary, folder)
-    except OSError as error:
-        reason = error.strerror or error
-        raise FileError(f"The report {folder} could not be written: {reason}.") from error
     finally:
-        with contextlib.suppress(OSError):
-            shutil.rmtree(temporary)
+        shutil.rmtree(temporary, ignore_errors=True)
 
 
 def run_record(recording: AudioFile, result, prior, record: dict) -> dict:

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from babe2_fx.catalogue.weights import KNOWN, NAME, KnownModel, weights_folder, weights_path
+from babe2_fx.files import reason
 
 from ..rendering.recipe import sha256 as sha256_of
 from .download import (
@@ -188,7 +189,6 @@ def _again(name: str) -> str:
 def _install(path: Path, name: str, sha256: str, address: str | None) -> None:
     """Converts a file into installed weights and writes their record. Raises PriorError."""
     import torch
-    from safetensors import SafetensorError
 
     from babe2_fx.priors import load_prior, save_prior
 
@@ -200,8 +200,8 @@ def _install(path: Path, name: str, sha256: str, address: str | None) -> None:
         save_prior(weights_path(name), prior.network.state_dict(), prior.network.config, prior.sigma_data, prior.level,
                    prior.ltas, emphasis_db, prior.info | {"installed_from": origin}, dtype=torch.float32,
                    ltas_spread_db=prior.ltas_spread_db, **prior.companions)
-    except SafetensorError as error:  # that is how it reports a full disk
-        raise WeightsError(f"{weights_path(name)} could not be written: {error}.") from error
+    except OSError as error:
+        raise WeightsError(f"{weights_path(name)} could not be written: {reason(error)}.") from error
     pulled = sha256 if address else _record(name).get("pulled_sha256")
     write_json(_record_path(name), {
         "sha256": sha256_of(weights_path(name)), "bytes": weights_path(name).stat().st_size, "origin": origin,

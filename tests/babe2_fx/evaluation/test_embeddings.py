@@ -32,7 +32,7 @@ def horn(strength):
 
 @pytest.fixture(scope="module")
 def vibenet():
-    for package in ("vibenet", "onnx", "onnxruntime", "soxr"):
+    for package in ("vibenet", "onnx", "onnxruntime"):
         pytest.importorskip(package, reason=f"needs {package}, of the extra 'evaluate'")
     return load_embedding("vibenet")
 
@@ -117,7 +117,6 @@ class VGGishModel:
 
 
 def test_fadtk_models_are_given_files_as_fadtk_would_give_them(tmp_path, monkeypatch):
-    pytest.importorskip("soxr", reason="needs soxr, of the extra 'evaluate'")
     if not importlib_cannot_find("fadtk"):
         pytest.skip("fadtk itself is installed")
     (tmp_path / "fadtk").mkdir()

@@ -13,10 +13,22 @@ from babe2_host.service.places import allow, deny, service_folder
 
 
 @pytest.fixture(scope="module")
-def client(tmp_path_factory):
+def kind():
+    """What the service listens on, "socket" or "port"; modules may have it try both."""
+    return "socket" if hasattr(socket, "AF_UNIX") else "port"
+
+
+@pytest.fixture(scope="module")
+def client(tmp_path_factory, kind):
     """A client with a folder of data of its own; what it started is ended."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("BABE2_DATA", str(tmp_path_factory.mktemp("data")))
+        data = tmp_path_factory.mktemp("data")
+        if kind == "port":  # the paths are too long for a socket's
+            data = data / ("long" * 25)
+            (data / "tmp").mkdir(parents=True)
+            patch.setenv("TMPDIR", str(data / "tmp"))
+            patch.delenv("XDG_RUNTIME_DIR", raising=False)
+        patch.setenv("BABE2_DATA", str(data))
         patch.setenv("OMP_NUM_THREADS", "1")
         client = Client()
         yield client
@@ -57,10 +69,23 @@ def endpoint(client):
 
 
 @pytest.fixture
-def hear(endpoint):
+def connect(endpoint):
+    """connect(): a new connection to the service."""
+    def connect() -> socket.socket:
+        if "port" in endpoint:
+            return socket.create_connection(("127.0.0.1", endpoint["port"]), timeout=20)
+        connection = socket.socket(socket.AF_UNIX)
+        connection.connect(endpoint["socket"])  # waits where many others do
+        connection.settimeout(20)
+        return connection
+    return connect
+
+
+@pytest.fixture
+def hear(connect):
     """hear(data): what the service answers to these bytes; b"" where it hangs up."""
     def hear(data: bytes) -> bytes:
-        with socket.create_connection(("127.0.0.1", endpoint["port"]), timeout=20) as connection:
+        with connect() as connection:
             heard = b""
             try:
                 connection.sendall(data)

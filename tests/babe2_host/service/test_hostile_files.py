@@ -1,6 +1,7 @@
 """The service and files that lead elsewhere, are no files, or are damaged; and jobs by the thousand."""
 
 import json
+import math
 import os
 import shutil
 import threading
@@ -121,6 +122,21 @@ def test_links_that_are_put_in_place_while_a_job_waits_are_not_followed(ask, cli
     assert os.listdir(outside) == ["secret.wav"]
 
 
+def test_what_was_allowed_is_the_folder_and_not_what_a_link_in_its_place_leads_to(ask, granted):
+    outside = granted.parent / "outside"
+    shutil.copy(granted / "in.wav", outside / "in.wav")
+    granted.rename(granted.parent / "moved")
+    granted.symlink_to(outside)
+    try:
+        for more in ({}, {"output": str(granted / "out.wav")}):
+            answer = ask(ask="submit", input=str(granted / "in.wav"), **more, **QUICK)
+            assert "babe2 jobs allow" in answer["error"]
+        assert os.listdir(outside) == ["in.wav"]
+    finally:
+        granted.unlink()
+        (granted.parent / "moved").rename(granted)
+
+
 @needs_fifos
 def test_an_input_that_became_a_fifo_fails_and_the_next_job_is_done(ask, client, granted, wait, ahead):
     shutil.copy(granted / "in.wav", granted / "soon.wav")
@@ -207,7 +223,7 @@ def plant(client):
     yield plant
     client.stop()
     for path in client.folder.iterdir():
-        shutil.rmtree(path) if path.is_dir() else path.unlink()
+        shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink()
 
 
 def test_of_submissions_by_the_thousand_only_so_many_are_taken(client, granted, plant):
@@ -239,11 +255,19 @@ def test_damaged_records_do_not_keep_it_from_its_work(client, recording, plant, 
     damage = [{"created": 5}, {"created": None}, {"state": "odd"}, {"state": 5}, {"id": "f" * 16} | waits,
               {"id": "../../outside", "state": "running"}, {"input": 5} | waits, {"output": None} | waits,
               {"attempts": "x"} | waits, {"settings": [1]} | waits,
-              {"preset": ["x"]} | waits, {"label": {}, "ended": []}, {"share_done": "x"}]
+              {"preset": ["x"]} | waits, {"label": {}, "ended": []}, {"share_done": "x"}, {"left_s": 10 ** 400},
+              {"rate": 10 ** 400} | waits, {"share_done": math.nan}, {"left_s": math.inf} | waits,
+              {"output": "/a\0b.wav"} | waits, {"input": "/a\0b.wav"} | waits, {"target": "/a\0b"} | waits,
+              {"settings": {"steps": {"a": [1]}}} | waits]
     whole = {"input": str(recording), "output": str(outside / "x.wav"), "state": "done", "preset": "piano",
              "created": "2026-11-21T17:00:00.000Z"}
     plant([*(json.dumps(whole | {"id": f"{number:016x}"} | wrong) for number, wrong in enumerate(damage)),
-           "", "{", "[]", "5", "null", '{"id": NaN}', "\0" * 100, "[" * 100000, "{}"])
+           "", "{", "[]", "5", "null", '{"id": NaN}', "\0" * 100, "[" * 100000, "{}", " " * (1 << 21)])
+    (client.folder / ("d" * 16) / "job.json").mkdir(parents=True)
+    (client.folder / ("e" * 16)).symlink_to("e" * 16)
+    if hasattr(os, "mkfifo"):  # which once kept every later service from starting
+        (client.folder / ("f" * 16)).mkdir()
+        os.mkfifo(client.folder / ("f" * 16) / "job.json")
     job = wait(client, client.submit(recording, **QUICK)["id"], seconds=30)
     assert job["state"] == "done" and job in client.jobs() and not list(outside.iterdir())
     client.remove(job["id"])

@@ -80,6 +80,44 @@ def test_what_cannot_be_restored_is_told_and_the_rest_is_done(source, tmp_path):
     assert [(one.job.name, one.state) for one in look_until(watch, 1)] == [("bad.wav", JobState.DONE)]
 
 
+def test_a_recording_that_goes_on_growing_while_its_result_is_made_is_taken_again(source, tmp_path, make_notes):
+    """A transfer that pauses for longer than `settled_s` is no whole one: its half was once all that was made."""
+    whole = soundfile.read(tmp_path / "take.wav")[0]
+    soundfile.write(source / "take.wav", whole[:22050], 22050)
+    watch = FolderWatch(source, tmp_path / "out", SLOW, settled_s=0.0)
+    while not watch.at_work:
+        assert not list(watch.look())
+    soundfile.write(source / "take.wav", whole, 22050)
+    watch._recipe = QUICK  # the next result need not take long
+    half, all_of_it = look_until(watch, 2)
+    assert half.state == JobState.CANCELLED and "was changed meanwhile" in half.message
+    assert all_of_it.state == JobState.DONE and soundfile.info(tmp_path / "out" / "take.wav").frames == 44100
+    soundfile.write(source / "take.wav", whole[:30000], 22050)
+    after, = look_until(watch, 1)
+    assert after.state == JobState.PASSED_OVER and "made before" in after.message
+    assert soundfile.info(tmp_path / "out" / "take.wav").frames == 44100
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems allow no names that are not text")
+def test_links_that_lead_nowhere_or_elsewhere_and_names_that_are_no_text_stop_nothing(source, tmp_path):
+    content = (tmp_path / "take.wav").read_bytes()
+    (tmp_path / "secret.wav").write_bytes(content)
+    (source / "good.wav").write_bytes(content)
+    with open(os.fsencode(source) + b"/disc/caf\xe9.wav", "wb") as file:
+        file.write(content)
+    (source / "loop.wav").symlink_to("loop.wav")
+    (source / "gone.wav").symlink_to("nowhere.wav")
+    (source / "disc" / "up").symlink_to(source)
+    (source / "secret.wav").symlink_to(tmp_path / "secret.wav")
+    (source / "folder.wav").mkdir()
+    os.mkfifo(source / "pipe.wav")
+    watch = FolderWatch(source, tmp_path / "out", QUICK, settled_s=0.0)
+    seen = {one.job.name: one for one in look_until(watch, 3)}
+    assert seen["good.wav"].state == seen["disc/caf\udce9.wav"].state == JobState.DONE
+    assert seen["secret.wav"].state == JobState.FAILED and "babe2 jobs allow" in seen["secret.wav"].message
+    assert not list(watch.look()) and not list(watch.look())
+
+
 def test_two_recordings_that_would_become_one_file(source, tmp_path, make_notes):
     soundfile.write(source / "take.flac", make_notes()[0], 22050)
     (source / "take.wav").write_bytes((tmp_path / "take.wav").read_bytes())

@@ -47,7 +47,6 @@ def test_the_record_is_what_was_done(clean, tmp_path, kind):
 
 
 def test_the_same_command_makes_the_same_file_and_the_projects_scorer_reads_the_record(clean, tmp_path, shared):
-    pytest.importorskip("soxr", reason="the scorer needs soxr")
     for name in ("one", "two"):
         run(clean, "-o", tmp_path / f"{name}.flac", "--random", 5, "--snr", 30, "--seed", 2)
     assert (tmp_path / "one.flac").read_bytes() == (tmp_path / "two.flac").read_bytes()

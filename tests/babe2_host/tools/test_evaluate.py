@@ -16,7 +16,7 @@ from babe2_fx.restoration import Restorer
 from babe2_host.commands import evaluate
 from standin import tiny_prior
 
-pytest.importorskip("soxr", reason="needs soxr, of the extra 'evaluate'")
+pytest.importorskip("vibenet", reason="needs vibenet, of the extra 'evaluate'")
 
 RATE = 22050
 QUICK = ("--preset", "piano", "--quality", "draft", "--set", "steps=2", "-q")

@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 import soundfile
 
-pytest.importorskip("soxr")
 pytest.importorskip("mido")
 
 from babe2_fx.training import corpus_files

@@ -3,8 +3,6 @@
 import numpy as np
 import pytest
 
-pytest.importorskip("soxr")
-
 from babe2_fx.training.piano import SAMPLE_RATE
 from babe2_fx.training.piano.salamander import load_samples, mix_notes
 
