@@ -13,7 +13,8 @@ import numpy as np
 from ..equalizer import BreakpointEQ
 from ..errors import UserError
 from ..spectra import TargetError, TargetProfile
-from ..spectra.target import CURVE_ENDINGS
+from ..spectra.curve_files import CURVE_ENDINGS
+from ..texts import read_text
 
 KINDS = ("breakpoints", "horn")
 POINTS_PER_OCTAVE = 40
@@ -70,7 +71,7 @@ def read_response(path: str | os.PathLike) -> Response:
     """
     if Path(path).suffix.lower() not in CURVE_ENDINGS:
         raise DegradationError(f"{path} cannot be used as a response: it must be a curve, a file that ends in "
-                               f"{', '.join(sorted(CURVE_ENDINGS))}.")
+                               f"{', '.join(CURVE_ENDINGS)}.")
     try:
         curve = TargetProfile.from_file(path)
     except TargetError as error:
@@ -124,7 +125,7 @@ def add_noise(audio: np.ndarray, noise: np.ndarray | None, *, snr_db: float | No
 def read_record(path: str | os.PathLike) -> dict:
     """The response in the record of a degradation: its `freqs_hz` and `response_db`. Raises DegradationError."""
     try:
-        record = json.loads(Path(path).read_text(encoding="utf-8"))
+        record = json.loads(read_text(path, unicode=True))
         hz, level_db = (np.asarray(record[name], float) for name in ("freqs_hz", "response_db"))
         if hz.ndim != 1 or hz.shape != level_db.shape or not len(hz) or not np.isfinite([hz, level_db]).all():
             raise ValueError("its lists are not numbers, as many of one as of the other")

@@ -9,6 +9,7 @@ from PySide6.QtCore import QObject, QSettings, Signal
 from PySide6.QtWidgets import QFileDialog, QWidget
 
 from babe2_fx.errors import UserError
+from babe2_fx.spectra.curve_files import CURVE_ENDINGS
 
 from ..model.session_file import ENDING, RecordingMissing, SessionWriter, Snapshot, read_session
 from .dialogs import ExportDialog, ask
@@ -16,7 +17,6 @@ from .dialogs import ExportDialog, ask
 AUDIO_FILES = ("Recordings (*.wav *.flac *.aiff *.aif *.ogg *.opus *.mp3 *.m4a *.caf *.w64 *.rf64 *.au);;"
                "All files (*)")
 SESSIONS = f"Sessions (*{ENDING})"
-CURVES = (".csv", ".tsv", ".txt", ".json")
 MOST_RECENT = 10
 
 
@@ -47,7 +47,7 @@ class Files(QObject):
         ending = Path(path).suffix.lower()
         if ending == ".toml":
             self.load_board(path)
-        elif ending in CURVES:
+        elif ending in CURVE_ENDINGS:
             self.session.load_target(path)
         elif self.may_lose_work():
             if ending == ENDING:
