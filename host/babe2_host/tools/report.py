@@ -17,6 +17,7 @@ from babe2_fx.audio.reading import AudioFile
 from babe2_fx.files import FileError
 
 from ..audio.destinations import check_destination
+from .lettering import lettering
 
 FILES = ("equalizer.png", "spectrograms.png", "report.json")
 LOWEST_HZ = 20.0
@@ -71,11 +72,13 @@ def write_report(folder: str | os.PathLike, recording: AudioFile, result, prior,
     temporary = folder.parent / f".babe2-{secrets.token_hex(6)}.part"
     try:
         temporary.mkdir()
-        equalizer_picture(temporary / FILES[0], result, recording.path.name)
-        spectrograms_picture(temporary / FILES[1], (recording.audio, recording.sample_rate),
-                             (result.audio, result.sample_rate), prior.sample_rate, recording.path.name)
+        with lettering(recording.path.name) as (title,):
+            equalizer_picture(temporary / FILES[0], result, title)
+            spectrograms_picture(temporary / FILES[1], (recording.audio, recording.sample_rate),
+                                 (result.audio, result.sample_rate), prior.sample_rate, title)
         text = json.dumps(run_record(recording, result, prior, record), indent=2, ensure_ascii=False)
-        (temporary / FILES[2]).write_text(text + "\n", encoding="utf-8")
+        # A name that is no Unicode is escaped, so that it can be read back as it was.
+        (temporary / FILES[2]).write_text(text + "\n", encoding="utf-8", errors="backslashreplace")
         if folder.exists():
             for name in FILES:
                 os.replace(temporary / name, folder / name)
