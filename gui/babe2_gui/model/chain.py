@@ -11,8 +11,10 @@ from pathlib import Path
 import numpy as np
 
 from babe2_fx.files import write_whole
+from babe2_fx.texts import read_text
 from babe2_host.audio.destinations import check_destination
 from babe2_host.boards.board import Board
+from babe2_host.boards.board_files import read_board
 from babe2_host.boards.plugins import EXTERNAL, LIMITS, NATIVE, is_enum
 from babe2_host.boards.values import OFFLINE, make_plugins, plugin_values
 
@@ -163,7 +165,7 @@ def effects_of(board: Board) -> tuple[Effect, ...]:
 
 def load_chain(path: str, allow_external: bool = False) -> tuple[tuple[Effect, ...], dict, tuple[Effect, ...]]:
     """The effects before the restoration in a board file, its parameters ({} if it has none), and those after."""
-    effects = effects_of(Board.load(path, allow_external=allow_external))
+    effects = effects_of(read_board(path, Board, allow_external=allow_external))
     at = next((index for index, effect in enumerate(effects) if effect.plugin == RESTORATION), None)
     if at is None:
         return (), {}, effects
@@ -174,7 +176,8 @@ def load_chain(path: str, allow_external: bool = False) -> tuple[tuple[Effect, .
 def names_programs(path: str) -> bool:
     """Whether a board file names VST3 plugins or Audio Units, which run when they are loaded."""
     try:
-        return any(f'"{kind}"' in Path(path).read_text(encoding="utf-8") for kind in EXTERNAL)
+        text = read_text(path)
+        return any(f'"{kind}"' in text for kind in EXTERNAL)
     except (OSError, ValueError):
         return False  # loading it says what is wrong
 

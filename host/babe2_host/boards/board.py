@@ -19,8 +19,8 @@ from babe2_fx.progress import Run
 from ..audio.writing import DEPTHS
 from .board_files import read_board, write_board
 from .catalogue import find_board
-from .plugins import OfflineEffect, expression
-from .values import CONTAINERS
+from .plugins import BoardError, OfflineEffect, expression
+from .values import CONTAINERS, EXTERNAL_PLUGIN
 
 
 class Board(MutableSequence):
@@ -257,7 +257,12 @@ class Board(MutableSequence):
         Raises:
             BoardError: the file is missing, not a board, or something in it is wrong; the message says where.
         """
-        return read_board(find_board(path), cls, effects, allow_external)
+        try:
+            return read_board(find_board(path), cls, effects, allow_external)
+        except BoardError as error:
+            if error.code != EXTERNAL_PLUGIN:
+                raise
+            raise BoardError(f"{error} That is allow_external=True.", error.code, **error.fields) from error
 
     def save(self, path: str | os.PathLike) -> None:
         """Writes the board to a TOML file, whole or not at all.

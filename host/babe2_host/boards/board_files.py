@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from babe2_fx.files import write_whole
+from babe2_fx.texts import read_text
 
 from ..audio.destinations import check_destination
 from .plugins import BoardError, unknown
@@ -65,7 +66,7 @@ def _content(path: Path) -> dict:
     try:
         if path.stat().st_size > LARGEST_FILE:
             raise BoardError(f"{path} is larger than a board ever is; it is another kind of file.")
-        return tomllib.loads(path.read_text(encoding="utf-8"))
+        return tomllib.loads(read_text(path, LARGEST_FILE, unicode=True))
     except OSError as error:
         raise BoardError(f"{path} cannot be read: {error.strerror}.") from error
     except (ValueError, RecursionError) as error:  # not TOML, not UTF-8, or brackets without end
