@@ -7,15 +7,17 @@ A preset file anywhere, or a prior file alone, can be given by its path.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import tomllib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..errors import UserError
 from ..settings import NAMES, SettingError, Settings, unknown_setting
+from ..texts import mistaken_file, printable, read_text
 from .weights import NAME, config_folder, how_to_get, weights_path
 
 if TYPE_CHECKING:  # it imports PyTorch, and listing presets should not wait for that
@@ -24,6 +26,7 @@ if TYPE_CHECKING:  # it imports PyTorch, and listing presets should not wait for
 QUALITIES = ("draft", "standard", "paper")
 TEXTS = ("title", "description", "prior", "weights", "meanwhile")
 TABLES = ("settings", *QUALITIES)
+LARGEST_FILE = 1 << 20  # bytes; a preset has a few thousand
 EMBEDDED, INSTALLED, MISSING = "embedded", "installed", "weights not installed"
 
 
@@ -58,7 +61,8 @@ class Preset:
 
     @property
     def state(self) -> str:
-        """EMBEDDED, INSTALLED or MISSING: whether its prior is there, and where it came from."""
+        """LARGEST_FILE = 1 << 20  # bytes; a preset has a few thousand
+EMBEDDED, INSTALLED or MISSING: whether its prior is there, and where it came from."""
         if not self._prior_file.is_file():
             return MISSING
         return EMBEDDED if self.shipped and not self.weights else INSTALLED
@@ -192,8 +196,9 @@ def _at(path: Path) -> Preset:
         preset = _read(preset_file, path.stem, shipped=False)
         if not preset.weights and preset.file.parent / preset.prior == path:
             return preset
-    text = preset_text(path.stem, f"The prior {path}.", path.name, _sigma_data(path))
-    return _parsed(text, preset_file, path.stem, shipped=False)
+    # The text cannot hold a name that is no Unicode.
+    text = preset_text(printable(path.stem), printable(f"The prior {path}."), "its own", _sigma_data(path))
+    return replace(_parsed(text, preset_file, path.stem, shipped=False), prior=path.name)
 
 
 def _sigma_data(path: Path) -> float:
@@ -203,17 +208,21 @@ def _sigma_data(path: Path) -> float:
         with safe_open(str(path), framework="numpy") as file:  # not "pt": that would import torch
             return float((file.metadata() or {})["sigma_data"])
     except (SafetensorError, OSError, KeyError, ValueError) as error:
+        with contextlib.suppress(OSError):
+            if mistaken := mistaken_file(path):
+                raise PresetError(f"{path} is {mistaken}.") from error
         raise PresetError(f"{path} is not a whole prior file of this program.") from error
 
 
 def _read(path: Path, name: str, shipped: bool) -> Preset:
     """Reads and checks a preset file. Raises PresetError naming it and the key at fault."""
     try:
-        return _parsed(path.read_text(encoding="utf-8"), path, name, shipped)
+        text = read_text(path, LARGEST_FILE, unicode=True)
     except OSError as error:
         raise PresetError(f"{path} cannot be read: {error.strerror}.") from error
-    except UnicodeDecodeError as error:
+    except ValueError as error:
         raise PresetError(f"{path} is not a TOML file: {error}.") from error
+    return _parsed(text, path, name, shipped)
 
 
 def _parsed(text: str, path: Path, name: str, shipped: bool) -> Preset:

@@ -12,6 +12,7 @@ from typing import Any
 from ..errors import UserError
 from ..priors import MixerConfig, NetworkConfig, TransformConfig, kind_of
 from ..settings import Name, SettingError
+from ..texts import read_text
 
 RECIPES = Path(__file__).with_name("recipes")
 TRANSFORM = ("sample_rate", "block_length", "octaves", "bins_per_octave", "window")
@@ -184,7 +185,7 @@ def read_config(path_or_recipe: str | os.PathLike) -> dict:
         raise TrainingError(f"There is no configuration {path}; it must be a TOML file or one of the recipes "
                             f"{', '.join(recipes())}.")
     try:
-        content = tomllib.loads(path.read_text(encoding="utf-8"))
+        content = tomllib.loads(read_text(path, unicode=True))
     except OSError as error:
         raise TrainingError(f"{path} cannot be read: {error.strerror}.") from error
     except ValueError as error:  # not TOML, or not UTF-8
