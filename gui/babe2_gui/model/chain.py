@@ -15,6 +15,7 @@ from babe2_fx.texts import read_text
 from babe2_host.audio.destinations import check_destination
 from babe2_host.boards.board import Board
 from babe2_host.boards.board_files import read_board
+from babe2_host.boards.catalogue import find_board
 from babe2_host.boards.plugins import EXTERNAL, LIMITS, NATIVE, is_enum
 from babe2_host.boards.values import OFFLINE, make_plugins, plugin_values
 
@@ -165,7 +166,7 @@ def effects_of(board: Board) -> tuple[Effect, ...]:
 
 def load_chain(path: str, allow_external: bool = False) -> tuple[tuple[Effect, ...], dict, tuple[Effect, ...]]:
     """The effects before the restoration in a board file, its parameters ({} if it has none), and those after."""
-    effects = effects_of(read_board(path, Board, allow_external=allow_external))
+    effects = effects_of(read_board(find_board(path), Board, allow_external=allow_external))
     at = next((index for index, effect in enumerate(effects) if effect.plugin == RESTORATION), None)
     if at is None:
         return (), {}, effects
