@@ -7,7 +7,6 @@ of this kind is read here, so that a bad one is a sentence.
 
 from __future__ import annotations
 
-import codecs
 import json
 import math
 import os
@@ -18,6 +17,7 @@ from typing import Any
 
 from .errors import UserError
 from .files import FileError, reason
+from .texts import decoded, mistaken_for
 
 LARGEST_JSON, LARGEST_TOML = 64 << 20, 1 << 20  # bytes, where the caller does not say
 DEEPEST = 64  # lists and tables within each other
@@ -25,7 +25,6 @@ MOST_GROUPS = 3 * 10 ** 6  # lists and tables in all: each takes a hundred times
 MOST_KEY_PARTS = 64  # of a TOML table's header; each line below it costs as much as it has parts
 MOST_KEY_WORK, USUAL_KEY_PARTS = 10 ** 7, 8  # parts of TOML keys, squared: what the parser's time grows with
 LARGEST_WHOLE = 2 ** 63 - 1  # as TOML has it
-BYTE_ORDER_MARKS = {codecs.BOM_UTF8: "utf-8-sig", codecs.BOM_UTF16_LE: "utf-16", codecs.BOM_UTF16_BE: "utf-16"}
 
 
 def read_json(path: str | os.PathLike, error: type[UserError] = FileError, most: int = LARGEST_JSON,
@@ -44,7 +43,7 @@ def read_toml(path: str | os.PathLike, error: type[UserError] = FileError, most:
 
 def parse_json(text: str | bytes, finite: bool = True) -> Any:
     """The value of a JSON text, with no name twice in an object. Raises ValueError saying what is wrong."""
-    text = decoded(text) if isinstance(text, bytes) else text
+    text = decoded(text, unicode=True) if isinstance(text, bytes) else text
     if text.count("[") + text.count("{") > MOST_GROUPS:
         raise ValueError(f"it has more than {MOST_GROUPS} lists and tables")
     return _bounded(lambda: json.loads(text, object_pairs_hook=_object), finite)
@@ -52,7 +51,7 @@ def parse_json(text: str | bytes, finite: bool = True) -> Any:
 
 def parse_toml(text: str | bytes) -> dict[str, Any]:
     """The value of a TOML text; TOML has infinities. Raises ValueError saying what is wrong."""
-    text = decoded(text) if isinstance(text, bytes) else text
+    text = decoded(text, unicode=True) if isinstance(text, bytes) else text
     work = 0
     for number, line in enumerate(text.splitlines(), 1):
         dots = line.count(".")
@@ -62,12 +61,6 @@ def parse_toml(text: str | bytes) -> dict[str, Any]:
     if text.count("[") + text.count("{") > MOST_GROUPS:
         raise ValueError(f"it has more than {MOST_GROUPS} lists and tables")
     return _bounded(lambda: tomllib.loads(text), finite=False)
-
-
-def decoded(data: bytes) -> str:
-    """Text in UTF-8, or in UTF-16 if it begins with its mark, as some editors on Windows write. Raises ValueError."""
-    encoding = next((name for mark, name in BYTE_ORDER_MARKS.items() if data.startswith(mark)), "utf-8")
-    return data.decode(encoding)
 
 
 def _read(path: Path, kind: str, error: type[UserError], most: int, parse: Callable[[bytes], Any]) -> Any:
@@ -80,6 +73,8 @@ def _read(path: Path, kind: str, error: type[UserError], most: int, parse: Calla
             raise refusal("is a folder." if path.is_dir() else "is not a regular file.")
         with open(path, "rb") as file:
             data = file.read(most + 1)
+        if data and (mistaken := mistaken_for(data)):
+            raise refusal(f"is {mistaken}.")
         if len(data) > most:
             raise refusal(f"is larger than such a file ever is ({most} bytes); it is another kind of file.")
         return parse(data)

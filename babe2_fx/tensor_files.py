@@ -12,6 +12,7 @@ from typing import Any
 from .documents import parse_json
 from .errors import UserError
 from .files import FileError, reason
+from .texts import mistaken_for
 
 LARGEST_FILE = 2 << 30  # bytes; the published models have some 2 * 10^8
 LARGEST_HEAD = 4 << 20  # the embedded priors' have 3 * 10^4
@@ -66,22 +67,10 @@ def read_head(path: str | os.PathLike, error: type[UserError] = FileError) -> He
         raise error(f"{path} cannot be read: {reason(failure)}.", path=path) from failure
 
 
-def mistaken(start: bytes) -> str:
-    """What a file that begins like this is instead of weights, as the end of a sentence; "" if it may be weights."""
-    text = start.lstrip(b"\xef\xbb\xbf \t\r\n").lower()
-    if not start:
-        return f"is empty. {AGAIN}"
-    if text.startswith(b"version https://git-lfs"):
-        return "is a pointer of Git LFS, not the file itself. Run `git lfs pull` where it came from, or download it."
-    if text.startswith((b"<!doctype", b"<html", b"<?xml", b"<head", b"<body")):
-        return "is a web page, not the file itself. Open its address in a browser, and download what it offers."
-    return ""
-
-
 def _other(start: bytes) -> str:
-    """`mistaken` for what is to be a safetensors file."""
-    if what := mistaken(start):
-        return what
+    """What a file that begins like this is instead, as the end of a sentence; "" if it may be a safetensors file."""
+    if what := mistaken_for(start):
+        return f"is {what}."
     if start.startswith(b"PK\x03\x04"):
         return ("is a zip archive, as PyTorch's checkpoints are, and not a safetensors file. "
                 "Install it with `babe2 weights import`.")

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -18,6 +18,7 @@ from ..documents import parse_toml, read_toml
 from ..errors import UserError
 from ..settings import NAMES, SettingError, Settings, unknown_setting
 from ..tensor_files import read_head
+from ..texts import printable
 from .weights import NAME, config_folder, how_to_get, weights_path
 
 if TYPE_CHECKING:  # it imports PyTorch, and listing presets should not wait for that
@@ -26,6 +27,7 @@ if TYPE_CHECKING:  # it imports PyTorch, and listing presets should not wait for
 QUALITIES = ("draft", "standard", "paper")
 TEXTS = ("title", "description", "prior", "weights", "meanwhile")
 TABLES = ("settings", *QUALITIES)
+LARGEST_FILE = 1 << 20  # bytes; a preset has a few thousand
 EMBEDDED, INSTALLED, MISSING = "embedded", "installed", "weights not installed"
 
 
@@ -60,7 +62,8 @@ class Preset:
 
     @property
     def state(self) -> str:
-        """EMBEDDED, INSTALLED or MISSING: whether its prior is there, and where it came from."""
+        """LARGEST_FILE = 1 << 20  # bytes; a preset has a few thousand
+EMBEDDED, INSTALLED or MISSING: whether its prior is there, and where it came from."""
         if not self._prior_file.is_file():
             return MISSING
         return EMBEDDED if self.shipped and not self.weights else INSTALLED
@@ -203,9 +206,10 @@ def _at(path: Path) -> Preset:
         if not preset.weights and preset.file.parent / preset.prior == path:
             return preset
     sigma_data = _sigma_data(path)
-    text = preset_text(path.stem, f"The prior {path}.", path.name, sigma_data)
+    # The text cannot hold a name that is no Unicode.
+    text = preset_text(printable(path.stem), printable(f"The prior {path}."), "its own", sigma_data)
     try:
-        return _checked(parse_toml(text), preset_file, path.stem, shipped=False)
+        return replace(_checked(parse_toml(text), preset_file, path.stem, shipped=False), prior=path.name)
     except PresetError as error:
         raise PresetError(f"{path} has a level of {sigma_data:g}, which settings for music do not suit. It needs a "
                           f"preset of its own, {preset_file.name}.", path=path) from error

@@ -13,7 +13,7 @@ from ..documents import read_json
 from ..equalizer import BreakpointEQ
 from ..errors import UserError
 from ..spectra import TargetError, TargetProfile
-from ..spectra.target import CURVE_ENDINGS
+from ..spectra.curve_files import CURVE_ENDINGS
 
 KINDS = ("breakpoints", "horn")
 POINTS_PER_OCTAVE = 40
@@ -70,7 +70,7 @@ def read_response(path: str | os.PathLike) -> Response:
     """
     if Path(path).suffix.lower() not in CURVE_ENDINGS:
         raise DegradationError(f"{path} cannot be used as a response: it must be a curve, a file that ends in "
-                               f"{', '.join(sorted(CURVE_ENDINGS))}.")
+                               f"{', '.join(CURVE_ENDINGS)}.")
     try:
         curve = TargetProfile.from_file(path)
     except TargetError as error:

@@ -26,7 +26,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ..tensor_files import AGAIN, mistaken
+from ..tensor_files import AGAIN
+from ..texts import mistaken_for
 from .prior import PriorError
 from .refusals import LARGEST_SIZE, refused, shown, unusable
 
@@ -180,8 +181,8 @@ def _check_head(path: Path) -> None:
     """Raises PriorError saying what a file is if it is not a zip archive."""
     with open(path, "rb") as file:
         head = file.read(512)
-    if what := mistaken(head):
-        raise PriorError(what)
+    if what := mistaken_for(head):
+        raise PriorError(f"is {what}.")
     if head[:1] == b"\x80":
         raise PriorError("is a bare pickle, as PyTorch wrote files before version 1.6, and is not read, "
                          "because such a file can run any program. If you trust it, save it again with a "

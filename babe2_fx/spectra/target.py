@@ -17,11 +17,11 @@ from torch import Tensor
 from ..audio.kinds import is_recording, sentence_on_others
 from ..audio.mapped import as_tensor
 from ..audio.reading import read_audio
-from ..documents import read_json
 from ..errors import UserError
+from ..files import reason
+from .curve_files import is_curve, read_curve
 from .ltas import ltas, ltas_fft_size, smooth_octave
 
-CURVE_ENDINGS = {".txt", ".csv", ".tsv", ".json"}
 POINTS_PER_OCTAVE = 24  # of curves that are made here
 LOWEST_HZ = 10.0
 
@@ -120,8 +120,8 @@ class TargetProfile:
     def from_file(cls, path: str | os.PathLike) -> "TargetProfile":
         """From a curve, a recording, or a folder of recordings.
 
-        A curve is two columns of Hz and dB in text or CSV, or JSON with `freqs_hz` and `level_db`. Of a folder, all
-        recordings directly in it count.
+        A curve is two columns of Hz and dB in text or CSV, JSON with `freqs_hz` and `level_db`, or what else
+        `curve_files.read_curve` reads. Of a folder, all recordings directly in it count.
 
         Raises:
             TargetError: a curve cannot be used, or a recording is silent; the message names the file, and the line
@@ -139,53 +139,18 @@ class TargetProfile:
             return cls.from_recordings(recordings)
         if not path.is_file():
             raise TargetError(f"There is no target file {path}.", path=path, why="there is no such file.")
-        recording = None if path.suffix.lower() in CURVE_ENDINGS else read_audio(path)
-        for note in recording.notes if recording else ():
-            logger.warning(note)
         try:
-            if recording:
+            if is_recording(path) or not is_curve(path):
+                recording = read_audio(path)
+                for note in recording.notes:
+                    logger.warning(note)
                 return cls.from_audio(recording.audio, recording.sample_rate)
-            if path.suffix.lower() == ".json":
-                return _from_json(path)
-            points = sorted(_read_columns(path))
-            if len(points) < 2:
-                raise ValueError("it holds fewer than two points.")
-            return cls(*zip(*points))
-        except (TargetError, ValueError, TypeError, OSError) as error:
-            why = str(error)
+            return cls(*read_curve(path))
+        except (TargetError, ValueError, OSError) as error:
+            why = f"{reason(error) if isinstance(error, OSError) else str(error).rstrip('.')}."
             raise TargetError(f"{path} cannot be used as a target: {why}", path=path, why=why) from error
 
     @classmethod
     def _from_power(cls, hz: np.ndarray, power: np.ndarray) -> "TargetProfile":
         keep = hz >= LOWEST_HZ
         return cls(tuple(hz[keep]), tuple(10 * np.log10(power[keep] + 1e-20)))
-
-
-def _from_json(path: Path) -> TargetProfile:
-    try:
-        curve = read_json(path, TargetError, finite=False)
-    except TargetError as error:
-        raise ValueError(f"it is not JSON that can be read: {error.fields['why']}") from error
-    if not isinstance(curve, dict) or "freqs_hz" not in curve or not {"level_db", "response_db"} & set(curve):
-        raise ValueError("it needs the lists freqs_hz and level_db.")
-    return TargetProfile(tuple(curve["freqs_hz"]), tuple(curve["level_db" if "level_db" in curve else "response_db"]))
-
-
-def _read_columns(path: Path) -> list[tuple[float, float]]:
-    points: list[tuple[float, float]] = []
-    lines = path.read_text(encoding="utf-8-sig").splitlines()
-    for number, line in enumerate(lines, 1):
-        line = line.split("#")[0].strip()
-        if not line:
-            continue
-        # With semicolons or tabs between the columns, a comma is a decimal point.
-        columns = next((c for c in ";\t" if c in line), None)
-        row = line.replace(",", ".").split(columns) if columns else line.replace(",", " ").split()
-        try:
-            hz, db = float(row[0]), float(row[1])
-        except (ValueError, IndexError):
-            if not points and number == 1:
-                continue  # a heading
-            raise ValueError(f"line {number} does not hold a frequency in Hz and a level in dB.") from None
-        points.append((hz, db))
-    return points

@@ -16,6 +16,7 @@ from ..priors import Prior, load_prior, save_prior
 from ..priors.prior import Companions
 from ..progress import Run
 from ..spectra.cells import RATE
+from ..texts import printable
 from .cell_config import FREE, CellConfig, LevelTraining, ResponseTraining
 from .cell_material import CellMaterial
 from .cell_trainer import CellTrainer
@@ -103,7 +104,7 @@ def _train(kind: type[CellTrainer], data: Path, output: Path, base: Path, config
         facts = {"training": settings, "steps": trainer.step_count, "minutes": round(trainer.seconds / 60, 1),
                  "recordings": len(trained_on), "held_out_recordings": len(held_out),
                  "material_hours": round(sum(r.samples for r in trained_on) / RATE / 3600, 3),
-                 "base": {"file": base.name, "hash": file_hash(base)}, **measured}
+                 "base": {"file": printable(base.name), "hash": file_hash(base)}, **measured}
         _save(output, prior, Companions(**{kind.companion: trainer.average}), facts)  # type: ignore[misc]
         yield TrainingProgress("measuring", 1.0, trainer.step_count,
                                message=f"Step {trainer.step_count}: {sentence}")

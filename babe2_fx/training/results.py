@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 from pathlib import Path
 
 import soundfile
@@ -35,7 +36,10 @@ class Logs:
             log.info("There are no TensorBoard logs: pip install 'babe2-fx[train]'.")
             return
         # Drops what a killed run logged after the state that is resumed from.
-        self.writer = SummaryWriter(folder / "logs", purge_step=first_step)
+        try:
+            self.writer = SummaryWriter(folder / "logs", purge_step=first_step)
+        except UnicodeEncodeError:
+            log.info("There are no TensorBoard logs: it cannot write to %s, whose name is not text.", folder)
 
     def numbers(self, step: int, values: dict[str, float]) -> None:
         if self.writer:
@@ -48,7 +52,7 @@ class Logs:
         path.parent.mkdir(exist_ok=True)
         audio = for_listening(audio.cpu())
         with whole_file(path) as part:
-            soundfile.write(part, audio.numpy(), sample_rate, format="FLAC")
+            soundfile.write(os.fsencode(part), audio.numpy(), sample_rate, format="FLAC")
         if self.writer:
             self.writer.add_audio("example", audio[None], step, sample_rate)
         return path

@@ -18,6 +18,7 @@ from ..files import whole_file
 from ..priors import PriorError
 from ..priors.gate import LEVELS, check_curves, check_finite, check_number
 from ..priors.torch_file import open_torch_file
+from ..texts import printable
 from .config import TrainingError
 
 log = logging.getLogger(__name__)
@@ -30,6 +31,9 @@ def run_folder(output: Path) -> Path:
     """Where the run that makes a prior file keeps its state. Raises TrainingError if `output` is no such name."""
     if output.suffix != ".safetensors":
         raise TrainingError(f"The prior must be a file NAME.safetensors, not {output}.")
+    if printable(output.name) != output.name:
+        raise TrainingError(f"The prior cannot be called {output.name}: its preset has to name it, and a preset is "
+                            "text. Give -o another name.")
     return output.with_suffix(".run")
 
 

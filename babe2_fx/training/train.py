@@ -17,6 +17,7 @@ from ..priors import Emphasis, Prior, load_prior, save_prior
 from ..priors.prior import Companions
 from ..progress import Run
 from ..sampling import free_solver, sample_prior
+from ..texts import printable
 from .cell_config import CellConfig
 from .config import FREE, TrainingConfig, TrainingError
 from .material import (
@@ -100,7 +101,7 @@ def _train(data: Path, output: Path, config: TrainingConfig, base: Path | None, 
             stack.enter_context(claimed(output, restart, base))
         processes.wait()  # until that has taken effect
         state = load_state(run, "network", "curves", "seconds", "config", "base")
-        base_facts = {"file": base.name, "hash": file_hash(base)} if base else None
+        base_facts = {"file": printable(base.name), "hash": file_hash(base)} if base else None
         if state:
             _check_same_run(state, run, config, base_facts)
         recordings = yield from _read(data, files, cache or run / "audio", config, processes)
@@ -111,7 +112,7 @@ def _train(data: Path, output: Path, config: TrainingConfig, base: Path | None, 
         del start
         facts = {"training": asdict(config), "parameters": sum(p.numel() for p in trainer.trained),
                  "sigma_data": curves["sigma_data"], "recordings": len(trained_on),
-                 "held_out_recordings": len(held_out), "data": data.resolve().name,
+                 "held_out_recordings": len(held_out), "data": printable(data.resolve().name),
                  "material_hours": round(sum(r.samples for r in trained_on) / config.sample_rate / 3600, 3),
                  "origin": {"title": config.title, "credit": config.credit}, "processes": processes.count}
         if base_facts:

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import argparse
 import errno
-import os
 import sys
 
 from babe2_fx.errors import UserError
 
 from .commands import batch, compare, daw, degrade, eq, evaluate, jobs, presets, render, train, watch, weights
-from .console import FAILED, INTERRUPTED, MISTAKE, OK, fail, sentence, version
+from .console import FAILED, INTERRUPTED, MISTAKE, OK, fail, safe_streams, sentence, version, way_out
 from .stopping import signals_as_ctrl_c
 
 COMMANDS = (render, batch, watch, jobs, daw, presets, weights, eq, train, evaluate, degrade, compare)
@@ -18,28 +17,29 @@ USER_ERRNOS = (errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EPERM, errno.EROF
                errno.ENOTDIR, errno.EISDIR, errno.ENAMETOOLONG, errno.EFBIG)
 
 
+@safe_streams()
 def main(argv: list[str] | None = None) -> int:
     """Runs the command; returns its exit code.
 
     0: done · 2: a mistake in what was asked for · 1: another failure · 130: stopped with Ctrl-C (143: by SIGTERM, 129:
     by SIGHUP).
     """
+    args = None
     try:
         with signals_as_ctrl_c():
             args = build_parser().parse_args(argv)
-            return args.run(args) or OK
+            code = args.run(args) or OK
+            sys.stdout.flush()  # a full disk is found out here
+            return code
     except SystemExit as end:  # argparse has said what there is to say
         return end.code or OK
     except KeyboardInterrupt as stop:
         return fail("Stopped; nothing was left half-written.", getattr(stop, "exit_code", INTERRUPTED))
-    except BrokenPipeError:  # `babe2 settings | head`
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return OK
     except Exception as error:
         said = sentence(error)
         if said is None:
             raise
-        return fail(said, _exit_code(error))
+        return fail(said + way_out(getattr(error, "code", ""), args), _exit_code(error))
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -56,7 +56,8 @@ def build_parser() -> argparse.ArgumentParser:
 def _exit_code(error: Exception) -> int:
     if isinstance(error, UserError):
         return getattr(error, "exit_code", MISTAKE)
-    return MISTAKE if isinstance(error, OSError) and error.errno in USER_ERRNOS else FAILED
+    mistake = isinstance(error, UnicodeEncodeError) or isinstance(error, OSError) and error.errno in USER_ERRNOS
+    return MISTAKE if mistake else FAILED
 
 
 if __name__ == "__main__":

@@ -28,7 +28,7 @@ class OwnError(UserError):
     "twice": ('{"a": 1, "b": {"c": 1, "c": 2}}', "the name 'c' twice in one object"),
     "cut": ('{"a": ', "Expecting value: line 1 column 7"),
     "empty": ("", "Expecting value"),
-    "no text": (b"\xff\xfe\x00\xd8x", "decode"),
+    "no text": (b"\xff\xfe\x00\xd8x", "it is not text"),
     "not utf-8": (b'"\xff"', "'utf-8' codec can't decode byte 0xff"),
 }.values())
 def test_json_that_cannot_be_used_is_refused_with_its_reason(text, reason):

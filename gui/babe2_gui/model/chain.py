@@ -11,8 +11,11 @@ from pathlib import Path
 import numpy as np
 
 from babe2_fx.files import write_whole
+from babe2_fx.texts import read_text
 from babe2_host.audio.destinations import check_destination
 from babe2_host.boards.board import Board
+from babe2_host.boards.board_files import read_board
+from babe2_host.boards.catalogue import find_board
 from babe2_host.boards.plugins import EXTERNAL, LIMITS, NATIVE, BoardError, is_enum
 from babe2_host.boards.values import OFFLINE, make_plugins, plugin_values
 
@@ -166,7 +169,7 @@ def load_chain(path: str, allow_external: bool = False) -> tuple[tuple[Effect, .
 
     Raises BoardError, for a restoration in a Mix or a Board within it too: here there is one, in the row of effects.
     """
-    effects = effects_of(Board.load(path, allow_external=allow_external))
+    effects = effects_of(read_board(find_board(path), Board, allow_external=allow_external))
     within = next((effect for effect in effects if _restores(effect.values.get("plugins", ()))), None)
     if within is not None:
         raise BoardError(f"{path} restores within a {within.plugin}, which cannot be shown here. `babe2 render` "
@@ -186,7 +189,8 @@ def _restores(plugins: Iterable[dict]) -> bool:
 def names_programs(path: str) -> bool:
     """Whether a board file names VST3 plugins or Audio Units, which run when they are loaded."""
     try:
-        return any(f'"{kind}"' in Path(path).read_text(encoding="utf-8") for kind in EXTERNAL)
+        text = read_text(path)
+        return any(f'"{kind}"' in text for kind in EXTERNAL)
     except (OSError, ValueError):
         return False  # loading it says what is wrong
 

@@ -73,7 +73,7 @@ class SessionWriter:
         self._encoded = encoded
         content = _content(Path(path), snapshot, {take.id: scale for take, (_, scale)
                                                   in zip(takes, encoded.values())})
-        text = json.dumps(content, ensure_ascii=False, indent=1).encode()
+        text = json.dumps(content, ensure_ascii=False, indent=1).encode("utf-8", "backslashreplace")
 
         def write(part: Path) -> None:
             with zipfile.ZipFile(part, "w") as archive:

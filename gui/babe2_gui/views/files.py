@@ -10,13 +10,13 @@ from PySide6.QtWidgets import QFileDialog, QWidget
 
 from babe2_fx.audio.kinds import dialog_patterns
 from babe2_fx.errors import UserError
+from babe2_fx.spectra.curve_files import CURVE_ENDINGS
 
 from ..model.session_file import ENDING, RecordingMissing, SessionWriter, Snapshot, read_session
 from .dialogs import ExportDialog, ask
 
 AUDIO_FILES = f"Recordings ({dialog_patterns()});;All files (*)"
 SESSIONS = f"Sessions (*{ENDING})"
-CURVES = (".csv", ".tsv", ".txt", ".json")
 MOST_RECENT = 10
 
 
@@ -46,7 +46,7 @@ class Files(QObject):
         ending = Path(path).suffix.lower()
         if ending == ".toml":
             self.load_board(path)
-        elif ending in CURVES:
+        elif ending in CURVE_ENDINGS:
             self.session.load_target(path)
         elif self.may_lose_work():
             if ending == ENDING:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from urllib.parse import unquote_to_bytes
 
 from PySide6.QtCore import QSignalBlocker, Qt, QUrl
 from PySide6.QtGui import QWheelEvent
@@ -114,6 +116,8 @@ def _local_path(url: QUrl) -> str:
     """The file that an address means; "" if that is not on this computer."""
     if not url.isLocalFile():
         return ""
+    if "\ufffd" in url.toLocalFile():  # a name that is not UTF-8, which Qt's text cannot hold
+        return os.fsdecode(unquote_to_bytes(url.path(QUrl.ComponentFormattingOption.FullyEncoded)))
     path, plain = url.toLocalFile().removeprefix("//localhost"), QUrl.ComponentFormattingOption.FullyDecoded
     for mark, rest in (("?", url.query(plain)), ("#", url.fragment(plain))):
         path += mark + rest if rest else ""  # not every program escapes the # of "Take #1.wav"

@@ -7,6 +7,7 @@ import csv
 import functools
 import io
 import os
+import re
 import unicodedata
 from collections import Counter
 from collections.abc import Iterator
@@ -20,6 +21,7 @@ from babe2_fx.documents import parse_toml
 from babe2_fx.errors import UserError
 from babe2_fx.files import reason, whole_file
 from babe2_fx.settings import NAMES, SettingError
+from babe2_fx.texts import read_text
 
 from ..audio.destinations import files_of
 from ..audio.writing import WRITABLE
@@ -126,7 +128,7 @@ def _rows(path: Path) -> Iterator[tuple[str, dict]]:
     try:
         if path.stat().st_size > LARGEST_LIST:
             raise BatchError(f"{path} is larger than a list ever is; it is another kind of file.")
-        text = path.read_text(encoding="utf-8-sig")
+        text = _text(path)
         if path.suffix.lower() == ".toml":
             content = parse_toml(text)
             tables = content.get("files")
@@ -136,8 +138,7 @@ def _rows(path: Path) -> Iterator[tuple[str, dict]]:
             rows = [(f"file {number}", table) for number, table in enumerate(tables, 1)]
         else:
             head = text.partition("\n")[0]  # spreadsheets put semicolons where the comma is in numbers
-            reader = csv.DictReader(io.StringIO(text, newline=""), strict=True,
-                                    delimiter=";" if head.count(";") > head.count(",") else ",")
+            reader = csv.DictReader(io.StringIO(text, newline=""), strict=True, delimiter=max(",;\t", key=head.count))
             twice = [name for name, count in Counter(reader.fieldnames or ()).items() if count > 1]
             if twice:
                 raise BatchError(f"{path} has two columns called {twice[0]!r}.")
@@ -149,6 +150,20 @@ def _rows(path: Path) -> Iterator[tuple[str, dict]]:
     for where, row in rows:
         if row:
             yield where, row
+
+
+def _text(path: Path) -> str:
+    """The text of a list. If it is not Unicode, it holds names as the disk has them, or is as Windows writes text."""
+    text = read_text(path, LARGEST_LIST)
+    try:
+        as_on_disk = path.read_bytes().decode("utf-8")
+    except UnicodeDecodeError as error:
+        as_on_disk = error.object.decode("utf-8", "surrogateescape")
+    for line in as_on_disk.splitlines() if as_on_disk != text else ():
+        for field in re.split(r"""[,;\t="']""", line):
+            if not field.isprintable() and os.path.lexists(path.parent / field.strip()):
+                return as_on_disk
+    return text
 
 
 def _job_of_row(base: Path, row: dict, recipe: Recipe, ending: str | None) -> Job:

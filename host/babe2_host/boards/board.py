@@ -13,8 +13,8 @@ from .board_files import read_board, write_board
 from .catalogue import find_board
 from .mix import Mix
 from .parts import Parts, flat
-from .plugins import OfflineEffect
-from .values import CONTAINERS
+from .plugins import BoardError, OfflineEffect
+from .values import CONTAINERS, EXTERNAL_PLUGIN
 
 __all__ = ["Board", "Mix", "OfflineEffect"]
 
@@ -114,7 +114,12 @@ class Board(Parts):
         Raises:
             BoardError: the file is missing, not a board, or something in it is wrong; the message says where.
         """
-        return read_board(find_board(path), cls, effects, allow_external)
+        try:
+            return read_board(find_board(path), cls, effects, allow_external)
+        except BoardError as error:
+            if error.code != EXTERNAL_PLUGIN:
+                raise
+            raise BoardError(f"{error} That is allow_external=True.", error.code, **error.fields) from error
 
     def save(self, path: str | os.PathLike) -> None:
         """Writes the board to a TOML file, whole or not at all.

@@ -40,6 +40,7 @@ from .plugins import (
     unknown,
 )
 
+EXTERNAL_PLUGIN = "external-plugin"  # the code of the error about one that is not allowed
 DEEPEST = 20  # boards in boards
 CONTAINERS: dict[str, type] = {"Pedalboard": Pedalboard, "Chain": Chain}  # and Board and Mix, which add themselves
 # Offline effects, and the module to get each from, which takes seconds.
@@ -118,8 +119,10 @@ class _Maker:
                 return self._external(name, values)
             if name in NATIVE:
                 return self._native(NATIVE[name], values)
-        except BoardError:  # of a plugin within it
-            raise
+        except BoardError as error:
+            if error.code != EXTERNAL_PLUGIN or "where" in error.fields:  # of a plugin within it
+                raise
+            raise BoardError(f"{where}: {error}", error.code, where=where, why=str(error), **error.fields) from error
         except (UserError, ValueError, TypeError, ArithmeticError, RuntimeError, ImportError, OSError) as error:
             raise BoardError(f"{where}: {error}", getattr(error, "code", ""), where=where, why=str(error)) from error
         known = {*CONTAINERS, *EXTERNAL, *NATIVE, *OFFLINE, *self.effects}
@@ -159,9 +162,8 @@ class _Maker:
                              f"{shown(parameters)}.")
         path = self.folder / path
         if not self.allow_external:
-            raise ValueError(f"{path} is a program, which would run on this computer; that has not been "
-                             "allowed. If you trust both it and this board, allow it: --allow-external, or "
-                             "allow_external=True in Python.")
+            raise BoardError(f"{path} is a program, which would run on this computer; that has not been allowed. Allow "
+                             "it if you trust both it and this board.", EXTERNAL_PLUGIN, path=path)
         plugin = load_plugin(path, parameters or {}, chosen, name)
         if not plugin.is_effect:
             raise ValueError(f"{path} is an instrument, which does not take audio.")

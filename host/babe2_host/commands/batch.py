@@ -9,7 +9,21 @@ from collections import Counter
 from contextlib import closing, nullcontext
 from pathlib import Path
 
-from ..console import FAILED, OK, UsageError, choose_device, parse_overrides, speaker, versions
+from babe2_fx.texts import printable
+
+from ..console import (
+    FAILED,
+    OK,
+    UsageError,
+    answer,
+    check_sound,
+    choose_device,
+    complain,
+    parse_overrides,
+    speaker,
+    versions,
+    way_out,
+)
 from .jobs import add_sound_options
 
 
@@ -54,6 +68,7 @@ def run(args: argparse.Namespace) -> int:
     """`babe2 batch`. What can be wrong with the jobs themselves is found out before the first is rendered."""
     from ..batch.job_list import LISTS, check_jobs, jobs_of_folder, jobs_of_list
     from ..rendering.recipe import Recipe
+    check_sound(args)
     overrides = parse_overrides(args.overrides, args.seed)
     recipe = Recipe(args.preset, args.board, args.quality, args.target, args.target_match,
                     tuple(sorted(overrides.items())), rate=args.rate, depth=args.depth,
@@ -70,7 +85,7 @@ def run(args: argparse.Namespace) -> int:
     check_jobs(jobs, args.output)
     pool = _cluster(args) if args.ray and not args.dry_run else None
     for problem in problems:
-        print(f"babe2: {problem}", file=sys.stderr)
+        complain(problem)
     if args.dry_run:
         _say_estimate(jobs, args.output)
         return FAILED if problems else OK
@@ -113,17 +128,17 @@ def _render(jobs: list, args: argparse.Namespace, pool) -> Counter:
                 at_work[at.number] = length_s * at.now.share_done
                 done_s = sum(at_work.values())
                 others = f" and {len(at_work) - 1} more" if len(at_work) > 1 else ""
-                bar.set_description_str(f"{at.job.name}, block {at.now.block}/{at.now.blocks}, step {at.now.step}/"
-                                        f"{at.now.steps}{others}, {pace.left(done_s)}", refresh=False)
+                bar.set_description_str(f"{printable(at.job.name)}, block {at.now.block}/{at.now.blocks}, "
+                                        f"step {at.now.step}/{at.now.steps}{others}, {pace.left(done_s)}",
+                                        refresh=False)
                 bar.update(pace.share(done_s) - bar.n)
                 continue
             at_work.pop(at.number, None)
             counts[at.state] += 1
             pace.past(length_s, at.state == JobState.DONE)
             if at.state == JobState.FAILED:
-                way_out = " Move it away, or give --overwrite." if at.code == "not-replaced" else ""
                 with tqdm.external_write_mode(sys.stderr) if live else nullcontext():
-                    print(f"babe2: {at.job.name}: {at.reason}{way_out}", file=sys.stderr)
+                    complain(f"{at.job.name}: {at.reason}{way_out(at.code, args)}")
                 continue
             row(at, at.state, f"took {_time(at.rendered.taken_s)}" if at.state == JobState.DONE else "")
             for note in at.rendered.notes if at.state == JobState.DONE else ():
@@ -157,7 +172,7 @@ def _say_estimate(jobs: list, folder: str) -> None:
     from ..batch.estimate import estimate, to_do
     left = to_do(jobs, folder)
     for job in left:
-        print(f"{job.source} -> {Path(folder) / job.name}")
+        answer(f"{job.source} -> {Path(folder) / job.name}")
     print(f"{_files(len(jobs))}, {len(jobs) - len(left)} done before, {len(left)} to do.")
     if not left:
         return

@@ -5,7 +5,9 @@ from __future__ import annotations
 import argparse
 import sys
 
-from ..console import UsageError
+from babe2_fx.texts import printable
+
+from ..console import UsageError, answer
 from .jobs import add_recipe_options, recipe_of
 
 DAWS = ("ardour", "audacity", "reaper")
@@ -39,7 +41,7 @@ def _install(args: argparse.Namespace) -> None:
     if args.folder and args.daw != "reaper" or args.enable and args.daw != "audacity":
         raise UsageError("--folder is for reaper, --enable for audacity.")
     for sentence in import_module(f"..daw.{args.daw}", __package__).install(**options):
-        print(sentence)
+        answer(sentence)
 
 
 def _audacity(args: argparse.Namespace) -> None:
@@ -49,8 +51,8 @@ def _audacity(args: argparse.Namespace) -> None:
     with tqdm(total=1.0, bar_format="{percentage:3.0f}%|{bar:24}| {desc}", miniters=0,
               mininterval=0.2 if sys.stderr.isatty() else 10.0) as bar:
         def progress(share: float, message: str) -> None:
-            bar.set_description_str(message, refresh=False)
+            bar.set_description_str(printable(message), refresh=False)
             bar.update(share - bar.n)
         said = restore_selection(recipe_of(args), progress=progress)
     for sentence in said:
-        print(sentence)
+        answer(sentence)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import argparse
 
+from ..console import answer, check_option
+
 
 def add(commands) -> None:
     eq = commands.add_parser("eq", allow_abbrev=False, help="take a learned equalizer elsewhere")
@@ -24,9 +26,12 @@ def add(commands) -> None:
 
 def run(args: argparse.Namespace) -> None:
     """`babe2 eq export`."""
-    from ..tools.eq_export import export_eq
+    from ..tools.eq_export import BANDS, HIGHEST_RATE, LIMIT_DB, LOWEST_RATE, export_eq
+    check_option(args, "limit_db", *LIMIT_DB, " dB")
+    check_option(args, "sample_rate", LOWEST_RATE, HIGHEST_RATE, " Hz")
+    check_option(args, "bands", *BANDS)
     done = export_eq(args.source, args.kind, args.output, limit_db=args.limit_db, sample_rate=args.sample_rate,
                      phase=args.phase, bands=args.bands)
     for note in done.notes:
-        print(note)
-    print(f"Wrote {done.path}.")
+        answer(note)
+    answer(f"Wrote {done.path}.")

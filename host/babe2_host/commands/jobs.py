@@ -9,8 +9,19 @@ import time
 from pathlib import Path
 
 from babe2_fx.catalogue.presets import QUALITIES
+from babe2_fx.texts import printable
 
-from ..console import FAILED, INTERRUPTED, OK, UsageError, choose_device, fail, parse_overrides
+from ..console import (
+    FAILED,
+    INTERRUPTED,
+    OK,
+    UsageError,
+    answer,
+    check_sound,
+    choose_device,
+    fail,
+    parse_overrides,
+)
 
 
 def add(commands) -> None:
@@ -79,6 +90,7 @@ def add_sound_options(parser: argparse.ArgumentParser) -> None:
 
 def recipe_of(args: argparse.Namespace) -> dict:
     """What `Client.submit` takes of them."""
+    check_sound(args)
     if args.device == "cuda":
         choose_device(args.device)
     return {"preset": args.preset, "board": args.board, "quality": args.quality, "target": args.target,
@@ -98,7 +110,7 @@ def _submit(args: argparse.Namespace) -> None:
     if args.samples is None:
         if args.first:
             raise UsageError("--first needs --samples.")
-        print(client.submit(args.input, args.output, label=args.label, **recipe)["id"])
+        answer(client.submit(args.input, args.output, label=args.label, **recipe)["id"])
         return
     if args.first < 0 or args.samples < 1:
         raise UsageError("--first must be 0 or more, and --samples 1 or more.")
@@ -106,7 +118,7 @@ def _submit(args: argparse.Namespace) -> None:
     part = client.folder / f"part-{secrets.token_hex(8)}.wav"
     try:
         cut(Path(args.input), args.first, args.samples, part)
-        print(client.submit(part, args.output, label=args.label, **recipe)["id"])
+        answer(client.submit(part, args.output, label=args.label, **recipe)["id"])
     finally:
         part.unlink(missing_ok=True)  # a job has made it its own
 
@@ -115,14 +127,16 @@ def _list(args: argparse.Namespace) -> None:
     from ..service import Client
     for job in Client().jobs():
         share = f"{job['share_done']:4.0%}" if job["state"] == "running" else ""
-        print(f"{job['id']}  {job['state']:9}  {share:4}  {job['input']} -> {job['output']}")
+        answer(f"{job['id']}  {job['state']:9}  {share:4}  {job['input']} -> {job['output']}")
 
 
 def _status(args: argparse.Namespace) -> None:
     from ..service import Client
     client = Client()
     client.job(args.id)
-    print((client.folder / args.id / "job.json").read_text(encoding="utf-8", errors="replace"), end="")
+    record = (client.folder / args.id / "job.json").read_text(encoding="utf-8", errors="surrogateescape")
+    # Names may be no valid text; as JSON escapes them, every program can read them back.
+    print(record.encode("utf-8", "backslashreplace").decode(), end="")
 
 
 def _wait(args: argparse.Namespace) -> int:
@@ -135,13 +149,13 @@ def _wait(args: argparse.Namespace) -> int:
               mininterval=0.2 if sys.stderr.isatty() else 10.0) as bar:
         while job["state"] in ("waiting", "running"):
             left = f", {job['left_s']:.0f} s left" if job["left_s"] is not None else ""
-            bar.set_description_str(f"{job['message'] or job['state']}{left}", refresh=False)
+            bar.set_description_str(f"{printable(job['message'] or job['state'])}{left}", refresh=False)
             bar.update(job["share_done"] - bar.n)
             time.sleep(0.3)
             job = client.job(args.id)
         bar.update(job["share_done"] - bar.n)
     if job["state"] == "done":
-        print(job["output"])
+        answer(job["output"])
         return OK
     if job["state"] == "cancelled":
         return fail(f"Job {args.id} was cancelled.", INTERRUPTED)
@@ -162,7 +176,7 @@ def _remove(args: argparse.Namespace) -> None:
 
 def _folder(args: argparse.Namespace) -> None:
     from ..service.places import jobs_folder
-    print(jobs_folder())
+    answer(str(jobs_folder()))
 
 
 def _allow(args: argparse.Namespace) -> None:
@@ -178,7 +192,7 @@ def _deny(args: argparse.Namespace) -> None:
 def _allowed(args: argparse.Namespace) -> None:
     from ..service.places import allowed_folders, jobs_folder
     for folder in (jobs_folder(), *allowed_folders()):
-        print(folder)
+        answer(str(folder))
 
 
 def _stop(args: argparse.Namespace) -> None:

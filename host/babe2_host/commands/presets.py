@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import argparse
-import sys
 
 from babe2_fx.catalogue.presets import QUALITIES, PresetError, list_presets, load_preset
 from babe2_fx.catalogue.weights import config_folder, prior_info
 from babe2_fx.files import FileError
 from babe2_fx.settings import BASELINES, NAMES, Settings, baseline
 
-from ..console import checked, parse_overrides
+from ..console import answer, checked, complain, parse_overrides
 
 
 def add(commands) -> None:
@@ -67,25 +66,26 @@ def run_presets(args: argparse.Namespace) -> None:
     for name in list_presets():
         try:
             preset = load_preset(name)
-            print(f"{name:16} {preset.state:22} {preset.title}")
+            answer(f"{name:16} {preset.state:22} {preset.title}")
         except PresetError as error:
-            print(f"{name:16} cannot be used")
+            answer(f"{name:16} cannot be used")
             broken.append(str(error))
     for sentence in broken:
-        print(f"babe2: {sentence}", file=sys.stderr)
+        complain(sentence)
 
 
 def run_presets_show(args: argparse.Namespace) -> None:
     """`babe2 presets show`: all there is to say of one."""
     preset = load_preset(args.name)
-    print(f"{preset.name}: {preset.title}\n{preset.description}\n")
-    print(f"file: {preset.file}")
+    answer(f"{preset.name}: {preset.title}")
+    print(f"{preset.description}\n")
+    answer(f"file: {preset.file}")
     try:
         path = preset.prior_path
-        print(f"prior: {path} ({preset.state})")
-        print(f"origin: {_origin(path)}")
+        answer(f"prior: {path} ({preset.state})")
+        answer(f"origin: {_origin(path)}")
     except PresetError as error:
-        print(f"prior: {error}")
+        answer(f"prior: {error}")
     print("\nsettings other than the defaults (`babe2 settings` explains them):")
     for quality in QUALITIES:
         settings = preset.settings(quality)

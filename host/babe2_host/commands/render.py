@@ -5,14 +5,25 @@ from __future__ import annotations
 import argparse
 import itertools
 import os
-import sys
 from contextlib import ExitStack
 from dataclasses import replace
 
 from babe2_fx.catalogue.presets import QUALITIES, load_preset
 from babe2_fx.settings import BASELINES
 
-from ..console import OK, UsageError, checked, choose_device, parse_overrides, speaker, versions, watch
+from ..console import (
+    OK,
+    UsageError,
+    answer,
+    check_sound,
+    checked,
+    choose_device,
+    complain,
+    parse_overrides,
+    speaker,
+    versions,
+    watch,
+)
 from ..rendering.recipe import Recipe
 from .presets import add_preset_options
 
@@ -83,8 +94,7 @@ def run_restore(args: argparse.Namespace) -> int:
     overrides = (BASELINES[args.baseline] if args.baseline else {}) | parse_overrides(args.overrides, args.seed)
     preset = load_preset(args.preset)
     checked(lambda: preset.settings(args.quality, **overrides))
-    if not 0 <= args.target_match <= 1:
-        raise UsageError(f"--target-match must lie from 0 to 1, not {args.target_match:g}.")
+    check_sound(args)
     preset.prior_path  # noqa: B018 - says how to get weights that are missing, before anything else is read
 
     targets, operators = args.target or [], tuple(map(_operator, args.operators))
@@ -116,6 +126,7 @@ def _operator(words: list[str]) -> tuple[str, tuple[tuple[str, str], ...]]:
 def run_render(args: argparse.Namespace) -> int:
     """`babe2 render`: a board from a file."""
     from ..boards.catalogue import find_board
+    check_sound(args)
     path = find_board(args.board)
     recipe = Recipe(board=str(path), quality=args.quality, settings=() if args.seed is None else (("seed", args.seed),),
                   rate=args.rate, device=args.device, allow_external=args.allow_external)
@@ -177,8 +188,7 @@ def _render(args: argparse.Namespace, recording, board, output, eq_place, record
         from ..rendering.journal import FolderJournal
         kept = FolderJournal(args.output)
         if kept.blocks():
-            print(f"babe2: Finished blocks are kept in {kept.folder}; the same command with --resume goes on after "
-                  "them.", file=sys.stderr)
+            complain(f"Finished blocks are kept in {kept.folder}; the same command with --resume goes on after them.")
         raise
     if args.resume:
         say(f"{done.resumed_blocks} finished block{'s' * (done.resumed_blocks != 1)} of the earlier run "
@@ -206,7 +216,7 @@ def run_boards(args: argparse.Namespace) -> None:
     """`babe2 boards`: names and titles. One that is broken does not hide the others."""
     from ..boards.catalogue import describe_boards
     for line in describe_boards():
-        print(line)
+        answer(line)
 
 
 def _channels(count: int) -> str:

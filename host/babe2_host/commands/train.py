@@ -12,6 +12,7 @@ from dataclasses import fields
 from pathlib import Path
 
 from babe2_fx.documents import parse_toml
+from babe2_fx.texts import printable
 
 from ..console import INTERRUPTED, OK, UsageError, checked, choose_device, fail, parse_overrides, speaker
 
@@ -161,7 +162,7 @@ def _watch(run, args: argparse.Namespace, quiet: bool) -> int:
             for now in run:
                 step = now.step or step
                 if now.message:
-                    bar.write(now.message, file=sys.stderr) if not quiet else None
+                    bar.write(printable(now.message), file=sys.stderr) if not quiet else None
                 loss = f", loss {now.loss:.3f}" if now.loss == now.loss else ""
                 done = f" {100 * now.share_done:.0f} %" if now.stage in ("reading", "drawing") else ""
                 bar.set_description_str(f"{now.stage}{done}, step {step}{loss}, ", refresh=False)
@@ -211,7 +212,8 @@ def run_sample(args: argparse.Namespace) -> None:
         audio = run.value[0]
         target = folder / f"{path.stem}-{seed}.flac"
         heard = for_listening(audio.cpu()).numpy()
-        write_whole(target, lambda part, heard=heard: soundfile.write(part, heard, prior.sample_rate, format="FLAC"))
+        write_whole(target, lambda part, heard=heard: soundfile.write(os.fsencode(part), heard, prior.sample_rate,
+                                                                      format="FLAC"))
         speaker(args.quiet)(f"Wrote {target}.")
 
 

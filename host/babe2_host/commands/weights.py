@@ -9,7 +9,7 @@ from contextlib import suppress
 from babe2_fx.catalogue.presets import PresetError, list_presets, load_preset
 from babe2_fx.catalogue.weights import config_folder, weights_path
 
-from ..console import FAILED, INTERRUPTED, OK, fail, speaker
+from ..console import FAILED, INTERRUPTED, OK, answer, fail, speaker
 
 
 def add(commands) -> None:
@@ -44,7 +44,7 @@ def run_weights_list(args: argparse.Namespace) -> None:
     """`babe2 weights list`."""
     from ..tools.weights import list_weights
     for entry in list_weights():
-        print(f"{entry.name}: {'not installed' if entry.record is None else 'installed'}")
+        answer(f"{entry.name}: {'not installed' if entry.record is None else 'installed'}")
         if entry.model:
             print(f"    for: {entry.model.purpose}\n    licence: {entry.model.licence}")
         else:
@@ -53,8 +53,8 @@ def run_weights_list(args: argparse.Namespace) -> None:
             print(f"    file: {entry.model.address}\n    get it: babe2 weights pull {entry.name}")
         else:
             origin = entry.record.get("origin") or {}
-            print(f"    at: {weights_path(entry.name)}\n    from: "
-                  f"{origin.get('address') or origin.get('file') or 'not on record'}")
+            answer(f"    at: {weights_path(entry.name)}")
+            answer(f"    from: {origin.get('address') or origin.get('file') or 'not on record'}")
     print("\nWhere `pull` has no network: download the file in another way, then `babe2 weights import FILE`.")
 
 
@@ -93,7 +93,7 @@ def run_weights_pull(args: argparse.Namespace) -> int:
 def run_weights_import(args: argparse.Namespace) -> None:
     """`babe2 weights import`."""
     from ..tools.weights import import_file
-    print(_installed(import_file(args.file, args.name, args.force)), file=sys.stderr)
+    speaker(False)(_installed(import_file(args.file, args.name, args.force)))
 
 
 def run_weights_verify(args: argparse.Namespace) -> int:
@@ -110,7 +110,7 @@ def run_weights_verify(args: argparse.Namespace) -> int:
         if problem:
             code = fail(problem, FAILED)
         else:
-            print(f"{name}: as it was installed.")
+            answer(f"{name}: as it was installed.")
     return code
 
 
@@ -118,7 +118,7 @@ def run_weights_remove(args: argparse.Namespace) -> None:
     """`babe2 weights remove`."""
     from ..tools.weights import remove
     remove(args.name)
-    print(f"Removed {args.name}.", file=sys.stderr)
+    speaker(False)(f"Removed {args.name}.")
 
 
 def _installed(name: str) -> str:

@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from xml.sax.saxutils import quoteattr
 
+from babe2_fx.texts import printable
+
 FLOAT = 262159  # 32-bit floating point, in Audacity's project files
 BLOCK = 262144  # samples, the most in one block there
 
@@ -49,7 +51,7 @@ def write_project(folder: Path, passages: list[Passage], recipe: dict) -> Path:
     (folder / "restored_data").mkdir(exist_ok=True)  # Audacity refuses a project without its folder
     tracks, labels = [], []
     for number, passage in enumerate(passages):
-        name = quoteattr(f"{passage.name} (restored)")
+        name = quoteattr(printable(f"{passage.name} (restored)"))
         for channel in range(passage.channels):
             linked = int(channel == 0 and passage.channels == 2)
             side = 2 if passage.channels == 1 else channel
@@ -58,7 +60,8 @@ def write_project(folder: Path, passages: list[Passage], recipe: dict) -> Path:
                           + "".join(_clip(passage, clip, f"{number}_{channel}", channel) for clip in passage.clips)
                           + "</wavetrack>")
         start_s, end_s = passage.first / passage.rate, (passage.first + passage.samples) / passage.rate
-        title = quoteattr(f"{passage.name}: {description(recipe)}, {clock(start_s)} to {clock(end_s)}")
+        said = f"{passage.name}: {description(recipe)}, {clock(start_s)} to {clock(end_s)}"
+        title = quoteattr(printable(said))
         labels.append(f'<label t="{start_s!r}" t1="{end_s!r}" title={title}/>')
     path = folder / "restored.aup"
     path.write_text('<?xml version="1.0" standalone="no" ?>\n'

@@ -84,6 +84,8 @@ class Recipe:
 
     def _of_board(self):
         from ..boards.board import Board
+        from ..boards.board_files import read_board
+        from ..boards.catalogue import find_board
         values = dict(self.settings)
         others = sorted(set(values) - {"seed"})
         if others:
@@ -91,7 +93,7 @@ class Recipe:
         if self.operators:
             raise RecipeError("Operators cannot be given for a board; write them into the board's file.")
         check_values(values)
-        board = Board.load(self.board, allow_external=self.allow_external)
+        board = read_board(find_board(self.board), Board, allow_external=self.allow_external)
         values |= {name: value for name in ("quality", "target", "target_match")
                    if (value := getattr(self, name)) is not None}
         for effect in board.effects("GenerativeEQ"):
@@ -173,6 +175,6 @@ def sha256(path) -> str:
     path = Path(path)
     if path.is_dir():
         parts = [f"{file.name} {sha256(file)}" for file in sorted(path.iterdir()) if file.is_file()]
-        return hashlib.sha256("\n".join(parts).encode()).hexdigest()
+        return hashlib.sha256("\n".join(parts).encode("utf-8", "surrogateescape")).hexdigest()
     with open(path, "rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()

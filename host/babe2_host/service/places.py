@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
 from collections.abc import Iterable
@@ -98,7 +97,5 @@ def _list() -> Path:
 
 def _save(folders: Iterable[Path]) -> None:
     text = json.dumps(sorted(map(str, folders)), indent=1, ensure_ascii=False)
-    with contextlib.suppress(UnicodeEncodeError):
-        write_whole(_list(), lambda part: part.write_text(text + "\n", encoding="utf-8"))
-        return
-    raise PlaceError("The folder's name is not valid text; rename it.")
+    # A name that is no Unicode is escaped, so that it can be read back as it was.
+    write_whole(_list(), lambda part: part.write_text(text + "\n", encoding="utf-8", errors="backslashreplace"))

@@ -205,7 +205,8 @@ def _write_secret(path: Path, content: dict) -> None:
 def main() -> int:
     """Runs the service unless one is running. What happens is in its log."""
     folder = service_folder()
-    handler = RotatingFileHandler(folder / LOG, maxBytes=1 << 20, backupCount=1, encoding="utf-8")
+    handler = RotatingFileHandler(folder / LOG, maxBytes=1 << 20, backupCount=1, encoding="utf-8",
+                                  errors="backslashreplace")
     logging.basicConfig(level=logging.INFO, handlers=[handler], format="%(asctime)s %(levelname)s %(message)s")
     lock = FileLock(folder / LOCK)
     try:

@@ -15,6 +15,7 @@ from babe2_fx.audio.mapped import as_tensor
 from babe2_fx.audio.reading import AudioFile
 from babe2_fx.errors import UserError
 from babe2_fx.spectra import ltas, ltas_fft_size, smooth_octave
+from babe2_fx.texts import printable
 
 from .report import RANGE_DB, colours_on_white, spectrogram_db
 
@@ -71,7 +72,7 @@ def comparison_page(recordings: list[AudioFile], title: str) -> str:
             "facts": f"{rate / 1000:g} kHz, {loudness[i]:.1f} LUFS, played {gains_db[i]:+.1f} dB",
             "peaks": _peaks(audio), "ltas_db": _ltas_db(audio, rate, ltas_hz),
             "spectrogram": "data:image/png;base64," + _base64(_png(image, rate / 2 / top_hz, loudest))})
-    data = {"title": title, "duration_s": min(recording.duration_s for recording in recordings),
+    data = {"title": printable(title), "duration_s": min(recording.duration_s for recording in recordings),
             "peak": float(max(np.abs(audio).max() for audio in levelled)), "top_khz": round(top_hz / 1000, 2),
             "ltas_hz": [round(float(hz), 1) for hz in ltas_hz], "versions": versions}
     page = Path(__file__).with_name("compare_page.html").read_text(encoding="utf-8")
@@ -84,10 +85,10 @@ def names(recordings: list[AudioFile]) -> list[str]:
     """What to call them: by their file names, or by more of their paths where those are alike."""
     paths = [recording.path for recording in recordings]
     for parts in range(1, max(len(path.parts) for path in paths) + 1):
-        called = ["/".join(path.with_suffix("").parts[-parts:]) for path in paths]
+        called = [printable("/".join(path.with_suffix("").parts[-parts:])) for path in paths]
         if len(set(called)) == len(called):
             return called
-    return [f"{path.stem} ({number})" for number, path in enumerate(paths, 1)]
+    return [printable(f"{path.stem} ({number})") for number, path in enumerate(paths, 1)]
 
 
 def loudness_lufs(recording: AudioFile) -> float:

@@ -16,6 +16,7 @@ import numpy as np
 
 from babe2_fx.documents import read_json
 from babe2_fx.errors import UserError
+from babe2_fx.texts import printable
 
 LOWEST_HZ, HIGHEST_HZ = 20.0, 20000.0  # of hearing, and of equalizers' frequencies
 ERRORS_FROM_HZ = 50.0  # up to the band's upper edge: where errors are stated
@@ -89,7 +90,7 @@ def read_correction(source: str | os.PathLike, limit_db: float = 20.0) -> Correc
     kept = db >= -limit_db
     if not kept.any():
         raise EqExportError(f"{path}: response_db lies below {-limit_db:g} dB everywhere, so nothing is left "
-                            "to lift; set a higher limit_db.")
+                            "to lift; allow a higher limit.")
     before = np.nonzero(kept[1:] != kept[:-1])[0]  # the points after which the response passes the limit
     share = (db[before] + limit_db) / (db[before] - db[before + 1])
     passes = hz[before] * (hz[before + 1] / hz[before]) ** share
@@ -97,7 +98,7 @@ def read_correction(source: str | os.PathLike, limit_db: float = 20.0) -> Correc
     if high < 2 * LOWEST_HZ or low > HIGHEST_HZ:
         raise EqExportError(f"{path}: the response lies above {-limit_db:g} dB from {low:g} to {high:g} Hz "
                             "alone, where nothing is heard.")
-    return Correction(path.name, hz, db, float(limit_db), float(low), float(high), np.union1d(hz, passes))
+    return Correction(printable(path.name), hz, db, float(limit_db), float(low), float(high), np.union1d(hz, passes))
 
 
 def _read_json(path: Path) -> dict:

@@ -317,10 +317,10 @@ def _restored(piece: Piece, method: str, settings, prior, folder: Path, done: di
 
 
 def _write(path: Path, text: str) -> None:
-    write_whole(path, lambda part: part.write_text(text, encoding="utf-8"))
+    write_whole(path, lambda part: part.write_text(text, encoding="utf-8", errors="backslashreplace"))
 
 
 def _write_float(path: Path, audio: np.ndarray, sample_rate: int) -> None:
-    write_whole(path, lambda part: soundfile.write(part, audio.T, sample_rate, subtype="FLOAT", format="WAV"))
+    write_whole(path, lambda part: soundfile.write(os.fsencode(part), audio.T, sample_rate, "FLOAT", format="WAV"))
 
 

@@ -77,15 +77,16 @@ def spectra_figure(path: Path, scored: list, reference, rate: float, names: list
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
+    from .lettering import lettering
     from .report import STYLE
     names = names or list(dict.fromkeys(item.recording for item in scored))[:ALL_FIGURES]
     hz = np.linspace(0, rate / 2, len(reference))
     band = (hz >= 50) & (hz <= 0.95 * rate / 2)
-    with matplotlib.rc_context(STYLE):
+    with matplotlib.rc_context(STYLE), lettering(*names) as titles:
         figure = Figure(figsize=(9, 0.6 + 2.6 * len(names)), layout="constrained")
         FigureCanvasAgg(figure)
         panels = figure.subplots(len(names), 1, sharex=True, squeeze=False)[:, 0]
-        for axes, name in zip(panels, names):
+        for axes, name, title in zip(panels, names, titles):
             axes.axhline(0, color="#9a9a9a", linewidth=0.8)
             items = [item for item in scored if item.recording == name]
             ratios_db = [10 * np.log10((item.ltas / reference).numpy()[band].clip(1e-9)) for item in items]
@@ -94,7 +95,7 @@ def spectra_figure(path: Path, scored: list, reference, rate: float, names: list
                           linewidth=1.4 if item.method == "original" else 1.8)
             axes.set_ylim(max(np.min(ratios_db) - 3, -45), max(np.max(ratios_db) + 3, 6))
             axes.set_ylabel("against reference, dB")
-            axes.set_title(name, loc="left")
+            axes.set_title(title, loc="left")
         figure.legend(*panels[0].get_legend_handles_labels(), loc="outside lower center", ncols=4)
         panels[-1].set_xscale("log")
         panels[-1].set_xlim(50, rate / 2)

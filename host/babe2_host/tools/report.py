@@ -18,6 +18,7 @@ from babe2_fx.files import FileError, write_whole
 from babe2_fx.folders import Folder, part_name
 
 from ..audio.destinations import check_destination
+from .lettering import lettering
 
 FILES = ("equalizer.png", "spectrograms.png", "report.json")
 LOWEST_HZ = 20.0
@@ -82,11 +83,13 @@ def _write(folder: Path, temporary: Path, recording: AudioFile, result, prior, r
     """Makes the report in a temporary folder, then puts it in its place. Raises OSError."""
     try:
         temporary.mkdir()
-        equalizer_picture(temporary / FILES[0], result, recording.path.name)
-        spectrograms_picture(temporary / FILES[1], (recording.audio, recording.sample_rate),
-                             (result.audio, result.sample_rate), prior.sample_rate, recording.path.name)
+        with lettering(recording.path.name) as (title,):
+            equalizer_picture(temporary / FILES[0], result, title)
+            spectrograms_picture(temporary / FILES[1], (recording.audio, recording.sample_rate),
+                                 (result.audio, result.sample_rate), prior.sample_rate, title)
         text = json.dumps(run_record(recording, result, prior, record), indent=2, ensure_ascii=False)
-        (temporary / FILES[2]).write_text(text + "\n", encoding="utf-8")
+        # A name that is no Unicode is escaped, so that it can be read back as it was.
+        (temporary / FILES[2]).write_text(text + "\n", encoding="utf-8", errors="backslashreplace")
         if folder.exists():
             for name in FILES:
                 write_whole(folder / name, functools.partial(shutil.copyfile, temporary / name))

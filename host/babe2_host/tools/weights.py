@@ -15,6 +15,7 @@ from pathlib import Path
 
 from babe2_fx.catalogue.weights import KNOWN, NAME, KnownModel, weights_folder, weights_path
 from babe2_fx.files import reason
+from babe2_fx.texts import mistaken_file
 
 from ..rendering.recipe import sha256 as sha256_of
 from .download import (
@@ -84,6 +85,9 @@ def pull(name: str, force: bool = False, report: Report | None = None) -> bool:
             return False
         part = part_path(model)
         download(model, part, report or (lambda done, total: None))
+        if mistaken := mistaken_file(part):
+            discard(part)
+            raise failed(model, f"what the server sent is {mistaken.partition(':')[0]}")
         sha256, known = sha256_of(part), _record(name).get("pulled_sha256")
         if known and sha256 != known and not force:
             discard(part)
@@ -120,6 +124,8 @@ def import_file(path: str | os.PathLike, name: str | None = None, force: bool = 
     path = Path(path)
     if not path.is_file():
         raise WeightsError(f"{path} is a folder, not a file." if path.is_dir() else f"There is no file {path}.")
+    if mistaken := mistaken_file(path):
+        raise WeightsError(f"{path} is {mistaken}.")
     published = next((model.name for model in KNOWN.values() if Path(model.file).stem == path.stem), None)
     name = name or published or re.sub("[^a-z0-9]+", "-", path.stem.lower()).strip("-")
     if not NAME.fullmatch(name):

@@ -1,5 +1,7 @@
 """Presets: those that ship, the user's own, and what is said of those that cannot be used."""
 
+import os
+import shutil
 from importlib.resources import files
 
 import pytest
@@ -192,7 +194,7 @@ BROKEN = {
     "both": (GOOD + 'prior = "a"\nweights = "b"', "names both a prior and weights; it can have only one of them."),
     "weights a path": (GOOD + 'weights = "../../x"', "weights must be a name of lower-case letters a to z, digits and "
                        "hyphens, not '../../x'."),
-    "unknown setting": (GOOD + "[draft]\nstepz = 3", "[draft]: there is no setting called 'stepz'; `babe2 settings`"),
+    "unknown setting": (GOOD + "[draft]\nstepz = 3", "[draft]: there is no setting called 'stepz' (did you mean 'steps'?); "),
     "setting of earlier versions": (GOOD + "[draft]\nltas_margin = 0.5",
                                     "[draft]: there is no setting ltas_margin any more: what is the music's own"),
     "out of range": (GOOD + "[draft]\nxi = 101", "quality draft: xi must lie from 0 to 100, not 101."),
@@ -215,6 +217,27 @@ def test_a_broken_preset_is_said_by_file_key_and_range(folders, content, sentenc
         load_preset("broken")
     assert str(error.value).startswith(str(path)) and sentence in str(error.value)
     assert "broken" in list_presets() and load_preset("piano").state == EMBEDDED  # the others are not affected
+
+
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16"])
+def test_a_preset_may_begin_with_the_mark_of_its_encoding(folders, encoding):
+    (folders / "mine.toml").write_bytes(GOOD.replace("\n", "\r\n").encode(encoding))
+    assert load_preset("mine").title == "Mine"
+
+
+def test_a_prior_may_have_a_name_that_is_not_text(tmp_path):
+    prior = tmp_path / os.fsdecode(b"caf\xe9\n.safetensors")
+    shutil.copy(load_preset("piano").prior_path, prior)
+    preset = load_preset(str(prior))
+    assert preset.prior_path == prior and preset.title == r"caf\xe9\n"
+
+
+@pytest.mark.parametrize("content, says", [("version https://git-lfs.github.com/spec/v1\n", "is a Git LFS pointer"),
+                                           ("<!doctype html>", "is a web page")])
+def test_what_stands_in_the_place_of_a_prior_is_said(tmp_path, content, says):
+    (tmp_path / "x.safetensors").write_text(content)
+    with pytest.raises(PresetError, match=f"x.safetensors {says}"):
+        load_preset(str(tmp_path / "x.safetensors"))
 
 
 @pytest.mark.parametrize("value", ["inf", "-inf", "nan"])

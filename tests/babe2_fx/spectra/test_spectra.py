@@ -61,7 +61,7 @@ def test_distance_of_equal_spectra_is_least():
 
 @pytest.mark.parametrize("name,text", [("c.txt", "# Hz dB\n100 -3\n1000 0\n10000 -20\n"),
                                        ("c.csv", "frequency,level\n100,-3\n1000,0\n10000,-20\n"),
-                                       ("c.csv", "1000;0\n100;-3\n10000;-20\n"),
+                                       ("c.csv", "100;-3\n1000;0\n10000;-20\n"),
                                        ("bom.csv", "\ufeff100,-3\n1000,0\n10000,-20\n"),
                                        ("german.csv", "Hz;dB\n100,0;-3,0\n1000,0;0,0\n10000;-20\n"),
                                        ("c.json", '{"freqs_hz": [100, 1000, 10000], "level_db": [-3, 0, -20]}')])

@@ -3,7 +3,6 @@
 import errno
 import os
 import shutil
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,6 +10,7 @@ import soundfile
 
 from babe2_host import cli
 from babe2_host.audio.recording import read_recording
+from babe2_host.batch import job_list
 from babe2_host.batch.job_list import BatchError, Job, jobs_of_folder, jobs_of_list
 from babe2_host.batch.run import run_batch
 from babe2_host.rendering.recipe import Recipe
@@ -70,8 +70,8 @@ def test_a_pipe_does_not_hold_the_batch_up(shelf, capsys):
     (("in", "-o", "out", "--preset", "kazoo"), "There is no preset called 'kazoo'"),
     (("in", "-o", "out", "--board", "no.toml"), "There is no board no.toml."),
     (("in", "-o", "out", *QUICK, "--target", "no.csv"), "There is no target file no.csv."),
-    (("in", "-o", "out", *QUICK, "--target-match", "2"), "target_match must lie from 0 to 1, not 2"),
-    (("in", "-o", "out", *QUICK, "--rate", "7"), "sample_rate must be a whole number of Hz from 8000"),
+    (("in", "-o", "out", *QUICK, "--target-match", "2"), "babe2: --target-match must lie from 0 to 1, not 2"),
+    (("in", "-o", "out", *QUICK, "--rate", "7"), "babe2: --rate must lie from 8000 to 192000 Hz, not 7"),
     (("in", "-o", "out", *BOARD, "--set", "steps=4"), "steps cannot be changed for a board")])
 def test_mistakes_are_sentences_and_change_nothing(shelf, capsys, args, sentence):
     (shelf / "empty").mkdir()
@@ -198,10 +198,39 @@ def test_a_list_that_cannot_be_read(shelf, monkeypatch, capsys):
     def refused(path, *args, **options):
         raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
     (shelf / "x.csv").write_text("file\nin/a.wav\n")
-    monkeypatch.setattr(Path, "read_text", refused)
+    monkeypatch.setattr(job_list, "read_text", refused)
     assert batch("x.csv", "-o", "out", "--board", "gain.toml") == cli.MISTAKE
     assert capsys.readouterr().err == "babe2: x.csv cannot be read: permission denied.\n"
     assert not os.path.exists("out")
+
+
+LATIN = os.fsdecode(b"caf\xe9.wav")  # a name that is not UTF-8, as on the disks of old archives
+
+
+@pytest.mark.parametrize("name, content", [
+    ("utf8.csv", "file;seed\nBär.wav;1\n".encode("utf-8-sig")),
+    ("windows.csv", "file;seed\nBär.wav;1\n".encode("cp1252")),
+    ("excel.csv", "file\tseed\r\nBär.wav\t1\r\n".encode("utf-16")), ("disk.csv", b"file,seed\ncaf\xe9.wav,1\n"),
+    ("disk.toml", b'[[files]]\nfile = "caf\xe9.wav"\nseed = 1\n'),
+    ("notepad.toml", '[[files]]\r\nfile = "Bär.wav"\r\nseed = 1\r\n'.encode("utf-8-sig"))])
+def test_a_list_in_any_encoding_names_the_files_that_are_there(shelf, name, content):
+    shutil.copy("in/a.wav", "Bär.wav")
+    shutil.copy("in/a.wav", LATIN)
+    (shelf / name).write_bytes(content)
+    (job,) = jobs_of_list(name, Recipe("piano"))
+    assert job.name == (LATIN if name.startswith("disk") else "Bär.wav")
+    assert job.source.exists() and job.recipe.settings == (("seed", 1),)
+
+
+def test_a_list_that_is_something_else_is_said_to_be(shelf):
+    (shelf / "x.csv").write_text("version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 1\n")
+    with pytest.raises(BatchError, match="is not a CSV file that can be read: it is a Git LFS pointer"):
+        jobs_of_list("x.csv", Recipe("piano"))
+
+
+def test_a_target_folder_may_hold_any_name(shelf):
+    shutil.copy("in/a.wav", shelf / "in" / LATIN)
+    assert Recipe("piano", target="in").facts(Recipe("piano").make())["target_sha256"]
 
 
 def test_what_a_list_names_lies_beside_it(shelf, monkeypatch):

@@ -338,7 +338,7 @@ def test_a_broken_off_save_leaves_the_old_file(folder, monkeypatch):
     before = (folder / "board.toml").read_bytes()
     replace = os.replace
 
-    def fail(source, destination):
+    def fail(source, destination, **folders):
         monkeypatch.setattr(os, "replace", replace)
         raise OSError(28, "No space left on device")
 
@@ -347,3 +347,10 @@ def test_a_broken_off_save_leaves_the_old_file(folder, monkeypatch):
         Board([Gain(2)]).save("board.toml")
     assert (folder / "board.toml").read_bytes() == before
     assert [path.name for path in folder.iterdir()] == ["board.toml"]
+
+
+def test_a_board_may_begin_with_the_mark_of_its_encoding(tmp_path):
+    text = 'format = "babe2-board-1"\r\n[[plugins]]\r\nplugin = "Gain"\r\ngain_db = -6.0\r\n'
+    for encoding in ("utf-8-sig", "utf-16"):
+        (tmp_path / "board.toml").write_bytes(text.encode(encoding))
+        assert Board.load(tmp_path / "board.toml")[0].gain_db == -6

@@ -113,6 +113,7 @@ def test_the_settings_that_are_listed_are_a_configuration(folder, capsys):
     (("train", "nowhere", "-o", "x.safetensors"), "There is no folder nowhere"),
     (("train", "tiny.toml", "-o", "x.safetensors"), "tiny.toml is a file; training needs a folder"),
     (("train", "data", "-o", "x.wav"), "must be a file NAME.safetensors, not x.wav"),
+    (("train", "data", "-o", "caf\udce9.safetensors"), "its preset has to name it, and a preset is text"),
     (("train", "data", "-o", "x.safetensors", "--config", "gone.toml"), "There is no configuration gone.toml"),
     (("train", "data", "-o", "x.safetensors", "--config", "data/0.wav"), "0.wav is not a TOML file"),
     (("train", "data", "-o", "x.safetensors", "--set", "batch"), "--set needs NAME=VALUE"),

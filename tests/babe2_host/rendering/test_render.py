@@ -220,7 +220,7 @@ def test_options_reach_every_effect_of_the_board(folder, make_notes):
     (EFFECT + EFFECT, ("--report", "report"), "--report needs a board with one GenerativeEQ; board.toml has 2."),
     (EFFECT, ("-o", "board.toml"), "board.toml is an input and is not written over"),
     (EFFECT, ("--eq-out", "board.toml"), "board.toml is an input and is not written over"),
-    (EFFECT, ("--rate", "100"), "sample_rate must be a whole number of Hz from 8000 to 192000, not 100."),
+    (EFFECT, ("--rate", "100"), "--rate must lie from 8000 to 192000 Hz, not 100."),
     (EFFECT, ("--seed", "-1"), "seed must lie from 0"),
     ('sample_rate = "high"\n', (), "board.toml: sample_rate must be a whole number of Hz"),
     ('depth = "8"\n', (), "board.toml: depth must be one of 16, 24, float, not '8'."),

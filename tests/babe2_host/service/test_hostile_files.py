@@ -11,7 +11,7 @@ import pytest
 from babe2_fx.catalogue.presets import load_preset
 from babe2_host.boards.board_files import FORMAT
 from babe2_host.service import ServiceError
-from babe2_host.service.places import service_folder
+from babe2_host.service.places import allow, allowed_folders, deny, service_folder
 from babe2_host.service.runner import MOST_JOBS
 
 SLOW = {"preset": "piano", "quality": "standard", "settings": {"steps": 400}}
@@ -28,6 +28,16 @@ def ahead(client, recording):
     job = client.submit(recording, **SLOW)["id"]
     yield job
     client.cancel(job)
+
+
+@pytest.mark.parametrize("name", [b"caf\xe9", b"a\x1b[31m\nb", "絆".encode()])
+def test_a_folder_of_any_name_can_be_allowed(granted, name):
+    folder = granted.parent / os.fsdecode(name)
+    folder.mkdir()
+    allow(folder)
+    assert folder in allowed_folders()
+    deny(folder)
+    assert folder not in allowed_folders()
 
 
 @pytest.mark.parametrize("way", ["..", "link", "linked folder", "outside"])

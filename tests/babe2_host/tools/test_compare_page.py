@@ -9,6 +9,7 @@ import re
 import select
 import shutil
 import subprocess
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -16,8 +17,10 @@ import soundfile
 import torch
 import torchaudio.functional as AF
 
+from babe2_fx.audio.reading import AudioFile
 from babe2_fx.errors import UserError
 from babe2_host.commands import compare
+from babe2_host.tools.compare_page import comparison_page, names
 
 RATE = 22050
 
@@ -203,3 +206,11 @@ def test_a_browser_plays_it_and_switches_while_it_plays(pair, tmp_path):
     assert seen["first"] == [1, 0] and seen["second"] == [0, 1] and seen["heard"] == "dull"
     assert seen["sought"] == pytest.approx(1.5, abs=0.05) and seen["label"] == "Play"
     assert seen["blind"] == ["Version A1", "Version B2"] and seen["hidden"] == "none"
+
+
+def test_names_that_are_not_text_are_shown_escaped(make_notes):
+    audio = make_notes(RATE, 1.0)
+    pair = [AudioFile(Path(name), audio, RATE, "WAV", "PCM_16") for name in ("caf\udce9\u202e.wav", "絆.wav")]
+    assert names(pair) == [r"caf\xe9\u202e", "絆"]
+    page = comparison_page(pair, "caf\udce9")
+    assert '"title":"caf\\\\xe9"' in page and page.encode("utf-8")

@@ -62,6 +62,14 @@ def test_the_report_holds_two_pictures_and_a_record(tmp_path, case, prior):
     assert record["prior"]["sample_rate"] == 22050 and record["prior"]["parameters"] > 0
 
 
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("name", ["04 絆.wav", "caf\udce9 $x_1$\n.wav"])
+def test_any_name_can_be_reported(tmp_path, case, prior, name):
+    recording, result = case
+    write_report(tmp_path / "report", replace(recording, path=Path(name)), result, prior, RECORD)
+    assert json.loads((tmp_path / "report" / "report.json").read_text(encoding="utf-8"))["input"]["path"] == name
+
+
 def told(result):
     """The result with a deviation that is known from 100 Hz to 4 kHz."""
     hz = result.frequencies_hz

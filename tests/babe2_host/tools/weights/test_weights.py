@@ -74,11 +74,16 @@ def test_a_published_file_does_not_take_another_models_name(folder, prior_bytes,
     (["tiny.safetensors", "--name", "../x"], "'../x' cannot be the name of weights"),
     (["tiny.safetensors", "--name", "Organ"], "'Organ' cannot be the name of weights"),
     (["ö.safetensors"], "'' cannot be the name of weights"),
-    (["text.pt"], "text.pt"), (["empty.pt"], "empty.pt"), (["cut.safetensors"], "cut.safetensors"),
+    (["text.pt"], "text.pt"), (["empty.pt"], "empty.pt is empty (0 bytes)."),
+    (["pointer.pt"], "pointer.pt is a Git LFS pointer in the place of the file, which was not downloaded: run"),
+    (["page.safetensors"], "page.safetensors is a web page"), (["packed.pt"], "packed.pt is compressed with gzip"),
+    (["cut.safetensors"], "cut.safetensors"),
     (["pull", "kazoo"], "unrecognized arguments: kazoo")])
 def test_what_cannot_be_imported_is_said(prior_bytes, capsys, args, sentence):
     for name, content in (("tiny.safetensors", prior_bytes), ("ö.safetensors", prior_bytes), ("text.pt", b"text" * 99),
-                          ("empty.pt", b""), ("cut.safetensors", prior_bytes[:5000])):
+                          ("empty.pt", b""), ("pointer.pt", b"version https://git-lfs.github.com/spec/v1\noid x\n"),
+                          ("page.safetensors", b"\n<!doctype HTML>"), ("packed.pt", b"\x1f\x8b\x08\0"),
+                          ("cut.safetensors", prior_bytes[:5000])):
         with open(name, "wb") as file:
             file.write(content)
     assert run("import", *args) == 2
