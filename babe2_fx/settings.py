@@ -147,8 +147,9 @@ class RecordingSettings(_Values):
     recording_noise: str = _setting("ignored", "measured: LTAS-EQ, the filter fit and the direct guidance do not take "
                                     "what remains in the recording's pauses for music",
                                     choices=("ignored", "measured"))
-    channels: str = _setting("auto", "auto: channels that hold one signal are summed, others share a filter; mono: all "
-                             "are summed; linked: all share a filter; independent: each has its own",
+    channels: str = _setting("auto", "auto: channels that hold one groove are summed, others share a filter; mono: all "
+                             "are summed; linked: all share a filter; independent: each has its own; those "
+                             "without music take no part",
                              choices=("auto", "mono", "linked", "independent"))
     low_band: str = _setting("keep", "what is below the prior's lowest octave: keep the recording's own, or drop it",
                              choices=("keep", "drop"))

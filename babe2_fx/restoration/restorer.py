@@ -33,7 +33,7 @@ from ..settings import Adam, Bands, Direct, Gradient, Known, Settings
 from ..spectra import FILTER_BINS, TargetProfile, filter_frequencies, ltas, ltas_fft_size
 from .blocks import Blocks, fade_ends
 from .bounds import bounded
-from .channels import channels_to_restore
+from .channels import channels_to_restore, live_channels
 from .domain import SILENCE, SILENT_SHARE, Domain
 from .journal import Journal, fingerprint
 from .long_term import Equalized, reference_power
@@ -98,26 +98,27 @@ class Restorer:
 
     def _each(self, audio: np.ndarray, sample_rate: float,
               passage: slice) -> Generator[Progress, None, RestorationResult]:
-        """Restores each channel as a recording of its own."""
-        results: list[RestorationResult] = []
-        count = len(audio)
-        for number, channel in enumerate(audio):
+        """Restores each channel that holds music as a recording of its own."""
+        live, notes = live_channels(torch.from_numpy(audio), sample_rate)
+        results, count = list[RestorationResult](), len(live)
+        for number, channel in enumerate(audio[channel] for channel in live):
             def of_all(now: Progress, done: int = number) -> Progress:
                 return replace(now, block=now.block + done * now.blocks, blocks=now.blocks * count,
                                share_done=(done + now.share_done) / count)
             results.append((yield from Run(self._whole(channel[None], sample_rate, passage)).map(of_all)))
-        whole = allocate(count, results[0].audio.shape[1])
-        for row, result in zip(whole, results):
-            row[:] = result.audio[0]
-        return replace(results[0], audio=whole, parts=tuple(results))
+        whole = allocate(len(audio), passage.stop - passage.start)
+        whole[:] = audio[:, passage]
+        for channel, result in zip(live, results):
+            whole[channel] = result.audio[0]
+        return replace(results[0], audio=whole, parts=tuple(results), notes=(*notes, *results[0].notes))
 
     def _whole(self, audio: np.ndarray, sample_rate: float,
                passage: slice) -> Generator[Progress, None, RestorationResult]:
         """The stages of a restoration, in order."""
         prior, how = self.prior, self.settings.recording
         notes = self._rate_notes(sample_rate)
-        signal, spread = channels_to_restore(torch.from_numpy(audio), how.channels, notes)
-        signal = self._without_hidden(signal, sample_rate)
+        channels = channels_to_restore(torch.from_numpy(audio), sample_rate, how.channels)
+        signal = self._without_hidden(channels.signal, sample_rate)
         reference, domain = reference_power(prior, self.target), Domain(prior, sample_rate)
         flat = domain.enter(signal)
         why = self._why_not(flat)
@@ -132,7 +133,7 @@ class Restorer:
             flat = domain.enter(signal)
             equalized = Equalized.of(flat, medium, prior, self.settings.spectrum, whole=equalized)
         release(flat)
-        notes += _heard_notes(medium, prior.sample_rate)
+        notes += [*channels.notes, *_heard_notes(medium, prior.sample_rate)]
         if self.settings.spectrum.ltas == "only":
             restored, response, equalizer = equalized.signal.mul_(equalized.level), equalized.removed, None
         else:
@@ -157,8 +158,8 @@ class Restorer:
                              "fault, or settings far from a preset's.")
         restored, said = bounded(restored, signal, sample_rate, self._aimed(reference), self._is_whole(sample_rate))
         notes += said
-        return RestorationResult.of(audio, spread(restored).numpy(), sample_rate, prior, self.settings, notes,
-                                    reference, equalizer, response, told)
+        return RestorationResult.of(audio, channels.put_back(restored, torch.from_numpy(audio)).numpy(), sample_rate,
+                                    prior, self.settings, notes, reference, equalizer, response, told)
 
     # ------------------------------------------------------------------------------------------------- stages
 

@@ -78,7 +78,7 @@ def write_audio(path: str | os.PathLike, audio: np.ndarray, sample_rate: int, li
                 depth: str | None = None, seed: int = 0, start: int = 0) -> float:
     """Writes a recording, whole or not at all; an existing file is replaced, unless a `Place` does not allow it.
 
-    Samples that are rounded to 16 or 24 bits get TPDF dither first; those that need no rounding stay as they
+    Channels that are rounded to 16 or 24 bits get TPDF dither first; those that need no rounding stay as they
     are. A WAV file of more than 4 GB becomes RF64. Tags are carried over, and from WAV to WAV the chunks that
     archives live by; `not_carried` says what is not.
 
@@ -236,12 +236,16 @@ def _blocks(audio: np.ndarray, subtype: str, seed: int, gain: np.float32) -> Ite
         return
     steps = 2 ** (BITS[subtype] - 1)
     rng = np.random.default_rng(seed)
-    # 32 bits are finer than the samples, which have 24; and what is whole already is not rounded.
-    rounds = BITS[subtype] < 32 and any((block * np.float32(steps) % 1).any() for block in cut())
+    # 32 bits are finer than the samples, which have 24; and a channel that is whole already is not rounded.
+    rounds = np.zeros(len(audio), dtype=bool)
+    for block in cut() if BITS[subtype] < 32 else ():
+        rounds |= (block * np.float32(steps) % 1).any(axis=0)
+        if rounds.all():
+            break
     for block in cut():
         scaled = block.astype(np.float64) * steps
-        if rounds:  # triangular, from -1 to 1 step: leaves noise of a constant level where rounding would distort
-            scaled += rng.random(scaled.shape) - rng.random(scaled.shape)
+        if rounds.any():  # triangular, from -1 to 1 step: leaves noise of a constant level where rounding would distort
+            scaled += (rng.random(scaled.shape) - rng.random(scaled.shape)) * rounds
         # A peak within two steps of full scale stays on the last one, which is no more than dither does.
         yield np.rint(scaled).clip(-steps, steps - 1).astype(np.int16 if steps == 1 << 15 else np.int32)
 

@@ -108,6 +108,15 @@ def test_a_tone_below_the_last_step_survives_16_bits(tmp_path, recording):
     assert harmonics.max() < 0.05 * spectrum[5000]
 
 
+def test_a_channel_that_needs_no_rounding_is_not_dithered_for_the_sake_of_others(tmp_path, recording):
+    music, untouched = np.full(RATE, 0.1 / 3, np.float32), recording.audio[0, :RATE]
+    audio = np.zeros((3, len(untouched)), np.float32)
+    audio[0], audio[1] = music[:len(untouched)], untouched
+    write_audio(tmp_path / "out.wav", audio, RATE, recording)
+    read = soundfile.read(tmp_path / "out.wav", dtype="float32")[0].T
+    assert np.array_equal(read[1:], audio[1:]) and len(np.unique(read[0])) > 2
+
+
 def test_dither_is_the_same_for_the_same_seed_and_differs_between_channels(tmp_path, recording):
     audio = np.zeros((2, 100000), np.float32) + np.float32(2 ** -17)
     for name, seed in (("a.wav", 1), ("b.wav", 1), ("c.wav", 2), ("a.flac", 1)):
