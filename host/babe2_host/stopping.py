@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import signal
+import stat
 import threading
 from collections.abc import Iterator
 
@@ -32,6 +34,7 @@ def signals_as_ctrl_c() -> Iterator[None]:
     def stop(number, frame):
         for one in taken:
             signal.signal(one, signal.SIG_IGN)
+        _speak_to_nobody()
         raise Stopped(number)
     try:
         for number in taken:
@@ -40,3 +43,11 @@ def signals_as_ctrl_c() -> Iterator[None]:
     finally:
         for number in taken:
             signal.signal(number, signal.SIG_DFL)
+
+
+def _speak_to_nobody() -> None:
+    """Where the terminal is gone, words would only raise errors."""
+    for stream in (1, 2):
+        with contextlib.suppress(OSError):
+            if stat.S_ISCHR(os.fstat(stream).st_mode) and not os.isatty(stream):
+                os.dup2(os.open(os.devnull, os.O_WRONLY), stream)

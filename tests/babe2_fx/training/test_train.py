@@ -291,6 +291,8 @@ def test_another_run_of_the_same_name_is_refused_and_a_finished_prior_is_not_ove
         (tmp_path / "prior.run" / name).unlink()
     with pytest.raises(TrainingError, match=r"prior\.safetensors already exists"):
         train(folder, output, CONFIG).finish()
+    with pytest.raises(TrainingError, match="is the prior to start from, which stays as it is"):
+        train(folder, output, CONFIG, base=output, restart=True).finish()
     train(folder, output, CONFIG.replace(steps=1, batch=3), restart=True).finish()
     assert load_prior(output).info["training"]["batch"] == 3
 

@@ -86,14 +86,32 @@ def test_signals_that_are_ignored_stay_so_and_a_second_one_does_not_disturb_the_
         signal.signal(signal.SIGHUP, before)
 
 
+@posix
+def test_a_terminal_that_is_closed_ends_a_command_tidily():
+    """Where words to it would raise errors of their own."""
+    import pty
+    script = ("import time; from types import SimpleNamespace; from babe2_host import cli\n"
+              "def run(args):\n"
+              "    try:\n        print('begun', flush=True); time.sleep(60)\n"
+              "    finally:\n        print('tidied up', flush=True)\n"
+              "cli.build_parser = lambda: SimpleNamespace(parse_args=lambda argv: SimpleNamespace(run=run))\n"
+              "raise SystemExit(cli.main([]))\n")
+    pid, terminal = pty.fork()
+    if pid == 0:
+        os.execve(sys.executable, [sys.executable, "-c", script], ENV)
+    assert os.read(terminal, 100).startswith(b"begun")
+    os.close(terminal)
+    assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 129
+
+
 # --------------------------------------------------------------------------------------------------- a full disk
 
-SMALL_DISK = """mount -t tmpfs -o size=1400k none "$1" && cd "$1" && shift && exec "$@" """
+SMALL_DISK = """mount -t tmpfs -o size=800k none "$1" && cd "$1" && shift && exec "$@" """
 
 
 @pytest.fixture
 def small_disk(tmp_path):
-    """small_disk(*command): runs a command in a folder with 1.4 MB of room; returns it, and what it left there."""
+    """small_disk(*command): runs a command in a folder with 0.8 MB of room; returns it, and what it left there."""
     disk, presets = tmp_path / "disk", tmp_path / "config" / "presets"
     disk.mkdir()
     presets.mkdir(parents=True)
@@ -116,17 +134,17 @@ def small_disk(tmp_path):
 
 
 def test_blocks_leave_the_room_that_the_result_needs(tmp_path, small_disk, make_notes):
-    """0.9 MB of a result and 2 MB of blocks, for which 0.5 MB are left."""
-    soundfile.write(tmp_path / "in.wav", make_notes(RATE, 20.0).T, RATE)
+    """0.4 MB of a result and 1 MB of blocks, for which less than 0.4 MB are left."""
+    soundfile.write(tmp_path / "in.wav", make_notes(RATE, 10.0).T, RATE)
     done = small_disk("restore", tmp_path / "in.wav", "-o", "out.wav")
     assert done.returncode == 0, done.stderr
     assert "could not be kept" in done.stderr and "no space left on device" in done.stderr
     assert done.stderr.splitlines()[-1] == "out.wav"  # all that is there
-    assert soundfile.info(tmp_path / "made.wav").frames == 20 * RATE
+    assert soundfile.info(tmp_path / "made.wav").frames == 10 * RATE
 
 
 def test_a_disk_too_small_for_the_result_is_found_out_before(tmp_path, small_disk, make_notes):
-    soundfile.write(tmp_path / "in.wav", make_notes(RATE, 40.0).T, RATE)
+    soundfile.write(tmp_path / "in.wav", make_notes(RATE, 20.0).T, RATE)
     done = small_disk("restore", tmp_path / "in.wav", "-o", "out.wav", "-q")
     assert done.returncode == 2 and "out.wav cannot be written: no space left on device." in done.stderr
     assert ".part" not in done.stderr and ".unfinished" not in done.stderr
