@@ -194,7 +194,8 @@ BROKEN = {
     "both": (GOOD + 'prior = "a"\nweights = "b"', "names both a prior and weights; it can have only one of them."),
     "weights a path": (GOOD + 'weights = "../../x"', "weights must be a name of lower-case letters a to z, digits and "
                        "hyphens, not '../../x'."),
-    "unknown setting": (GOOD + "[draft]\nstepz = 3", "[draft]: there is no setting called 'stepz' (did you mean 'steps'?); "),
+    "unknown setting": (GOOD + "[draft]\nstepz = 3",
+                        "[draft]: there is no setting called 'stepz' (did you mean 'steps'?); "),
     "setting of earlier versions": (GOOD + "[draft]\nltas_margin = 0.5",
                                     "[draft]: there is no setting ltas_margin any more: what is the music's own"),
     "out of range": (GOOD + "[draft]\nxi = 101", "quality draft: xi must lie from 0 to 100, not 101."),
