@@ -68,6 +68,7 @@ class _Answer:
             data = self._out.read(count)
         finally:
             watchdog.cancel()
+            watchdog.join()
         if len(data) < count:
             why = f"its decoder did nothing for {STALLED_S:.0f} s" if self._hangs else \
                 "its decoder failed, or took more time or memory than a recording needs"
