@@ -8,14 +8,13 @@ import sys
 import time
 
 import numpy as np
-import pedalboard
 import pytest
 import soundfile
 from pedalboard import Compressor, Gain, HighpassFilter, Pedalboard
 
 from babe2_fx import GenerativeEQ
 from babe2_fx.priors import save_prior
-from babe2_host import Board, cli
+from babe2_host import Board, Mix, cli
 from babe2_host.audio.recording import read_recording
 from babe2_host.rendering.journal import FolderJournal
 from babe2_host.rendering.render import RenderError, render, render_file
@@ -296,7 +295,7 @@ def test_the_polish_has_the_published_stages():
     assert (gate.reduction, gate.stationary) == (0.8, True) and isinstance(effect, GenerativeEQ)
     assert (compressor.threshold_db, compressor.ratio, compressor.attack_ms, compressor.release_ms) == (-20, 4, 10, 100)
     assert (high.cutoff_frequency_hz, low.cutoff_frequency_hz, peak.peak_db) == (20, 20000, -1)
-    assert isinstance(air, pedalboard.Mix) and len(air) == 2
+    assert isinstance(air, Mix) and len(air) == 2
     tone = np.sin(2 * np.pi * 12649 * np.arange(44100) / 44100).astype(np.float32)[None]  # the middle of the air
     raised = air(tone, 44100)[0, 20000:40000].std() / tone.std()
     assert 1.05 < raised < 1.16
