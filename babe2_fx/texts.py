@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import unicodedata
+from collections.abc import Iterable
 
 LARGEST = 16 << 20  # bytes of a file of text; all that this program reads are far below
 LONGEST_SHOWN = 60  # letters of a line that a message quotes
@@ -55,6 +56,12 @@ def _escaped(character: str) -> str:
         return f"\\x{ord(character) & 0xFF:02x}"
     # As JSON has it, which escapes the ones below by itself.
     return f"\\u{ord(character):04x}" if 0x7F <= ord(character) <= 0xFF else character.encode("unicode_escape").decode()
+
+
+def listed(names: Iterable[str]) -> str:
+    """Names as a sentence has them, each once: a, b and c."""
+    once = list(dict.fromkeys(names))
+    return " and ".join(part for part in (", ".join(once[:-1]), once[-1]) if part)
 
 
 def quoted(line: str) -> str:

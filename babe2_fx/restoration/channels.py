@@ -11,6 +11,7 @@ from torch import Tensor
 
 from ..audio.channel_relations import LEAST_NOISE, UNSHARED, Relation, Relations, relate
 from ..audio.mapped import allocate, allocate_like, chunks
+from ..texts import listed
 
 LEAST_DELAY = 0.1  # samples; a sum of two that are no further apart loses less than 0.1 dB anywhere
 LEAST_GAIN_DB = 1.0  # a smaller difference in level is the pickup's and is averaged out
@@ -156,10 +157,6 @@ def _capital(words: str) -> str:
     return words[0].upper() + words[1:]
 
 
-def _listed(names: list[str]) -> str:
-    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
-
-
 def _dead_notes(dead: tuple[int, ...], count: int, filled: bool = False) -> list[str]:
     """Says which channels hold no music, and what becomes of them.
 
@@ -168,7 +165,7 @@ def _dead_notes(dead: tuple[int, ...], count: int, filled: bool = False) -> list
     if not dead:
         return []
     one = len(dead) == 1
-    who = _name(dead[0], count) if one else "channels " + _listed([str(channel + 1) for channel in dead])
+    who = _name(dead[0], count) if one else "channels " + listed([str(channel + 1) for channel in dead])
     fate = "stays as it was" if one else "stay as they were"
     if filled:
         fate = f"get{'s' * one} what was restored of the rest"
@@ -192,7 +189,7 @@ def _sum_note(found: Relations, count: int, sample_rate: float) -> str:
                    if (said := _difference(name, relation, sample_rate))]
     mean = "heir mean was restored"
     if len(set(weights)) > 1:
-        mean += f", weighted by their noise ({_listed([f'{w:.0%} {name}' for w, name in zip(weights, names)])})"
+        mean += f", weighted by their noise ({listed([f'{w:.0%} {name}' for w, name in zip(weights, names)])})"
     if not found.one:
         return " ".join([f"{which} hold different music, but were summed.", *differences, f"T{mean}."])
     if below_db > ALL_SHARED_DB and not differences:
@@ -211,7 +208,7 @@ def _difference(name: str, relation: Relation, sample_rate: float) -> str:
     if relation.alike and relation.inverted:
         undone.append("of inverted polarity")
     if undone:
-        said.append(f"{_listed(undone)}, which was undone")
+        said.append(f"{listed(undone)}, which was undone")
     if relation.one and abs(relation.gain_db) >= LEAST_GAIN_DB:
         louder = "louder" if relation.gain_db > 0 else "quieter"
         said.append(f"{abs(relation.gain_db):.1f} dB {louder}, which was kept")

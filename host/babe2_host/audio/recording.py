@@ -6,9 +6,10 @@ import os
 from dataclasses import dataclass, replace
 
 from babe2_fx.audio.reading import AudioFile, open_audio, read_audio
+from babe2_fx.texts import listed
 
 from .carrying import called, carried
-from .changes import Change, listed, sentences
+from .changes import Change, sentences
 from .chunks import KINDS, Extras, read_extras
 from .tags import Tags, read_tags
 
@@ -54,7 +55,7 @@ def raised(recording: Recording, sample_rate: int) -> Recording:
     extras, lost = carried(recording.extras, recording.format, change)
     said = (f"{recording.path} has {recording.sample_rate} Hz. It was brought to {sample_rate} Hz, which has room for "
             "the highs that are made.")
-    notes = (*recording.notes, said, *sentences(recording.path, "what is made of it", lost))
+    notes = (*recording.notes, said, *sentences(recording.path, "the result", lost))
     return replace(recording, audio=audio, sample_rate=sample_rate, extras=extras, notes=notes)
 
 

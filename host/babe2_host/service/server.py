@@ -24,6 +24,7 @@ from reprlib import repr as shown
 
 from filelock import FileLock, Timeout
 
+from babe2_fx.documents import parse_json
 from babe2_fx.errors import UserError
 from babe2_fx.files import whole_file
 
@@ -154,8 +155,6 @@ class Service:
             error = str(refusal)
         except OSError as refusal:
             error = f"{refusal.filename or 'The system'}: {refusal.strerror or refusal}."
-        except RecursionError:
-            error = "The request is nested too deeply."
         logger.warning("Refused: %s", shown_line(error))
         return {"error": error}
 
@@ -179,16 +178,12 @@ async def _line(reader: asyncio.StreamReader) -> bytes:
 
 def _request(line: bytes) -> dict:
     try:
-        request = json.loads(line, parse_constant=_refuse)
-    except (ValueError, RecursionError) as error:
+        request = parse_json(line)
+    except ValueError as error:
         raise JobError(f"A request is a line of JSON of at most {LARGEST} bytes.") from error
     if not isinstance(request, dict):
         raise JobError("A request is a JSON object.")
     return request
-
-
-def _refuse(constant: str) -> None:
-    raise ValueError(f"{constant} is no JSON")
 
 
 def shown_line(text: str) -> str:

@@ -62,7 +62,7 @@ METADATA = {
     "no level": ({"level": "nan"}, "its level is nan, where a number from 1e-06 to 1000 is needed."),
     "a huge level": ({"level": "1e308"}, "its level is 1e308, where a number from 1e-06 to 1000 is needed."),
     "a negative sigma": ({"sigma_data": "-1"}, "its sigma_data is -1, where a number from 1e-06 to 1000 is needed."),
-    "no text": ({"sigma_data": "\x1b[2J"}, "its sigma_data is ?[2J, where a number"),
+    "no text": ({"sigma_data": "\x1b[2J"}, "its sigma_data is \\x1b[2J, where a number"),
     "a tiny sigma": ({"sigma_data": "1e-300"}, "its sigma_data is 1e-300, where"),
     "no number": ({"sigma_data": "much"}, "its sigma_data is much, where a number from 1e-06"),
     "no table": ({"info": "[1]"}, "what it says of its origin is not a table"),

@@ -205,8 +205,8 @@ def test_chunks_that_count_samples_stay_behind_when_the_length_changes_and_this_
         write_audio(out, audio, rate, like)
         assert [chunk.name for chunk in read_extras(out).chunks] == ["bext", "iXML"]
         assert not_carried(out, audio, rate, like) == (
-            f"Of {like.path}, {out} is without what goes by the old length or rate: the cue points (cue), the labels "
-            "(LIST/adtl) and the sampler's loops (smpl).",)
+            f"Not carried over from {like.path} to {out} (tied to the original length or sample rate): the cue points "
+            "(cue), the labels (LIST/adtl) and the sampler's loops (smpl).",)
 
 
 def test_other_formats_are_said_to_be_without_the_chunks(tmp_path, make_notes):
@@ -215,7 +215,7 @@ def test_other_formats_are_said_to_be_without_the_chunks(tmp_path, make_notes):
         out = tmp_path / f"out{ending}"
         write_audio(out, like.audio, RATE, like)
         assert not_carried(out, like.audio, RATE, like) == (
-            f"Of {like.path}, {out} is without what only WAV files can have: the broadcast extension (bext), the "
+            f"Not carried over from {like.path} to {out} (specific to WAV files): the broadcast extension (bext), the "
             "production data (iXML), the cue points (cue), the labels (LIST/adtl) and the sampler's loops (smpl).",)
 
 
