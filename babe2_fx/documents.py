@@ -1,8 +1,8 @@
 """JSON and TOML from strangers, read within bounds.
 
 The parsers of the standard library obey their input: brackets without end overflow their stack, a TOML key of a
-hundred thousand parts takes hours, and a number of ten thousand digits cannot even be printed in a message. What others may
-have written is read here, so that a bad file is a sentence.
+hundred thousand parts takes hours, and a number of ten thousand digits cannot even be printed in a message. What
+others may have written is read here, so that a bad file is a sentence.
 """
 
 from __future__ import annotations

@@ -27,11 +27,11 @@ def tensor(shape=(2,), dtype="F32", place=(0, 8)) -> dict:
 
 
 @pytest.mark.parametrize("content, sentence", {
-    "empty": (b"", "is empty. Download or copy it again."),
+    "empty": (b"", "is empty (0 bytes)."),
     "short": (b"\x10\x00", "does not begin as one"),
     "text": (b"hello, this is a letter", "does not begin as one"),
-    "lfs": (b"version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\nsize 6931658\n", "is a pointer of Git LFS"),
-    "web page": (b"\n<!DOCTYPE html>\n<html><head><title>404</title>", "is a web page in the place of the file"),
+    "lfs": (b"version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\nsize 6931658\n", "is a Git LFS pointer"),
+    "web page": (b"\n<!DOCTYPE html>\n<html><head><title>404</title>", "is a web page in place of the file"),
     "zip": (b"PK\x03\x04\x14\x00\x00\x00\x00\x00", "is a zip archive, as PyTorch's checkpoints are"),
     "huge head": ((2 ** 60).to_bytes(8, "little") + b"{}", "its head has 1152921504606846976 bytes"),
     "cut in the head": (of({"a": tensor()})[:20], "it is cut short"),

@@ -10,9 +10,11 @@ import struct
 from collections.abc import Callable
 from dataclasses import replace
 
+from babe2_fx.audio.containers import is_name
+
 from . import conversions
 from .changes import CHANNELS, LENGTH, OLD_SAMPLES, UNKNOWN, Change, Lost, UntrueError
-from .chunks import TECHNICAL, Chunk, Extras, is_name
+from .chunks import TECHNICAL, Chunk, Extras
 from .id3 import still_true, tag_size, take_apart
 
 WAVES = ("WAV", "WAVEX", "RF64")  # the formats, as libsndfile names them, that have RIFF's chunks

@@ -128,10 +128,10 @@ def test_the_content_of_a_file_decides_not_its_name(tmp_path):
     assert isinstance(load_prior(tmp_path / "good.pt"), Prior)
     for name in ("page.safetensors", "page.pt"):
         (tmp_path / name).write_text("<!DOCTYPE html><html>Not found</html>")
-        with pytest.raises(PriorError, match="is a web page in the place of the file"):
+        with pytest.raises(PriorError, match="is a web page in place of the file"):
             load_prior(tmp_path / name)
         (tmp_path / name).write_text("version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\nsize 6931658\n")
-        with pytest.raises(PriorError, match="is a Git LFS pointer in the place of the file"):
+        with pytest.raises(PriorError, match="is a Git LFS pointer in place of the file"):
             load_prior(tmp_path / name)
 
 

@@ -108,8 +108,8 @@ def test_what_is_not_true_or_not_known_is_named_with_its_reason(tmp_path):
 @pytest.mark.parametrize("options, kept, said", [
     ({"samples": SAMPLES - 1},
      ["bext", "iXML", "cart", "ubxt", "acid", "CSET", "_PMX", "id3 "],
-     ["tied to the original length or sample rate: the cue points (cue), the sampler's loops (smpl), the labels (LIST/adtl), "
-      "the XML metadata (axml) and the channel assignments (chna).",
+     ["tied to the original length or sample rate: the cue points (cue), the sampler's loops (smpl), the labels "
+      "(LIST/adtl), the XML metadata (axml) and the channel assignments (chna).",
       "valid only for the original samples: the markers (r64m)."]),
     ({"channels": 2},
      ["bext", "iXML", "cue ", "smpl", "LIST/adtl", "cart", "ubxt", "acid", "CSET", "_PMX", "id3 "],

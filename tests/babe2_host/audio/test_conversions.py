@@ -7,15 +7,7 @@ from fractions import Fraction
 import pytest
 
 from babe2_host.audio import conversions
-from babe2_host.audio.changes import (
-    CHANNELS,
-    LENGTH,
-    OLD_SAMPLES,
-    Change,
-    Lost,
-    UntrueError,
-    sentences,
-)
+from babe2_host.audio.changes import CHANNELS, LENGTH, OLD_SAMPLES, Change, Lost, UntrueError, sentences
 from containers import SMPL, bext, chunk, cue, labels, mark
 
 SAME = Change((48000, 48000), (480_000, 480_000), (2, 2), ("PCM_24", "PCM_24"))
@@ -215,6 +207,6 @@ def test_there_is_a_sentence_for_each_reason():
     lost = [Lost("the cue points (cue)", LENGTH), Lost("the checksum (MD5)", OLD_SAMPLES),
             Lost("the labels (LIST/adtl)", LENGTH), Lost("the cue points (cue)", LENGTH)]
     assert sentences("a.wav", "b.wav", lost) == [
-        "Not carried over from a.wav to b.wav (tied to the original length or sample rate): the cue points (cue) and the "
-        "labels (LIST/adtl).",
+        "Not carried over from a.wav to b.wav (tied to the original length or sample rate): the cue points (cue) and "
+        "the labels (LIST/adtl).",
         "Not carried over from a.wav to b.wav (valid only for the original samples): the checksum (MD5)."]
