@@ -76,7 +76,7 @@ def _read(path: Path, kind: str, error: type[UserError], most: int, parse: Calla
         if data and (mistaken := mistaken_for(data)):
             raise refusal(f"is {mistaken}.")
         if len(data) > most:
-            raise refusal(f"is larger than such a file ever is ({most} bytes); it is another kind of file.")
+            raise refusal(f"is larger than {most} bytes, as no such file is; it must be another kind of file.")
         return parse(data)
     except OSError as failure:
         raise refusal(f"cannot be read: {reason(failure)}.") from failure

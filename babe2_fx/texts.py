@@ -80,7 +80,7 @@ def read_text(path: str | os.PathLike, largest: int = LARGEST, unicode: bool = F
         content = file.read(largest + 1)
     if len(content) > largest:
         size = f"{largest >> 20} MB" if largest >= 1 << 20 else f"{largest >> 10} KB"
-        raise ValueError(f"it is larger than {size}, which no such file is")
+        raise ValueError(f"it is larger than {size}, as no such file is")
     if content and (mistaken := mistaken_for(content)):
         raise ValueError(f"it is {mistaken}")
     return decoded(content, unicode).replace("\r\n", "\n").replace("\r", "\n")

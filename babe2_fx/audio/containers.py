@@ -80,7 +80,7 @@ def layout_of(head: bytes) -> Layout | None:
 @dataclass(frozen=True)
 class Found:
     """A container in a file: its part, whether that differs from what a decoder would see by itself, what its header
-    says otherwise ("" if nothing), and where another container follows it (0 if none does)."""
+    states wrongly ("" if nothing), and where another container follows it (0 if none does)."""
 
     part: Part
     differs: bool
@@ -128,7 +128,7 @@ def au(source: Source, base: int) -> Found:
 # ------------------------------------------------------------------------------------------ where the samples end
 
 def _extent(source: Source, base: int, start: int, stated: int, layout: Layout | None) -> tuple[int, str, int]:
-    """Where the samples that begin at `start` end, what of this the header says otherwise, and where another
+    """Where the samples that begin at `start` end, what of this the header states wrongly, and where another
     container begins. `layout`: None for files without chunks."""
     path, stop = source.path, start + stated
     unknown = stated <= 0 or stop > source.size and _means_unknown(stated)

@@ -1,4 +1,4 @@
-"""Files as they should be seen: stretches of one, with what is wrong in its headers replaced, for libsndfile."""
+"""Files as they should be seen: stretches of one, with what is wrong in its headers corrected, for libsndfile."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class Part:
 class Contents:
     """What a file really holds: the recordings in it, in order; none where a decoder should see the file as it is.
 
-    found: what its headers say otherwise, as sentences · as_it_is: whether to find a passage in it, or its length by
+    found: what its headers state wrongly, as sentences · as_it_is: whether to find a passage in it, or its length by
     its header, a decoder should see the file as it is even so.
     """
 

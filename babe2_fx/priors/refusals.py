@@ -22,8 +22,8 @@ def shown(value: object) -> str:
 
 def refused(what: str) -> PriorError:
     """For what no honest checkpoint holds."""
-    return PriorError(f"{what} Nothing in it was run. Take the file from its publisher, or ask whom it is "
-                      "from for a safetensors file.")
+    return PriorError(f"{what} Nothing in it was run. Take the file from its publisher, or ask whoever "
+                      "made it for a safetensors file.")
 
 
 def unusable(what: str) -> PriorError:

@@ -168,7 +168,7 @@ def _dead_notes(dead: tuple[int, ...], count: int, filled: bool = False) -> list
     who = _name(dead[0], count) if one else "channels " + listed([str(channel + 1) for channel in dead])
     fate = "stays as it was" if one else "stay as they were"
     if filled:
-        fate = f"get{'s' * one} what was restored of the rest"
+        fate = f"get{'s' * one} what was restored from the rest"
     return [f"{_capital(who)} hold{'s' * one} no music to restore and {fate}."]
 
 
@@ -195,7 +195,7 @@ def _sum_note(found: Relations, count: int, sample_rate: float) -> str:
     if below_db > ALL_SHARED_DB and not differences:
         return f"{which} hold the same signal; t{mean}."
     below = f"more than {ALL_SHARED_DB:.0f}" if below_db > ALL_SHARED_DB else f"{below_db:.0f}"
-    return " ".join([f"{which} hold one groove: the music that they do not share lies {below} dB below that which they "
+    return " ".join([f"{which} hold one groove: the music they do not share lies {below} dB below the music they "
                      "do.", *differences, f"T{mean}; the setting channels = linked keeps them apart."])
 
 
@@ -222,6 +222,6 @@ def _apart_note(found: Relations, count: int, channels: str) -> str:
     said = f"{_music_channels(found, count)} were restored separately, with one common filter."
     below_db = _unshared_db(found)
     if channels == "auto" and CLOSE_DB < below_db < TOO_MUCH_DB:
-        said += (f" The music that they do not share lies {below_db:.0f} dB below that which they do, too much for one "
+        said += (f" The music they do not share lies {below_db:.0f} dB below the music they do, too much for one "
                  "groove; the setting channels = mono sums them.")
     return said

@@ -13,11 +13,13 @@ from dataclasses import dataclass, field
 
 from babe2_fx.audio.views import id3_size
 
+from . import tag_values
+
 MOST_FRAMES = 4096
 MOST_UNPACKED = 4 << 20  # bytes, of all the compressed frames of a tag together
 COMPRESSED, ENCRYPTED, UNSYNCHRONISED, LENGTH_STATED, GROUPED = 8, 4, 2, 1, 64  # a frame's flags in ID3v2.4
 LOUDNESS = ("RVA", "RVA2", "RVAD", "XRVA", "RGAD")
-LOUDNESS_TEXTS = (b"replaygain_", b"r128_", b"itunnorm")
+LOUDNESS_TEXTS = tuple(name.encode("ascii") for name in tag_values.LOUDNESS)
 
 
 @dataclass(frozen=True)

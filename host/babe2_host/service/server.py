@@ -73,7 +73,7 @@ class Service:
             async with listening(self._serve, LARGEST) as address:
                 _write_secret(endpoint, {**address, "token": self._token, "pid": os.getpid(),
                                          "version": version("babe2-fx")})
-                logger.info("Serves, process %d.", os.getpid())
+                logger.info("Serving, process %d.", os.getpid())
                 while not self._end.is_set():
                     with contextlib.suppress(TimeoutError):
                         await asyncio.wait_for(self._end.wait(), min(self._idle_s, 1.0))

@@ -224,8 +224,8 @@ def test_a_damaged_chunk_is_said_to_be_left_behind(tmp_path, make_notes):
     with open(like.path, "ab") as file:
         file.write(b"axml" + struct.pack("<I", 4_000_000_000) + b"<adm>")
     like = read_recording(like.path)
-    assert like.notes == (f"{like.path} has what is damaged or too large and is not carried over: the XML metadata "
-                          "(axml).",)
+    assert like.notes == (f"{like.path} has parts that are damaged or too large and are not carried over: the XML "
+                          "metadata (axml).",)
     write_audio(tmp_path / "out.wav", like.audio, RATE, like)
     assert not_carried(tmp_path / "out.wav", like.audio, RATE, like) == like.notes
     assert len(read_extras(tmp_path / "out.wav").chunks) == 5
