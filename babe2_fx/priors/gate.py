@@ -1,7 +1,7 @@
 """What every prior must be before it is used, whichever file it came from and whoever asked for it.
 
-Nothing in a file is believed: its sizes are checked by the configurations (`cqt_network`), its head and the shapes in it
-before anything is made of them, its numbers one tensor after the other, and at last the prior is tried on noise.
+Nothing in a file is believed: its sizes are checked by the configurations (`cqt_network`), its head and the shapes in
+it before anything is made of them, its numbers one tensor after the other, and at last the prior is tried on noise.
 """
 
 from __future__ import annotations
