@@ -19,7 +19,7 @@ class _Settling(ABCMeta):
 
     @property
     def __signature__(cls) -> inspect.Signature:
-        """How to make one: as without the `__call__` above."""
+        """That of `__init__`, which the `__call__` above would hide."""
         return inspect.signature(cls.__init__.__get__(cls))  # type: ignore[misc]
 
 

@@ -1,8 +1,8 @@
 """JSON and TOML from strangers, read within bounds.
 
 The parsers of the standard library obey their input: brackets without end overflow their stack, a TOML key of a
-hundred thousand parts takes hours, and a number of ten thousand digits cannot even be printed in a message. Every file
-of this kind is read here, so that a bad one is a sentence.
+hundred thousand parts takes hours, and a number of ten thousand digits cannot even be printed in a message. What
+others may have written is read here, so that a bad file is a sentence.
 """
 
 from __future__ import annotations
@@ -76,7 +76,7 @@ def _read(path: Path, kind: str, error: type[UserError], most: int, parse: Calla
         if data and (mistaken := mistaken_for(data)):
             raise refusal(f"is {mistaken}.")
         if len(data) > most:
-            raise refusal(f"is larger than such a file ever is ({most} bytes); it is another kind of file.")
+            raise refusal(f"is larger than {most} bytes, as no such file is; it must be another kind of file.")
         return parse(data)
     except OSError as failure:
         raise refusal(f"cannot be read: {reason(failure)}.") from failure

@@ -191,7 +191,7 @@ class GenerativeEQ(SettledAttributes):
     def prior(self) -> Prior:
         """The preset's prior, loaded once per device for all effects, or the one set instead."""
         if self._prior_left:
-            raise PriorError("The prior that was given to this effect is not kept in its pickle, for it is large. Set "
+            raise PriorError("The prior that was given to this effect is not kept in its pickle, being large. Set "
                              "`prior` again, to None for the preset's own.")
         return self._prior or shared_prior(self._preset.prior_path, self.device)
 

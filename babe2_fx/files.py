@@ -1,4 +1,4 @@
-"""Files that appear whole or not at all, in the folder that was meant, and never in the place of what is not known."""
+"""Files that appear whole or not at all, in the folder that was meant, and never in place of one that is not known."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ class FileError(UserError):
 
 
 class NotInPlaceError(FileError):
-    """A result that is finished but could not be put where it was to come; the sentence says why, and where it is."""
+    """A result that is finished but could not be put where it was to go; the sentence says why, and where it is."""
 
     exit_code = 1  # of a command: the mistake is not in what was asked for
 
 
 class Place:
-    """Where a file is to come: a folder, held open, and a name in it; links are followed once, when it is made.
+    """Where a file is to go: a folder, held open, and a name in it; links are followed once, when it is made.
 
     Held from the checks before a long work to its end, it makes sure of two things: the file comes into the folder
     that was checked, whatever becomes of the folder's name; and nothing is replaced that was not there at the check,
@@ -108,13 +108,13 @@ class Place:
             except FileExistsError as error:
                 if not _equal(part.path, folder.entry(name)):
                     kept = self._kept(part)
-                    raise NotInPlaceError(f"{self} came to be, or was changed, while its result was made, and is not "
+                    raise NotInPlaceError(f"{self} appeared or was changed while its result was being made, and is not "
                                           f"replaced; the result is {kept}.", "appeared", path=self.path,
                                           kept=kept) from error
         elsewhere = None if self._given else folder.now_at()
         if elsewhere:
-            raise NotInPlaceError(f"The folder of {self} was moved, or another took its place, while the result was "
-                                  f"made; the result is {elsewhere / name}.", "moved", path=self.path,
+            raise NotInPlaceError(f"The folder of {self} was moved or replaced while the result was being made; "
+                                  f"the result is {elsewhere / name}.", "moved", path=self.path,
                                   kept=elsewhere / name)
 
     def _kept(self, part: _Part) -> Path:
@@ -130,7 +130,7 @@ class Place:
 
 
 class _Part:
-    """A file that is being made, under a name that others know for that of one."""
+    """A file that is being made, under a name that others recognise."""
 
     def __init__(self, folder: Folder, private: bool):
         self.folder, self.name, self.private = folder, part_name(), private

@@ -29,7 +29,7 @@ PATIENCE_S = 5.0  # for another process that tidies a folder up, which takes mil
 
 
 class Folder:
-    """A folder that is held open: its files are those in it, whatever comes to bear its name meanwhile.
+    """A folder that is held open: its files are those in it, whatever takes its name meanwhile.
 
     On Windows, where folders cannot be held, it goes by the name.
 
@@ -175,7 +175,7 @@ class Folder:
 
 
 def part_name() -> str:
-    """A name for a file that is being made, which `Folder.claim` knows for that of one."""
+    """A name for a file that is being made, which `Folder.claim` recognises."""
     return f".babe2-{_here()}-{secrets.token_hex(6)}.part"
 
 

@@ -84,7 +84,7 @@ def _head(content: Any, data_bytes: int) -> Head:
         raise ValueError("its head is not a table")
     metadata = content.pop("__metadata__", {})
     if not isinstance(metadata, dict) or not all(isinstance(text, str) for text in metadata.values()):
-        raise ValueError("its metadata are not texts")
+        raise ValueError("its metadata is not text")
     if len(content) > MOST_TENSORS:
         raise ValueError(f"it has {len(content)} tensors, where at most {MOST_TENSORS} are of use")
     tensors, places = {}, []
@@ -97,7 +97,8 @@ def _head(content: Any, data_bytes: int) -> Head:
             case _:
                 raise ValueError(f"what it says of the tensor {name!r:.80} cannot be understood")
         if math.prod(shape) * DTYPE_BYTES[dtype] != last - first:
-            raise ValueError(f"it says that the tensor {name!r:.80} has {last - first} bytes, which its shape denies")
+            raise ValueError(f"it says that the tensor {name!r:.80} has {last - first} bytes, which contradicts "
+                             "its shape")
         tensors[name] = StoredShape(dtype, tuple(shape))
         places.append((first, last))
     end = 0

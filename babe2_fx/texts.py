@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import unicodedata
+from collections.abc import Iterable
 
 LARGEST = 16 << 20  # bytes of a file of text; all that this program reads are far below
 LONGEST_SHOWN = 60  # letters of a line that a message quotes
@@ -13,14 +14,14 @@ MARKS = ((b"\xff\xfe\0\0", "utf-32"), (b"\0\0\xfe\xff", "utf-32"), (b"\xff\xfe",
 # How files begin that are often taken for others, and what is said of them: "FILE is ...".
 BEGINNINGS = (
     ((b"version https://git-lfs.", b"version https://hawser."),
-     "a Git LFS pointer in the place of the file, which was not downloaded: run `git lfs pull` where it came from"),
+     "a Git LFS pointer in place of the file, which was not downloaded: run `git lfs pull` where it came from"),
     ((b"/annex/objects/", b"../.git/annex/", b".git/annex/"),
-     "a git-annex pointer in the place of the file, which was not downloaded: run `git annex get` where it came from"),
+     "a git-annex pointer in place of the file, which was not downloaded: run `git annex get` where it came from"),
     ((b"<!doctype html", b"<html", b"<head", b"<body", b"<script"),
-     "a web page in the place of the file, often one that asks to log in or says what went wrong: download it again"),
+     "a web page in place of the file, often one that asks to log in or says what went wrong: download it again"),
     ((b"not found", b"404: ", b"404 not ", b"403 for", b"forbidden", b"access denied", b"access to ", b"<error",
       b"{\"message\"", b"{\"error", b"{\"detail\"", b"invalid username", b"entry not found"),
-     "a server's message in the place of the file: download it again"),
+     "a server's message in place of the file: download it again"),
     ((b"[internetshortcut]",), "a link to a web page, not the file that the page offers"),
     ((b"\x1f\x8b",), "compressed with gzip: unpack it first"),
     ((b"7z\xbc\xaf\x27\x1c",), "a 7z archive: unpack it first"),
@@ -57,6 +58,12 @@ def _escaped(character: str) -> str:
     return f"\\u{ord(character):04x}" if 0x7F <= ord(character) <= 0xFF else character.encode("unicode_escape").decode()
 
 
+def listed(names: Iterable[str]) -> str:
+    """Names as a sentence has them, each once: a, b and c."""
+    once = list(dict.fromkeys(names))
+    return " and ".join(part for part in (", ".join(once[:-1]), once[-1]) if part)
+
+
 def quoted(line: str) -> str:
     """A line of a file, for a message: printable, not too long, in quotation marks."""
     line = line.strip()
@@ -73,7 +80,7 @@ def read_text(path: str | os.PathLike, largest: int = LARGEST, unicode: bool = F
         content = file.read(largest + 1)
     if len(content) > largest:
         size = f"{largest >> 20} MB" if largest >= 1 << 20 else f"{largest >> 10} KB"
-        raise ValueError(f"it is larger than {size}, which no such file is")
+        raise ValueError(f"it is larger than {size}, as no such file is")
     if content and (mistaken := mistaken_for(content)):
         raise ValueError(f"it is {mistaken}")
     return decoded(content, unicode).replace("\r\n", "\n").replace("\r", "\n")

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 import struct
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 
 from ..files import FileError
@@ -31,7 +31,7 @@ class Layout:
     head: bytes before the first · name: bytes of a chunk's name · size: its size as `struct` has it · counted: bytes
     of its own header that the size counts · align: at what multiple of bytes the next begins · data: the name of the
     one with the samples · lead: bytes in that before them · before, after: chunks that a decoder needs, and those that
-    may follow the samples.
+    may follow the samples · large: whether the sizes of those beyond 4 GB are in a chunk named `ds64`.
     """
 
     head: int
@@ -43,6 +43,7 @@ class Layout:
     lead: int
     before: tuple[bytes, ...]
     after: tuple[bytes, ...]
+    large: bool = False
 
     @property
     def header(self) -> int:
@@ -57,6 +58,7 @@ _AFTER_AIFF = (b"NAME", b"AUTH", b"(c) ", b"ANNO", b"MARK", b"INST", b"COMT", b"
 _AFTER_CAF = (b"pakt", b"kuki", b"info", b"strg", b"mark", b"regn", b"chan", b"midi", b"ovvw", b"peak", b"umid",
               b"uuid", b"free", b"edct", b"inst")
 WAVE = Layout(12, 4, "<I", 0, 2, b"data", 0, (b"fmt ", b"fact"), _AFTER_WAVE)
+RF64 = replace(WAVE, large=True)  # and BW64
 RIFX = Layout(12, 4, ">I", 0, 2, b"data", 0, (b"fmt ", b"fact"), _AFTER_WAVE)
 AIFF = Layout(12, 4, ">I", 0, 2, b"SSND", 8, (b"COMM", b"FVER"), _AFTER_AIFF)
 CAF = Layout(8, 4, ">q", 0, 1, b"data", 4, (), _AFTER_CAF)
@@ -67,7 +69,7 @@ W64 = Layout(40, 16, "<Q", 24, 8, b"data" + GUID, 0, (b"fmt " + GUID, b"fact" + 
 def layout_of(head: bytes) -> Layout | None:
     """The layout of the container that begins with these bytes, 40 at least."""
     if head[8:12] == b"WAVE":
-        return {b"RIFF": WAVE, b"RF64": WAVE, b"BW64": WAVE, b"RIFX": RIFX}.get(head[:4])
+        return {b"RIFF": WAVE, b"RF64": RF64, b"BW64": RF64, b"RIFX": RIFX}.get(head[:4])
     if head[:4] == b"FORM" and head[8:12] in (b"AIFF", b"AIFC"):
         return AIFF
     if head[:4] == b"caff":
@@ -78,7 +80,7 @@ def layout_of(head: bytes) -> Layout | None:
 @dataclass(frozen=True)
 class Found:
     """A container in a file: its part, whether that differs from what a decoder would see by itself, what its header
-    says otherwise ("" if nothing), and where another container follows it (0 if none does)."""
+    states wrongly ("" if nothing), and where another container follows it (0 if none does)."""
 
     part: Part
     differs: bool
@@ -92,33 +94,25 @@ def in_chunks(source: Source, base: int, layout: Layout) -> Found | None:
     Raises FileError: a part of it is missing, or it has more channels than can be read.
     """
     kept: dict[bytes, range] = {}
-    large, odd = None, False
-    for name, at, start, stated in _chunks(source, base + layout.head, source.size, layout):
+    odd = False
+    for name, at, start, stated in chunks_of(source, base + layout.head, source.size, layout):
         if name == layout.data:
             break
-        if name == b"ds64" and layout is WAVE:
-            ds64 = source.get(start, 16)
-            large = struct.unpack("<Q", ds64[8:])[0] if len(ds64) == 16 else 0
-        elif name in layout.before and start + stated - layout.counted <= source.size:
-            kept.setdefault(name, range(at, start + stated - layout.counted))
+        if name in layout.before and start + stated <= source.size:
+            kept.setdefault(name, range(at, start + stated))
         odd = odd or stated % 2 == 1
     else:
         return None
     _check_channels(source, layout, kept)
-    magic = source.get(base, 4)
-    rf64 = magic in (b"RF64", b"BW64")
-    stated -= layout.counted + layout.lead
-    if rf64 and stated == 0xFFFFFFFF and large is not None:
-        stated = large
-    start += layout.lead
+    start, stated = start + layout.lead, stated - layout.lead
     if layout is AIFF:
         start += int.from_bytes(source.get(start - 8, 4), "big")
     stop, said, following = _extent(source, base, start, stated, layout)
     # What libsndfile does not find its way through by itself: chunks of odd sizes in RF64, and BW64 at all.
-    differs = bool(said) or magic == b"BW64" or rf64 and odd
+    differs = bool(said) or layout is RF64 and (odd or source.get(base, 4) == b"BW64")
     if not differs or layout.before and layout.before[0] not in kept:
         return Found(Part((range(base, following or source.size),)), False, "", following)
-    return Found(Part(_corrected(source, base, layout, kept, start, stop, rf64)), True, said, following)
+    return Found(Part(_corrected(source, base, layout, kept, start, stop)), True, said, following)
 
 
 def au(source: Source, base: int) -> Found:
@@ -134,7 +128,7 @@ def au(source: Source, base: int) -> Found:
 # ------------------------------------------------------------------------------------------ where the samples end
 
 def _extent(source: Source, base: int, start: int, stated: int, layout: Layout | None) -> tuple[int, str, int]:
-    """Where the samples that begin at `start` end, what of this the header says otherwise, and where another
+    """Where the samples that begin at `start` end, what of this the header states wrongly, and where another
     container begins. `layout`: None for files without chunks."""
     path, stop = source.path, start + stated
     unknown = stated <= 0 or stop > source.size and _means_unknown(stated)
@@ -173,10 +167,10 @@ def _ends_at(source: Source, start: int, stated: int, layout: Layout | None) -> 
         if layout_of(source.get(place, 40)):
             return True, place
         known, end = False, place
-        for name, at, content, size in _chunks(source, place, source.size, layout):
+        for name, at, content, size in chunks_of(source, place, source.size, layout):
             if layout_of(source.get(at, 40)):
                 return True, at
-            end = content + size - layout.counted
+            end = content + size
             known = known or name in layout.after
             if end > source.size and not known:
                 break
@@ -187,7 +181,7 @@ def _ends_at(source: Source, start: int, stated: int, layout: Layout | None) -> 
 
 def _next_container(source: Source, start: int, layout: Layout | None) -> int:
     """Where another WAV file begins within what looks like the samples of one; 0 if none does."""
-    at = source.find(b"WAVEfmt ", start, source.size) if layout is WAVE else -1
+    at = source.find(b"WAVEfmt ", start, source.size) if layout in (WAVE, RF64) else -1
     return at - 8 if at - 8 >= start and layout_of(source.get(at - 8, 40)) else 0
 
 
@@ -198,39 +192,57 @@ def _chunks_before(source: Source, start: int, end: int, layout: Layout) -> int:
     for match in islice(re.finditer(b"|".join(map(re.escape, layout.after)), block), MOST_TRIED):
         at = first + match.start()
         reached = at
-        for _, _, content, size in islice(_chunks(source, at, end, layout), MOST_TRIED):
-            reached = content + size - layout.counted
+        for _, _, content, size in islice(chunks_of(source, at, end, layout), MOST_TRIED):
+            reached = content + size
         if end - layout.align < reached <= end:
             return at
     return end
 
 
-def _chunks(source: Source, at: int, end: int, layout: Layout) -> Iterator[tuple[bytes, int, int, int]]:
-    """Chunks from a place on: name, where it begins, where its content does, its size as stated."""
+def chunks_of(source: Source, at: int, end: int, layout: Layout) -> Iterator[tuple[bytes, int, int, int]]:
+    """Chunks from a place on: name, where it begins, where its content does, and the stated size of that.
+
+    After one that goes beyond the end, or has a negative size, nothing follows.
+    """
+    large: dict[bytes, int] = {}
     for _ in range(MOST_CHUNKS):
         head = source.get(at, layout.header)
-        if at + layout.header > end or len(head) < layout.header or not _is_name(head[:4]):
+        if at + layout.header > end or len(head) < layout.header or not is_name(head[:4]):
             return
-        size = struct.unpack(layout.size, head[layout.name:])[0]
-        yield head[:layout.name], at, at + layout.header, size
-        if size < layout.counted:
-            return
-        at += layout.header + size - layout.counted
-        if at > end:
+        name, start = head[:layout.name], at + layout.header
+        size = struct.unpack(layout.size, head[layout.name:])[0] - layout.counted
+        if layout.large and size == 0xFFFFFFFF:
+            size = large.get(name, size)
+        yield name, at, start, size
+        if layout.large and name == b"ds64" and not large:
+            large = _large_sizes(source.get(start, min(size, 28 + 12 * MOST_CHUNKS)))
+        at = start + size
+        if size < 0 or at > end:
             return
         # The next one begins after some padding, of which there are programs that do not know.
-        if size % layout.align and not (layout.align == 2 and _is_name(source.get(at, 4))):
+        if size % layout.align and not (layout.align == 2 and is_name(source.get(at, 4))):
             at += -size % layout.align
 
 
-def _is_name(name: bytes) -> bool:
+def is_name(name: bytes) -> bool:
+    """Whether four bytes can be the name of a chunk."""
     return len(name) == 4 and all(0x20 <= byte < 0x7F for byte in name)
+
+
+def _large_sizes(ds64: bytes) -> dict[bytes, int]:
+    """Sizes by name from the content of `ds64` (EBU Tech 3306, ITU-R BS.2088)."""
+    if len(ds64) < 16:
+        return {}
+    sizes = {b"data": struct.unpack_from("<Q", ds64, 8)[0]}
+    for at in range(28, len(ds64) - 11, 12):
+        sizes.setdefault(ds64[at:at + 4], struct.unpack_from("<Q", ds64, at + 4)[0])
+    return sizes
 
 
 # ------------------------------------------------------------------------------------------------- what is shown
 
-def _corrected(source: Source, base: int, layout: Layout, kept: dict[bytes, range], start: int, stop: int,
-               rf64: bool) -> tuple[bytes | range, ...]:
+def _corrected(source: Source, base: int, layout: Layout, kept: dict[bytes, range], start: int,
+               stop: int) -> tuple[bytes | range, ...]:
     """The container with only what a decoder needs, and with sizes that are true."""
     samples, size = range(start, stop), stop - start
     before: list[bytes | range] = []
@@ -246,7 +258,7 @@ def _corrected(source: Source, base: int, layout: Layout, kept: dict[bytes, rang
                 layout.data + struct.pack("<Q", size + layout.counted), samples)
     if layout is AIFF:  # a size of 0 is taken for all that is there, of more than 4 GB too
         return b"FORM\0\0\0\0" + source.get(base + 8, 4), *before, b"SSND" + bytes(12), samples
-    if rf64 or layout is WAVE and size + sum(map(len, before)) >= 0xFFFFFF00:
+    if layout is RF64 or layout is WAVE and size + sum(map(len, before)) >= 0xFFFFFF00:
         ds64 = struct.pack("<4sIQQQI", b"ds64", 28, size + sum(map(len, before)) + 48, size, 0, 0)
         return b"RF64\xff\xff\xff\xffWAVE" + ds64, *before, b"data\xff\xff\xff\xff", samples
     riff = struct.pack(layout.size, min(4 + sum(map(len, before)) + 8 + size, 0xFFFFFFFF))
@@ -256,7 +268,8 @@ def _corrected(source: Source, base: int, layout: Layout, kept: dict[bytes, rang
 
 def _check_channels(source: Source, layout: Layout, kept: dict[bytes, range]) -> None:
     """Raises FileError where a header has more channels than libsndfile reads, whose words for that are others."""
-    where = {WAVE: (b"fmt ", 10, "<H"), RIFX: (b"fmt ", 10, ">H"), AIFF: (b"COMM", 8, ">H")}.get(layout)
+    wave = b"fmt ", 10, "<H"
+    where = {WAVE: wave, RF64: wave, RIFX: (b"fmt ", 10, ">H"), AIFF: (b"COMM", 8, ">H")}.get(layout)
     if where and where[0] in kept:
         field = source.get(kept[where[0]].start + where[1], 2)
         channels = struct.unpack(where[2], field.ljust(2, b"\0"))[0]

@@ -33,7 +33,7 @@ def contents(file: BinaryIO, path: Path) -> Contents:
 
 
 def contents_after_junk(file: BinaryIO, path: Path) -> Contents:
-    """The recordings in a file that no decoder knows by how it begins; none if there are none."""
+    """The recordings in a file that no decoder knows by how it begins, if there are any."""
     source = Source(file, path)
     start, stop = tags_before(source) + 1, min(JUNK, source.size)
     for pattern, back, survey in ((streams.OGG + b"\0\2", 0, streams.ogg),

@@ -55,7 +55,7 @@ def foreign(path: Path) -> Iterator[tuple[dict, Iterator[np.ndarray]]]:
 
 
 class _Answer:
-    """What the process writes, read under the eyes of a watchdog."""
+    """What the process writes, read while a watchdog waits."""
 
     def __init__(self, path: Path, process: subprocess.Popen):
         self._path, self._process, self._hangs = path, process, False
@@ -72,7 +72,7 @@ class _Answer:
         if len(data) < count:
             why = f"its decoder did nothing for {STALLED_S:.0f} s" if self._hangs else \
                 "its decoder failed, or took more time or memory than a recording needs"
-            raise NotDecodedError(f"{self._path} cannot be read: {why}. Make a WAV file of it with another program.",
+            raise NotDecodedError(f"{self._path} cannot be read: {why}. Convert it to WAV with another program.",
                                   "not-decoded", path=self._path)
         return data
 

@@ -1,4 +1,4 @@
-"""Which files are recordings: batches, watched folders, training, targets, evaluation and dialogs ask it here."""
+"""Which files are recordings: batches, watched folders, training, targets, evaluation and dialogs ask here."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ def _kind(path: str | os.PathLike) -> str:
 
 @functools.lru_cache(1 << 14)  # a watched folder is looked at every second
 def _kind_by_content(path: str, inode: int, size: int, changed: int) -> str:
-    """By how a file begins. What is the same for one file all the time makes the answer the same."""
+    """By how a file begins; the answer is kept as long as the file stays the same."""
     if not os.path.isfile(path) or not size:
         return ""
     with open(path, "rb", buffering=0) as file:

@@ -232,7 +232,7 @@ def _believed(path: Path, sound: soundfile.SoundFile, part: Part | None) -> int:
 
 
 def _decode(path: Path, sound: soundfile.SoundFile, view: View, growing: Growing, promised: int | None) -> list[str]:
-    """Appends all that comes; returns what of it the header said otherwise. Raises FileError for damage."""
+    """Appends all that comes; returns what of it the header stated wrongly. Raises FileError for damage."""
     for stated, there in SHORT_CHUNK.findall(sound.extra_info):
         if int(there) < int(stated):
             raise truncated(path, f"its header promises {stated} bytes of audio but only {there} are there")

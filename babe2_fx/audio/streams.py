@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from .views import MOST_PARTS, Contents, Part, Source, truncated, without_tags
 
 OGG, FLAC = b"OggS", b"fLaC"
+MOST_BLOCKS = 4096  # of a FLAC file's metadata
 FLAC_HEAD = 42  # bytes of the marker, a block's header and STREAMINFO
 CODECS = (b"\x01vorbis", b"OpusHead", b"\x7fFLAC", b"Speex   ")
 OF_STREAM, FIRST, LAST = 1, 2, 4  # flags of an Ogg page
@@ -102,12 +104,25 @@ def flac(source: Source, base: int) -> Contents:
     return Contents(tuple(parts), tuple(said), as_it_is=first == 0 and len(parts) == 1)
 
 
+def blocks(source: Source, base: int) -> Iterator[tuple[int, int, int]]:
+    """The blocks of metadata of the FLAC file at `base`: type, where the content begins, its size as stated."""
+    at = base + len(FLAC)
+    for _ in range(MOST_BLOCKS):
+        head = source.get(at, 4)
+        if len(head) < 4:
+            return
+        size = int.from_bytes(head[1:], "big")
+        yield head[0] & 0x7F, at + 4, size
+        at += 4 + size
+        if head[0] & 0x80:
+            return
+
+
 def _frames_at(source: Source, base: int) -> int:
     """Where the metadata of a FLAC file ends."""
-    at, last = base + 4, False
-    while not last and at < source.size:
-        head = source.get(at, 4)
-        last, at = len(head) < 4 or head[0] >= 0x80, at + 4 + int.from_bytes(head[1:], "big")
+    at = base + len(FLAC)
+    for _, start, size in blocks(source, base):
+        at = start + size
     return at
 
 

@@ -1,4 +1,4 @@
-"""Files as they should be seen: stretches of one, with what is wrong in its headers replaced, for libsndfile."""
+"""Files as they should be seen: stretches of one, with what is wrong in its headers corrected, for libsndfile."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class Part:
 class Contents:
     """What a file really holds: the recordings in it, in order; none where a decoder should see the file as it is.
 
-    found: what its headers say otherwise, as sentences · as_it_is: whether to find a passage in it, or its length by
+    found: what its headers state wrongly, as sentences · as_it_is: whether to find a passage in it, or its length by
     its header, a decoder should see the file as it is even so.
     """
 
@@ -131,10 +131,17 @@ class View(io.RawIOBase):
 
 def tags_before(source: Source, at: int = 0) -> int:
     """Where what is not an ID3v2 tag begins."""
-    while (head := source.get(at, 10))[:3] == b"ID3" and len(head) == 10 and max(head[6:]) < 0x80:
-        size = head[6] << 21 | head[7] << 14 | head[8] << 7 | head[9]
-        at += 10 + size + (10 if head[5] & 0x10 else 0)
+    while size := id3_size(source.get(at, 10)):
+        at += size
     return min(at, source.size)
+
+
+def id3_size(head: bytes) -> int:
+    """Bytes of the ID3v2 tag that begins with these ten, its header and footer included; 0 where none begins."""
+    if len(head) < 10 or head[:3] != b"ID3" or max(head[6:10]) > 0x7F:
+        return 0
+    footer = 10 if head[3] == 4 and head[5] & 0x10 else 0
+    return 10 + (head[6] << 21 | head[7] << 14 | head[8] << 7 | head[9]) + footer
 
 
 def without_tags(source: Source) -> int:

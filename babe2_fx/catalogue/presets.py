@@ -62,8 +62,7 @@ class Preset:
 
     @property
     def state(self) -> str:
-        """LARGEST_FILE = 1 << 20  # bytes; a preset has a few thousand
-EMBEDDED, INSTALLED or MISSING: whether its prior is there, and where it came from."""
+        """EMBEDDED, INSTALLED or MISSING: whether its prior is there, and where it came from."""
         if not self._prior_file.is_file():
             return MISSING
         return EMBEDDED if self.shipped and not self.weights else INSTALLED

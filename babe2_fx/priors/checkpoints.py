@@ -87,7 +87,7 @@ def load_prior(path_or_id: str | os.PathLike, device: str | torch.device | None 
         device: where to put it; None is the CPU.
 
     Raises:
-        PriorError: if there is no such prior, or the file is none that can be used: damaged, too large, with values
+        PriorError: if there is no such prior, or the file cannot be used: damaged, too large, with values
             out of range, or not working when it is tried. Nothing in it is run.
 
     Examples:

@@ -1,7 +1,7 @@
 """What every prior must be before it is used, whichever file it came from and whoever asked for it.
 
-A file is believed nothing: its sizes are checked by the configurations (`cqt_network`), its head and the shapes in it
-before anything is made of them, its numbers one tensor after the other, and at last the prior is tried on noise.
+Nothing in a file is believed: its sizes are checked by the configurations (`cqt_network`), its head and the shapes in
+it before anything is made of them, its numbers one tensor after the other, and at last the prior is tried on noise.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ from ..files import FileError, whole_file
 from ..spectra.cells import BANDS, FINE
 from ..version import __version__
 from .cqt import OctaveCQT
+from .refusals import shown
 from .response import FRAMES
 
 if TYPE_CHECKING:
@@ -49,7 +50,7 @@ def check_number(name: str, value: float | str, low: float, high: float) -> floa
     with contextlib.suppress(ValueError):
         if low <= float(value) <= high:
             return float(value)
-    raise ValueError(f"its {name} is {_plain(str(value))[:60]}, where a number from {low:g} to {high:g} is needed")
+    raise ValueError(f"its {name} is {shown(str(value))}, where a number from {low:g} to {high:g} is needed")
 
 
 def check_shapes(found: Mapping[str, tuple[int, ...] | None], expected: Mapping[str, tuple[int, ...]],
@@ -64,10 +65,10 @@ def check_shapes(found: Mapping[str, tuple[int, ...] | None], expected: Mapping[
                          ("also has", [name for name in found if name not in expected])):
         if names:
             more = f" and {len(names) - 1} more" if len(names) > 1 else ""
-            faults.append(f"it {fault} {_plain(names[0])}{more}")
+            faults.append(f"it {fault} {shown(names[0])}{more}")
     for name, shape in found.items():
         if not faults and shape is None:
-            faults.append(f"{_plain(name)} is not a tensor of fractional numbers")
+            faults.append(f"{shown(name)} is not a tensor of fractional numbers")
         if not faults and shape != expected[name]:
             faults.append(f"{name} has the shape {shape}, not {expected[name]}")
     if faults:
@@ -177,8 +178,3 @@ def _short_block(prior: Prior) -> int:
                       config.window_beta)
             return length
     return config.block_length
-
-
-def _plain(name: str) -> str:
-    """A stranger's name in a message: on one line, short."""
-    return "".join(c if c.isprintable() else "?" for c in name[:120])

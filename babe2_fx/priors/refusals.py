@@ -2,27 +2,28 @@
 
 from __future__ import annotations
 
+from ..texts import printable
 from .prior import PriorError
 
 LARGEST_SIZE = 2 ** 40  # of anything counted
+LONGEST = 120  # letters of a text that are shown
 
 
 def shown(value: object) -> str:
-    """A stranger's value in a message: short, and without line breaks or control codes."""
+    """A stranger's value in a message: short, and printable."""
     if isinstance(value, str | Exception):
         text = str(value)
     else:
         plain = value is None or type(value) in (bool, float) or (
             type(value) is int and 0 <= value < LARGEST_SIZE)
         text = repr(value) if plain else "something else"
-    text = "".join(c if c.isprintable() else "?" for c in text[:120])
-    return text + "..." if len(text) == 120 else text
+    return printable(text[:LONGEST]) + ("..." if len(text) > LONGEST else "")
 
 
 def refused(what: str) -> PriorError:
     """For what no honest checkpoint holds."""
-    return PriorError(f"{what} Nothing in it was run. Take the file from its publisher, or ask whom it is "
-                      "from for a safetensors file.")
+    return PriorError(f"{what} Nothing in it was run. Take the file from its publisher, or ask whoever "
+                      "made it for a safetensors file.")
 
 
 def unusable(what: str) -> PriorError:

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from ..audio.channel_relations import LEAST_NOISE, UNSHARED, Relation, Relations, relate
 from ..audio.mapped import allocate, allocate_like, chunks
+from ..texts import listed
 
 LEAST_DELAY = 0.1  # samples; a sum of two that are no further apart loses less than 0.1 dB anywhere
 LEAST_GAIN_DB = 1.0  # a smaller difference in level is the pickup's and is averaged out
@@ -156,10 +157,6 @@ def _capital(words: str) -> str:
     return words[0].upper() + words[1:]
 
 
-def _listed(names: list[str]) -> str:
-    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
-
-
 def _dead_notes(dead: tuple[int, ...], count: int, filled: bool = False) -> list[str]:
     """Says which channels hold no music, and what becomes of them.
 
@@ -168,10 +165,10 @@ def _dead_notes(dead: tuple[int, ...], count: int, filled: bool = False) -> list
     if not dead:
         return []
     one = len(dead) == 1
-    who = _name(dead[0], count) if one else "channels " + _listed([str(channel + 1) for channel in dead])
+    who = _name(dead[0], count) if one else "channels " + listed([str(channel + 1) for channel in dead])
     fate = "stays as it was" if one else "stay as they were"
     if filled:
-        fate = f"get{'s' * one} what was restored of the rest"
+        fate = f"get{'s' * one} what was restored from the rest"
     return [f"{_capital(who)} hold{'s' * one} no music to restore and {fate}."]
 
 
@@ -192,13 +189,13 @@ def _sum_note(found: Relations, count: int, sample_rate: float) -> str:
                    if (said := _difference(name, relation, sample_rate))]
     mean = "heir mean was restored"
     if len(set(weights)) > 1:
-        mean += f", weighted by their noise ({_listed([f'{w:.0%} {name}' for w, name in zip(weights, names)])})"
+        mean += f", weighted by their noise ({listed([f'{w:.0%} {name}' for w, name in zip(weights, names)])})"
     if not found.one:
         return " ".join([f"{which} hold different music, but were summed.", *differences, f"T{mean}."])
     if below_db > ALL_SHARED_DB and not differences:
         return f"{which} hold the same signal; t{mean}."
     below = f"more than {ALL_SHARED_DB:.0f}" if below_db > ALL_SHARED_DB else f"{below_db:.0f}"
-    return " ".join([f"{which} hold one groove: the music that they do not share lies {below} dB below that which they "
+    return " ".join([f"{which} hold one groove: the music they do not share lies {below} dB below the music they "
                      "do.", *differences, f"T{mean}; the setting channels = linked keeps them apart."])
 
 
@@ -211,7 +208,7 @@ def _difference(name: str, relation: Relation, sample_rate: float) -> str:
     if relation.alike and relation.inverted:
         undone.append("of inverted polarity")
     if undone:
-        said.append(f"{_listed(undone)}, which was undone")
+        said.append(f"{listed(undone)}, which was undone")
     if relation.one and abs(relation.gain_db) >= LEAST_GAIN_DB:
         louder = "louder" if relation.gain_db > 0 else "quieter"
         said.append(f"{abs(relation.gain_db):.1f} dB {louder}, which was kept")
@@ -225,6 +222,6 @@ def _apart_note(found: Relations, count: int, channels: str) -> str:
     said = f"{_music_channels(found, count)} were restored separately, with one common filter."
     below_db = _unshared_db(found)
     if channels == "auto" and CLOSE_DB < below_db < TOO_MUCH_DB:
-        said += (f" The music that they do not share lies {below_db:.0f} dB below that which they do, too much for one "
+        said += (f" The music they do not share lies {below_db:.0f} dB below the music they do, too much for one "
                  "groove; the setting channels = mono sums them.")
     return said

@@ -154,7 +154,7 @@ class Restorer:
         if how.high_band == "keep" and sample_rate > prior.sample_rate:
             restored = domain.keep_highs(restored, signal)
         if not all_finite(restored.numpy()):
-            raise PriorError("The restoration came to samples that are not finite numbers; the prior's weights are at "
+            raise PriorError("The restoration gave samples that are not finite numbers; the prior's weights are at "
                              "fault, or settings far from a preset's.")
         restored, said = bounded(restored, signal, sample_rate, self._aimed(reference), self._is_whole(sample_rate))
         notes += said
@@ -174,14 +174,14 @@ class Restorer:
             power = power / torch.from_numpy(self.prior.emphasis.power(len(power)))
         if octaves_filled(power, self.prior.sample_rate / 2) >= FEWEST_OCTAVES:
             return ""
-        return "The recording holds little but single tones, which tell nothing of a medium; it stays as it is."
+        return "The recording holds little but single tones, which say nothing about the medium; it was left as it is."
 
     def _rate_notes(self, sample_rate: float) -> list[str]:
         prior_rate = self.prior.sample_rate
         if sample_rate == prior_rate:
             return []
         if sample_rate < prior_rate:
-            return [f"Worked at {prior_rate} Hz, but the result has {sample_rate:g} Hz: what was restored above "
+            return [f"Worked at {prior_rate} Hz, but the result is at {sample_rate:g} Hz: what was restored above "
                     f"{sample_rate / 2:g} Hz is not in it."]
         kept = self.settings.recording.high_band == "keep"
         return [f"Worked at {prior_rate} Hz; {'what lies' if kept else 'nothing is made'} above {prior_rate / 2:g} Hz"

@@ -52,7 +52,7 @@ def fail(sentence: str, code: int) -> int:
 
 @contextlib.contextmanager
 def safe_streams() -> Iterator[None]:
-    """Meanwhile all that is printed, by whatever library, goes through `_Stream`; it also may have nowhere to go."""
+    """Within the block all that is printed, by whatever library, goes through `_Stream`, and may have nowhere to go."""
     open_closed_descriptors()
     out, err = (stream or open(os.devnull, "w", encoding="utf-8") for stream in (sys.stdout, sys.stderr))
     with contextlib.redirect_stdout(_Stream(out)), contextlib.redirect_stderr(_Stream(err, vital=False)):
@@ -60,8 +60,8 @@ def safe_streams() -> Iterator[None]:
 
 
 def open_closed_descriptors() -> None:
-    """Leads standard streams that are closed (`2>&-`) nowhere. Else the next file that is opened, a result perhaps,
-    has their number, and gets what C libraries print."""
+    """Points standard streams that are closed (`2>&-`) at the null device. Otherwise the next file that is opened, a
+    result perhaps, would get their number, and what C libraries print."""
     for number in range(3):
         try:
             os.fstat(number)

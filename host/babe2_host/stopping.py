@@ -13,7 +13,7 @@ NAMES = ("SIGTERM", "SIGHUP")  # the latter: the terminal was closed. Windows ha
 
 
 class Stopped(KeyboardInterrupt):
-    """Another signal in the place of Ctrl-C."""
+    """Another signal in place of Ctrl-C."""
 
     def __init__(self, number: int):
         super().__init__(signal.Signals(number).name)

@@ -73,7 +73,7 @@ def test_files_that_cannot_be_used_are_named(tmp_path):
     os.mkfifo(tmp_path / "pipe.toml")
     (tmp_path / "deep.toml").write_text("x = " + "[" * 6000)
     for name, sentence in (("gone.toml", "There is no file"), ("", "is a folder."), ("pipe.toml", "is not a regular"),
-                           ("large.toml", "larger than such a file ever is"), ("deep.toml", "is not a TOML file: its")):
+                           ("large.toml", "as no such file is"), ("deep.toml", "is not a TOML file: its")):
         with pytest.raises(OwnError) as error:
             read_toml(tmp_path / name, OwnError)
         assert str(tmp_path / name) in str(error.value) and sentence in str(error.value) and error.value.fields["why"]

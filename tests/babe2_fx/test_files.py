@@ -136,7 +136,7 @@ def test_a_result_comes_into_the_folder_that_was_checked_whatever_takes_its_name
             (tmp_path / "out").symlink_to("private")
         elif another == "folder":
             (tmp_path / "out").mkdir()
-        with pytest.raises(NotInPlaceError, match="The folder of .*a.txt was moved, or another took its place"):
+        with pytest.raises(NotInPlaceError, match="The folder of .*a.txt was moved or replaced"):
             write_whole(place, writing("result"))
     assert (tmp_path / "moved" / "a.txt").read_text() == "result"
     assert os.listdir(tmp_path / "moved") == ["a.txt"] and os.listdir(tmp_path / "private") == []

@@ -2,7 +2,7 @@
 
 import pytest
 
-from babe2_fx.texts import decoded, mistaken_for, printable, quoted, read_text
+from babe2_fx.texts import decoded, listed, mistaken_for, printable, quoted, read_text
 
 WORDS = "Höhe; 1,5\n絆\n"
 
@@ -57,3 +57,7 @@ def test_every_character_of_a_name_can_be_seen():
     assert printable(b"caf\xe9 \xff".decode("utf-8", "surrogateescape")) == r"caf\xe9 \xff"
     assert printable("\ud800") == r"\ud800"
     assert quoted("  x\x07" + 99 * "y") == r'"x\x07' + 58 * "y" + '…"'
+
+
+def test_names_are_listed_once_each():
+    assert listed("abca") == "a, b and c" and listed("ab") == "a and b" and listed("a") == "a"

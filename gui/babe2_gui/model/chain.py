@@ -172,8 +172,8 @@ def load_chain(path: str, allow_external: bool = False) -> tuple[tuple[Effect, .
     effects = effects_of(read_board(find_board(path), Board, allow_external=allow_external))
     within = next((effect for effect in effects if _restores(effect.values.get("plugins", ()))), None)
     if within is not None:
-        raise BoardError(f"{path} restores within a {within.plugin}, which cannot be shown here. `babe2 render` "
-                         "renders with it.")
+        raise BoardError(f"{path} has a restoration inside a {within.plugin}, which the app cannot show. "
+                         "`babe2 render` can use it.")
     at = next((index for index, effect in enumerate(effects) if effect.plugin == RESTORATION), None)
     if at is None:
         return (), {}, effects

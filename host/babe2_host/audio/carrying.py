@@ -10,9 +10,11 @@ import struct
 from collections.abc import Callable
 from dataclasses import replace
 
+from babe2_fx.audio.containers import is_name
+
 from . import conversions
 from .changes import CHANNELS, LENGTH, OLD_SAMPLES, UNKNOWN, Change, Lost, UntrueError
-from .chunks import TECHNICAL, Chunk, Extras, is_name
+from .chunks import TECHNICAL, Chunk, Extras
 from .id3 import still_true, tag_size, take_apart
 
 WAVES = ("WAV", "WAVEX", "RF64")  # the formats, as libsndfile names them, that have RIFF's chunks
@@ -53,9 +55,9 @@ def carried(extras: Extras, file_format: str, change: Change) -> tuple[Extras, l
     if kind == "WAV":
         extras, lost = _as_wave(extras)
     if extras.kind != kind or kind not in RULES:
-        why = f"what this program does not write into {kind} files"
+        why = f"this program writes none into {kind} files"
         if extras.kind != kind:
-            why = f"what only {'WAV' if extras.kind == 'W64' else extras.kind} files can have"
+            why = f"specific to {'WAV' if extras.kind == 'W64' else extras.kind} files"
         return Extras(kind=kind), lost + [
             Lost(called(chunk.name), OLD_SAMPLES if chunk.name in DESCRIBING else why) for chunk in extras.chunks
             # The layout of one or two channels is what everybody assumes.
@@ -169,7 +171,7 @@ def _as_wave(extras: Extras) -> tuple[Extras, list[Lost]]:
             c.name for c in extras.chunks if c.name != "MARK"]
     else:
         return extras, []
-    lost = [Lost(called(name), f"what only {extras.kind} files can have") for name in rest
+    lost = [Lost(called(name), f"specific to {extras.kind} files") for name in rest
             if name.lower() not in TAGS]
     return Extras(chunks, kind="WAV"), lost
 

@@ -1,17 +1,18 @@
-"""In what a result differs from its recording, and what it has to do without for that."""
+"""How a result differs from its recording, and what is therefore not carried over to it."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from fractions import Fraction
 
-# Why something is left behind, as the words that stand for it in a sentence.
-OLD_SAMPLES = "what is true of the old samples only"
-LENGTH = "what goes by the old length or rate"
-CHANNELS = "what goes by the old channels"
-UNKNOWN = "what this program does not know"
-NOT_CONVERTED = "what could not be converted"
+from babe2_fx.texts import listed
+
+# Why something is left behind, as a sentence has it in parentheses.
+OLD_SAMPLES = "valid only for the original samples"
+LENGTH = "tied to the original length or sample rate"
+CHANNELS = "tied to the original channels"
+UNKNOWN = "unknown to this program"
+NOT_CONVERTED = "cannot be converted"
 
 
 @dataclass(frozen=True)
@@ -68,14 +69,9 @@ class UntrueError(ValueError):
 
 
 def sentences(source: object, path: object, lost: list[Lost]) -> list[str]:
-    """One for each reason, for the user: of a file `source`, `path` is without ..."""
+    """One for each reason, for the user: what is not carried over from the file `source` to the file `path`."""
     said = []
     for why in dict.fromkeys(one.why for one in lost):
-        said.append(f"Of {source}, {path} is without {why}: {listed(one.what for one in lost if one.why == why)}.")
+        said.append(f"Not carried over from {source} to {path} ({why}): "
+                    f"{listed(one.what for one in lost if one.why == why)}.")
     return said
-
-
-def listed(names: Iterable[str]) -> str:
-    """Each once: a, b and c."""
-    once = list(dict.fromkeys(names))
-    return " and ".join(part for part in (", ".join(once[:-1]), once[-1]) if part)

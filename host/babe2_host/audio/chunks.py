@@ -11,11 +11,12 @@ import os
 import struct
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import BinaryIO
+from pathlib import Path
 
-from .id3 import tag_size
+from babe2_fx.audio.containers import AIFF, CAF, MOST_CHUNKS, RF64, RIFX, W64, WAVE, chunks_of, layout_of
+from babe2_fx.audio.streams import FLAC, blocks
+from babe2_fx.audio.views import Source, id3_size
 
-MOST_CHUNKS = 4096  # in a file, and in a list: more is not a recording
 MOST_BYTES = 64 << 20  # of all the chunks that are carried together
 EXTENSIBLE = 0xFFFE  # WAVE_FORMAT_EXTENSIBLE
 KINDS = {"WAV": "WAV", "WAVEX": "WAV", "RF64": "WAV", "W64": "W64", "AIFF": "AIFF", "FLAC": "FLAC", "CAF": "CAF",
@@ -30,7 +31,7 @@ TECHNICAL = {
     "AU": (), "MP3": ()}
 TECHNICAL["W64"] = TECHNICAL["WAV"]
 FLAC_BLOCKS = ("STREAMINFO", "PADDING", "APPLICATION", "SEEKTABLE", "VORBIS_COMMENT", "CUESHEET", "PICTURE")
-W64_RIFF = b"riff\x2e\x91\xcf\x11\xa5\xd6\x28\xdb\x04\xc1\x00\x00"
+LAYOUTS = {"WAV": (WAVE, RF64, RIFX), "W64": (W64,), "AIFF": (AIFF,), "CAF": (CAF,)}
 
 
 @dataclass(frozen=True)
@@ -66,25 +67,23 @@ def read_extras(path: str | os.PathLike, kind: str = "WAV") -> Extras:
     """
     chunks, unread, room, after, mask, technical = [], [], MOST_BYTES, False, None, TECHNICAL[kind]
     with open(path, "rb") as file:
-        length = os.fstat(file.fileno()).st_size
-        for name, start, size in scan(file, kind):
-            file.seek(start)
+        source = Source(file, Path(path))
+        for name, start, size in scan(source, kind):
             if name in ("LIST", "APPLICATION") and size >= 4:
-                name += "/" + file.read(4).decode("latin-1")
-                file.seek(start)
+                name += "/" + source.get(start, 4).decode("latin-1")
             if name in ("data", "SSND"):
                 after = True
             elif name == "RIFX":
                 kind = name
                 continue
             elif name == "fmt " and size >= 24 and kind == "WAV":
-                mask = _channel_mask(file.read(24))
+                mask = _channel_mask(source.get(start, 24))
             if name in technical or name == "LIST":  # one that is too short to be a list
                 continue
-            if size > room or start + size > length:
+            if size > room or start + size > source.size:
                 unread.append(name)
                 continue
-            chunks.append(Chunk(name, file.read(size), after))
+            chunks.append(Chunk(name, source.get(start, size), after))
             room -= size
     return Extras(tuple(chunks), mask, tuple(dict.fromkeys(unread)), kind)
 
@@ -95,157 +94,55 @@ def _channel_mask(fmt: bytes) -> int | None:
 
 # --------------------------------------------------------------------------------------------------- scanning
 
-def scan(file: BinaryIO, kind: str = "WAV") -> Iterator[tuple[str, int, int]]:
+def scan(source: Source, kind: str = "WAV") -> Iterator[tuple[str, int, int]]:
     """The chunks of a file: (name, where its content begins, its size in bytes). A list is one chunk.
 
     ID3 tags in front of the file, where some programs put them, come first, as chunks named "id3 "; then for a
     big-endian WAV file a chunk named "RIFX". The size is the stated one; where it goes beyond the file's end, nothing
     follows.
     """
-    end = file.seek(0, os.SEEK_END)
     at = 0
     for _ in range(MOST_CHUNKS):
-        file.seek(at)
-        size = tag_size(file.read(10))
+        size = id3_size(source.get(at, 10))
         if not size:
             break
         yield "id3 ", at, size
         at += size
-    scanner = {"WAV": _scan_riff, "W64": _scan_w64, "AIFF": _scan_aiff, "CAF": _scan_caf, "FLAC": _scan_flac,
-               "AU": _scan_au, "MP3": _scan_mp3}[kind]
-    yield from scanner(file, at, end)
+    yield from {"FLAC": _scan_flac, "AU": _scan_au, "MP3": _scan_mp3}.get(kind, _scan_chunks)(source, at, kind)
 
 
-def _scan_riff(file: BinaryIO, at: int, end: int) -> Iterator[tuple[str, int, int]]:
-    file.seek(at)
-    head = file.read(12)
-    if len(head) < 12 or head[:4] not in (b"RIFF", b"RF64", b"BW64", b"RIFX") or head[8:] != b"WAVE":
+def _scan_chunks(source: Source, at: int, kind: str) -> Iterator[tuple[str, int, int]]:
+    layout = layout_of(source.get(at, 40))
+    if layout is None or layout not in LAYOUTS[kind]:
         return
-    at, large_sizes, order = at + 12, {}, "<I"
-    if head[:4] == b"RIFX":
-        order = ">I"
+    if layout is RIFX:
         yield "RIFX", 0, 0
-    for _ in range(MOST_CHUNKS):
-        file.seek(at)
-        head = file.read(8)
-        if len(head) < 8 or not is_name(head[:4]):
-            return  # the end, or what is not a chunk
-        name, (size,) = head[:4].decode("ascii"), struct.unpack(order, head[4:])
-        if size == 0xFFFFFFFF:
-            size = large_sizes.get(name, size)
-        yield name, at + 8, size
-        if name == "ds64" and not large_sizes:
-            file.seek(at + 8)
-            large_sizes = _large_sizes(file.read(min(size, 28 + 12 * MOST_CHUNKS)))
-        at += 8 + size
-        if at > end:  # perhaps by more than can be sought
+    for name, _, start, size in chunks_of(source, at + layout.head, source.size, layout):
+        if size < 0 and layout is not CAF:
             return
-        if size % 2:  # chunks begin at even places, but there are programs that do not know
-            file.seek(at)
-            here = file.read(4)
-            at += 0 if here[:1] != b"\0" and is_name(here) else 1
+        known = "LIST" if name[:4] == b"list" else name[:4].decode("ascii")  # as W64 has it
+        yield known, start, size if size >= 0 else source.size - start  # in CAF, -1: as long as the file
 
 
-def is_name(name: bytes) -> bool:
-    return len(name) == 4 and all(0x20 <= byte < 0x7F for byte in name)
+def _scan_flac(source: Source, at: int, kind: str) -> Iterator[tuple[str, int, int]]:
+    for number, start, size in blocks(source, at) if source.get(at, 4) == FLAC else ():
+        yield FLAC_BLOCKS[number] if number < len(FLAC_BLOCKS) else f"block of type {number}", start, size
 
 
-def _large_sizes(ds64: bytes) -> dict[str, int]:
-    """Sizes by name from the content of an RF64 or BW64 file's `ds64` (EBU Tech 3306, ITU-R BS.2088)."""
-    if len(ds64) < 28:
-        return {}
-    sizes = {"data": struct.unpack_from("<Q", ds64, 8)[0]}
-    for at in range(28, len(ds64) - 11, 12):
-        sizes.setdefault(ds64[at:at + 4].decode("latin-1"), struct.unpack_from("<Q", ds64, at + 4)[0])
-    return sizes
-
-
-def _scan_w64(file: BinaryIO, at: int, end: int) -> Iterator[tuple[str, int, int]]:
-    """Sony's Wave64: names are GUIDs that begin with RIFF's names, sizes have 64 bits and include the header."""
-    file.seek(at)
-    head = file.read(40)
-    if len(head) < 40 or head[:16] != W64_RIFF or head[24:28] != b"wave":
-        return
-    at += 40
-    for _ in range(MOST_CHUNKS):
-        file.seek(at)
-        head = file.read(24)
-        if len(head) < 24 or not is_name(head[:4]):
-            return
-        size = struct.unpack("<Q", head[16:])[0]
-        if size < 24:
-            return
-        yield {b"list": "LIST"}.get(head[:4], head[:4].decode("ascii")), at + 24, size - 24
-        at += size + -size % 8
-        if at > end:
-            return
-
-
-def _scan_aiff(file: BinaryIO, at: int, end: int) -> Iterator[tuple[str, int, int]]:
-    file.seek(at)
-    head = file.read(12)
-    if len(head) < 12 or head[:4] != b"FORM" or head[8:] not in (b"AIFF", b"AIFC"):
-        return
-    yield from _big_endian(file, at + 12, end, ">4sI", 2)
-
-
-def _scan_caf(file: BinaryIO, at: int, end: int) -> Iterator[tuple[str, int, int]]:
-    file.seek(at)
-    if file.read(4) == b"caff":
-        yield from _big_endian(file, at + 8, end, ">4sq", 1)
-
-
-def _big_endian(file: BinaryIO, at: int, end: int, header: str, even: int) -> Iterator[tuple[str, int, int]]:
-    length = struct.calcsize(header)
-    for _ in range(MOST_CHUNKS):
-        file.seek(at)
-        head = file.read(length)
-        if len(head) < length or not is_name(head[:4]):
-            return
-        name, size = struct.unpack(header, head)
-        if size < 0:  # in CAF: as long as the file
-            size = end - at - length
-        yield name.decode("ascii"), at + length, size
-        at += length + size + -size % even
-        if at > end:
-            return
-
-
-def _scan_flac(file: BinaryIO, at: int, end: int) -> Iterator[tuple[str, int, int]]:
-    file.seek(at)
-    if file.read(4) != b"fLaC":
-        return
-    at += 4
-    for _ in range(MOST_CHUNKS):
-        file.seek(at)
-        head = file.read(4)
-        if len(head) < 4:
-            return
-        number, size = head[0] & 0x7F, int.from_bytes(head[1:], "big")
-        yield FLAC_BLOCKS[number] if number < len(FLAC_BLOCKS) else f"block of type {number}", at + 4, size
-        at += 4 + size
-        if head[0] & 0x80 or at > end:
-            return
-
-
-def _scan_au(file: BinaryIO, at: int, end: int) -> Iterator[tuple[str, int, int]]:
+def _scan_au(source: Source, at: int, kind: str) -> Iterator[tuple[str, int, int]]:
     """The one text that a Sun/NeXT file may have: from its header to its samples."""
-    file.seek(at)
-    head = file.read(8)
+    head = source.get(at, 8)
     if len(head) < 8 or head[:4] not in (b".snd", b"dns."):
         return
     first = int.from_bytes(head[4:], "big" if head[:1] == b"." else "little")
-    if 24 < first <= end:
-        file.seek(at + 24)
-        if file.read(min(first - 24, MOST_BYTES)).strip(b"\0 "):
-            yield "ANNO", at + 24, first - 24
+    if 24 < first <= source.size and source.get(at + 24, min(first - 24, MOST_BYTES)).strip(b"\0 "):
+        yield "ANNO", at + 24, first - 24
 
 
-def _scan_mp3(file: BinaryIO, at: int, end: int) -> Iterator[tuple[str, int, int]]:
+def _scan_mp3(source: Source, at: int, kind: str) -> Iterator[tuple[str, int, int]]:
     """What taggers put behind the samples."""
+    end = source.size
     for name, length, first in (("ID3v1", 128, b"TAG"), ("APE", 32, b"APETAGEX")):
-        if end - at >= length:
-            file.seek(end - length)
-            if file.read(len(first)) == first:
-                yield name, end - length, length
-                end -= length
+        if end - at >= length and source.get(end - length, len(first)) == first:
+            yield name, end - length, length
+            end -= length

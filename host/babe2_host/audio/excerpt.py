@@ -20,8 +20,8 @@ def cut(source: Path, first: int, samples: int, path: Path) -> None:
     """
     with open_audio(source) as file:
         if file.format == "MP3":  # programs differ in how much of its beginning they skip
-            raise FileError(f"{source} is an MP3, in which programs count samples from different beginnings. Make a "
-                            "WAV file of it first.")
+            raise FileError(f"{source} is an MP3, and programs disagree on where the samples of those begin. "
+                            "Convert it to WAV first.")
     audio, rate = read_passage(source, first, samples)
     try:
         with whole_file(path) as temporary, soundfile.SoundFile(

@@ -11,11 +11,15 @@ import zlib
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
+from babe2_fx.audio.views import id3_size
+
+from . import tag_values
+
 MOST_FRAMES = 4096
 MOST_UNPACKED = 4 << 20  # bytes, of all the compressed frames of a tag together
 COMPRESSED, ENCRYPTED, UNSYNCHRONISED, LENGTH_STATED, GROUPED = 8, 4, 2, 1, 64  # a frame's flags in ID3v2.4
 LOUDNESS = ("RVA", "RVA2", "RVAD", "XRVA", "RGAD")
-LOUDNESS_TEXTS = (b"replaygain_", b"r128_", b"itunnorm")
+LOUDNESS_TEXTS = tuple(name.encode("ascii") for name in tag_values.LOUDNESS)
 
 
 @dataclass(frozen=True)
@@ -43,10 +47,8 @@ class Frame:
 
 
 def tag_size(head: bytes) -> int:
-    """Bytes of the ID3v2 tag that begins with these ten, its header and footer included; 0 where none begins."""
-    if len(head) < 10 or head[:3] != b"ID3" or head[3] not in (2, 3, 4) or max(head[6:10]) > 0x7F:
-        return 0
-    return 10 + _syncsafe(head[6:10]) + (10 if head[3] == 4 and head[5] & 0x10 else 0)
+    """As `id3_size`, of the versions that are known."""
+    return id3_size(head) if head[3:4] in (b"\2", b"\3", b"\4") else 0
 
 
 def take_apart(tag: bytes) -> tuple[int, list[Frame]]:

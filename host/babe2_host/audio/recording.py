@@ -6,17 +6,18 @@ import os
 from dataclasses import dataclass, replace
 
 from babe2_fx.audio.reading import AudioFile, open_audio, read_audio
+from babe2_fx.texts import listed
 
 from .carrying import called, carried
-from .changes import Change, listed, sentences
+from .changes import Change, sentences
 from .chunks import KINDS, Extras, read_extras
 from .tags import Tags, read_tags
 
 
 @dataclass(frozen=True)
 class Recording(AudioFile):
-    """A recording as read, with its tags · extras: its other chunks · notes: what besides the audio could not be read
-    too, as sentences."""
+    """A recording as read, with its tags · extras: its other chunks · notes: also what besides the audio could not be
+    read, as sentences."""
 
     tags: Tags = Tags()
     extras: Extras = Extras()
@@ -32,10 +33,10 @@ def read_recording(path: str | os.PathLike) -> Recording:
     if audio.format in KINDS:
         extras = read_extras(audio.path, KINDS[audio.format])
         if extras.unread:
-            notes.append(f"{path} has what is damaged or too large and is not carried over: "
+            notes.append(f"{path} has parts that are damaged or too large and are not carried over: "
                          f"{listed(called(name) for name in extras.unread)}.")
     elif audio.format != "OGG":
-        notes.append(f"What {path} may hold besides its audio is not read, but for a few texts.")
+        notes.append(f"What {path} holds besides its audio is not read, apart from a few texts.")
     try:
         tags = read_tags(audio.path, audio.format, _strings(audio), extras)
     except Exception as error:  # tags may hold anything, and no parser copes with all of it
@@ -44,7 +45,7 @@ def read_recording(path: str | os.PathLike) -> Recording:
 
 
 def raised(recording: Recording, sample_rate: int) -> Recording:
-    """A recording at a higher rate in Hz, which has room for highs that it has not itself, with what it carries."""
+    """A recording at a higher rate in Hz, with room for highs that it lacks itself, and with what it carries."""
     import torch
 
     from babe2_fx.audio.resampling import resample  # imports torch, hence only here
@@ -52,9 +53,9 @@ def raised(recording: Recording, sample_rate: int) -> Recording:
     change = Change((recording.sample_rate, sample_rate), (recording.audio.shape[1], audio.shape[1]),
                     (recording.channels,) * 2, (recording.subtype,) * 2)
     extras, lost = carried(recording.extras, recording.format, change)
-    said = (f"{recording.path} has {recording.sample_rate} Hz. It was brought to {sample_rate} Hz, which has room for "
-            "the highs that are made.")
-    notes = (*recording.notes, said, *sentences(recording.path, "what is made of it", lost))
+    said = (f"{recording.path} is at {recording.sample_rate} Hz. It was brought to {sample_rate} Hz, to make room for "
+            "restored highs.")
+    notes = (*recording.notes, said, *sentences(recording.path, "the result", lost))
     return replace(recording, audio=audio, sample_rate=sample_rate, extras=extras, notes=notes)
 
 

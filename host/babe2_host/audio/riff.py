@@ -7,7 +7,9 @@ from collections.abc import Callable, Iterable
 
 import numpy as np
 
-from .chunks import EXTENSIBLE, MOST_CHUNKS, Chunk, Extras, is_name
+from babe2_fx.audio.containers import MOST_CHUNKS, is_name
+
+from .chunks import EXTENSIBLE, Chunk, Extras
 
 LARGEST_RIFF = 0xFFFFFFFF  # bytes that a RIFF file's 32 bits can state; the last value means "unknown"
 PCM, FLOAT = 1, 3  # WAVE_FORMAT_...

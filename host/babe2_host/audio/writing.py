@@ -130,11 +130,11 @@ def not_carried(path: str | os.PathLike, audio: np.ndarray, sample_rate: int, li
     if like.tags.gains:
         lost.append(GAIN)
     if "id3 " not in tags and "list/info" not in tags:
-        lost += [Lost(what, "tags that this program cannot translate") for what in like.tags.unread]
+        lost += [Lost(what, "tags this program cannot translate") for what in like.tags.unread]
     if file_format in TAGLESS:
-        lost += [Lost("its tags", f"what {file_format} files cannot have")] if like.tags else []
+        lost += [Lost("the tags", f"{file_format} files cannot hold tags")] if like.tags else []
     else:
-        lost += [Lost(what, f"tags that {file_format} files cannot have") for what in unwritten(like.tags, file_format)]
+        lost += [Lost(what, f"tags with no place in {file_format} files") for what in unwritten(like.tags, file_format)]
     return (*like.notes, *sentences(like.path, path, lost))
 
 

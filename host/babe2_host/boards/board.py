@@ -119,7 +119,7 @@ class Board(Parts):
         except BoardError as error:
             if error.code != EXTERNAL_PLUGIN:
                 raise
-            raise BoardError(f"{error} That is allow_external=True.", error.code, **error.fields) from error
+            raise BoardError(f"{error} To allow it, pass allow_external=True.", error.code, **error.fields) from error
 
     def save(self, path: str | os.PathLike) -> None:
         """Writes the board to a TOML file, whole or not at all.

@@ -14,7 +14,7 @@ from pedalboard import Chain, Pedalboard, Plugin
 from babe2_fx.attributes import SettledAttributes
 from babe2_fx.progress import Run
 
-from . import copies  # noqa: F401 - teaches pickle and copy Pedalboard's plugins
+from . import copies  # noqa: F401 - teaches pickle and copy to take Pedalboard's plugins
 from .plugins import OfflineEffect, expression
 from .stages import native_plugins, run_stages, same_parts, stages_of
 
@@ -224,8 +224,8 @@ class Parts(SettledAttributes, MutableSequence):
             except Exception as error:
                 name = type(part).__name__
                 raise TypeError(f"This {type(self).__name__} cannot be {done}: its plugin {position} ({name}) cannot, "
-                                f"because {str(error).rstrip('.')}. A board whose plugins can be kept in a file goes "
-                                "by `board.save` and `Board.load`.") from error
+                                f"because {str(error).rstrip('.')}. Where all plugins can be kept in a file, use "
+                                "`board.save` and `Board.load`.") from error
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}([{', '.join(map(expression, self._plugins))}])"

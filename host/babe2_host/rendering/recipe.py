@@ -124,7 +124,7 @@ class Recipe:
         return facts
 
     def sources(self, board) -> list[Path]:
-        """The files that a result is made by, which none may be written over: of the preset or the board, its prior,
+        """The files that go into a result, none of which may be written over: of the preset or the board, its prior,
         its target. `board` is what `make` gave.
         """
         from ..boards.catalogue import find_board

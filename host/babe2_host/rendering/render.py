@@ -98,8 +98,8 @@ def _render(recording: AudioFile, board: Board, journal: FolderJournal | None,
     results, notes = [], []
     if rate > recording.sample_rate and not board.sample_rate:
         own = recording.sample_rate
-        notes.append(f"The recording has {own} Hz. The result has {rate} Hz, so that it holds what was restored above "
-                     f"{own / 2:g} Hz; ask for a rate of {own} Hz to do without.")
+        notes.append(f"The recording is at {own} Hz. The result is at {rate} Hz, to hold what was restored above "
+                     f"{own / 2:g} Hz; ask for a rate of {own} Hz if you do not want that.")
     elif rate != recording.sample_rate:
         notes.append(f"Converted from the recording's {recording.sample_rate} Hz to {rate} Hz first.")
     for effect in board.effects("GenerativeEQ"):

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
+from babe2_fx.documents import parse_json
 from babe2_fx.errors import UserError
 
 from ..console import version
@@ -172,9 +173,9 @@ def _answer(endpoint: dict, ask: str, **request) -> dict:
     with _connected(endpoint) as connection:
         connection.sendall(line.encode())
         with connection.makefile("rb") as answers:
-            answer = json.loads(answers.readline())
+            answer = parse_json(answers.readline())
     if not isinstance(answer, dict):
-        raise ValueError("its answer is none")
+        raise ValueError("its answer is not an object")
     return answer
 
 

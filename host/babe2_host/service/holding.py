@@ -77,7 +77,7 @@ def _hold(path: str, held_at: Path, allowed: list[Path]) -> None:
 
 
 def check_place(path: str, allowed: list[Path]) -> None:
-    """Raises JobError unless a path that was checked leads where it did, and that may still be used."""
+    """Raises JobError unless a path that was checked still leads where it did, and that may still be used."""
     if os.path.realpath(path) != path or not lies_in(path, allowed):
         raise JobError(f"{path} leads elsewhere now, or to a folder that jobs may no longer use.")
 

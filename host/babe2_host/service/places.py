@@ -9,6 +9,7 @@ from pathlib import Path
 
 import platformdirs
 
+from babe2_fx.documents import parse_json
 from babe2_fx.errors import UserError
 from babe2_fx.files import reason, write_whole
 
@@ -49,10 +50,10 @@ def _own(folder: Path) -> Path:
 def allowed_folders() -> list[Path]:
     """The folders (and single files) besides `jobs_folder` that jobs may read and write."""
     try:
-        named = json.loads(_list().read_text(encoding="utf-8"))
+        named = parse_json(_list().read_bytes())
     except FileNotFoundError:
         return []
-    except (OSError, ValueError, RecursionError) as error:
+    except (OSError, ValueError) as error:
         raise PlaceError(f"{_list()} cannot be read: {error}. Delete it, and allow the folders again.") from error
     return [Path(name) for name in named if isinstance(name, str)] if isinstance(named, list) else []
 
@@ -83,10 +84,10 @@ def lies_in(path: str, folders: Iterable[Path]) -> bool:
 def read_endpoint() -> dict | None:
     """How to reach the service: `version`, `token`, and `socket` or `port`; None if it does not serve yet."""
     try:
-        endpoint = json.loads((service_folder() / ENDPOINT).read_text(encoding="utf-8", errors="surrogateescape"))
+        endpoint = parse_json((service_folder() / ENDPOINT).read_text(encoding="utf-8", errors="surrogateescape"))
         kinds = {"token": str, "version": str, "socket": str, "port": int}
         found = {name: endpoint[name] for name, kind in kinds.items() if isinstance(endpoint.get(name), kind)}
-    except (OSError, ValueError, AttributeError, RecursionError):
+    except (OSError, ValueError, AttributeError):
         return None
     return found if {"token", "version"} < set(found) else None
 

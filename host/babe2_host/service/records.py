@@ -13,6 +13,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import get_origin, get_type_hints
 
+from babe2_fx.documents import parse_json
 from babe2_fx.errors import UserError
 from babe2_fx.files import whole_file
 
@@ -82,7 +83,7 @@ def read_record(folder: Path, job_id: str) -> JobRecord:
         raise JobError("A job is named by the 16 digits that it was given; `babe2 jobs list` shows them.")
     path = folder / job_id / "job.json"
     try:
-        values = json.loads(_content(path))
+        values = parse_json(_content(path))
         known = {item.name for item in fields(JobRecord)}
         record = JobRecord(**{name: value for name, value in values.items() if name in known}
                            | {"state": JobState(values["state"])})
@@ -90,7 +91,7 @@ def read_record(folder: Path, job_id: str) -> JobRecord:
         return record
     except FileNotFoundError as error:
         raise JobError(f"There is no job {job_id}; `babe2 jobs list` shows those there are.") from error
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise JobError(f"{path} is not a job's record that can be read: {error}.") from error
 
 

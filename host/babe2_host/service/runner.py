@@ -128,7 +128,7 @@ class Runner:
         allowed = [self._folder, *allowed_folders()]
         check_place(record.output, allowed)  # and from here on its folder is opened without following a link
         if os.path.lexists(record.output) and record.attempts == 1:  # else it may be the job's own, or is not replaced
-            raise JobError(f"{record.output} has come to be in the meantime, and jobs write over nothing.")
+            raise JobError(f"{record.output} has appeared in the meantime, and jobs overwrite nothing.")
         with held(record, allowed) as its:
             try:
                 self._render(record, its)

@@ -24,6 +24,7 @@ from reprlib import repr as shown
 
 from filelock import FileLock, Timeout
 
+from babe2_fx.documents import parse_json
 from babe2_fx.errors import UserError
 from babe2_fx.files import whole_file
 
@@ -72,7 +73,7 @@ class Service:
             async with listening(self._serve, LARGEST) as address:
                 _write_secret(endpoint, {**address, "token": self._token, "pid": os.getpid(),
                                          "version": version("babe2-fx")})
-                logger.info("Serves, process %d.", os.getpid())
+                logger.info("Serving, process %d.", os.getpid())
                 while not self._end.is_set():
                     with contextlib.suppress(TimeoutError):
                         await asyncio.wait_for(self._end.wait(), min(self._idle_s, 1.0))
@@ -154,8 +155,6 @@ class Service:
             error = str(refusal)
         except OSError as refusal:
             error = f"{refusal.filename or 'The system'}: {refusal.strerror or refusal}."
-        except RecursionError:
-            error = "The request is nested too deeply."
         logger.warning("Refused: %s", shown_line(error))
         return {"error": error}
 
@@ -179,16 +178,12 @@ async def _line(reader: asyncio.StreamReader) -> bytes:
 
 def _request(line: bytes) -> dict:
     try:
-        request = json.loads(line, parse_constant=_refuse)
-    except (ValueError, RecursionError) as error:
+        request = parse_json(line)
+    except ValueError as error:
         raise JobError(f"A request is a line of JSON of at most {LARGEST} bytes.") from error
     if not isinstance(request, dict):
         raise JobError("A request is a JSON object.")
     return request
-
-
-def _refuse(constant: str) -> None:
-    raise ValueError(f"{constant} is no JSON")
 
 
 def shown_line(text: str) -> str:

@@ -140,7 +140,7 @@ class FolderWatch:
         self._handled[job.source] = self._seen[job.source][0]
         if making:
             if making[0][1].source != job.source:
-                yield Watched(job, JobState.PASSED_OVER, f"{output} is being made of {making[0][1].source}.")
+                yield Watched(job, JobState.PASSED_OVER, f"{output} is being made from {making[0][1].source}.")
         elif os.path.lexists(output):
             yield Watched(job, JobState.PASSED_OVER, f"{output} is there already." + (
                 f" It was made before {job.source} was changed; move it away to have it made again." if again else ""))

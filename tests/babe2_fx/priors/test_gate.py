@@ -62,7 +62,7 @@ METADATA = {
     "no level": ({"level": "nan"}, "its level is nan, where a number from 1e-06 to 1000 is needed."),
     "a huge level": ({"level": "1e308"}, "its level is 1e308, where a number from 1e-06 to 1000 is needed."),
     "a negative sigma": ({"sigma_data": "-1"}, "its sigma_data is -1, where a number from 1e-06 to 1000 is needed."),
-    "no text": ({"sigma_data": "\x1b[2J"}, "its sigma_data is ?[2J, where a number"),
+    "no text": ({"sigma_data": "\x1b[2J"}, "its sigma_data is \\x1b[2J, where a number"),
     "a tiny sigma": ({"sigma_data": "1e-300"}, "its sigma_data is 1e-300, where"),
     "no number": ({"sigma_data": "much"}, "its sigma_data is much, where a number from 1e-06"),
     "no table": ({"info": "[1]"}, "what it says of its origin is not a table"),
@@ -128,10 +128,10 @@ def test_the_content_of_a_file_decides_not_its_name(tmp_path):
     assert isinstance(load_prior(tmp_path / "good.pt"), Prior)
     for name in ("page.safetensors", "page.pt"):
         (tmp_path / name).write_text("<!DOCTYPE html><html>Not found</html>")
-        with pytest.raises(PriorError, match="is a web page in the place of the file"):
+        with pytest.raises(PriorError, match="is a web page in place of the file"):
             load_prior(tmp_path / name)
         (tmp_path / name).write_text("version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\nsize 6931658\n")
-        with pytest.raises(PriorError, match="is a Git LFS pointer in the place of the file"):
+        with pytest.raises(PriorError, match="is a Git LFS pointer in place of the file"):
             load_prior(tmp_path / name)
 
 

@@ -245,7 +245,7 @@ def test_old_pickle_is_refused_and_not_run(tmp_path):
 @pytest.mark.parametrize("content,words", [
     (b"", "is empty"),
     (b"cos\nsystem\n(S'true'\ntR.", "not a checkpoint"),
-    (b"<!DOCTYPE html><title>404 Not Found</title>", "is a web page in the place of the file"),
+    (b"<!DOCTYPE html><title>404 Not Found</title>", "is a web page in place of the file"),
     (b"RIFF\x24\x00\x00\x00WAVEfmt ", "not a checkpoint"),
     (b"\x10\x00\x00\x00\x00\x00\x00\x00{\"a\":{}}        ", "safetensors"),
     (b"PK", "cut short or damaged"),

@@ -120,7 +120,7 @@ def test_a_dead_channel_of_a_passage_is_that_of_the_passage(one):
 def test_mono_fills_a_dead_channel(one):
     result = restored(rows(0 * one, one), channels="mono")
     assert np.array_equal(result.audio[0], result.audio[1]) and result.audio.any()
-    assert "The left channel holds no music to restore and gets what was restored of the rest." in result.notes
+    assert "The left channel holds no music to restore and gets what was restored from the rest." in result.notes
 
 
 def test_of_six_channels_only_the_one_with_music_is_restored(one):

@@ -71,7 +71,7 @@ plugins = [{{ plugin = "Chain", plugins = [] }}, {{ plugin = "PeakNormalize" }}]
     assert before == () and [effect.title for effect in after] == [within] and chain.parameters(after[0]) == []
     assert chain.processed(after, np.full((2, 100), 0.1, np.float32), 44100).max() > 0.8
     path.write_text(path.read_text().replace("PeakNormalize", "GenerativeEQ"))
-    with pytest.raises(BoardError, match=f"restores within a {within}.*babe2 render"):
+    with pytest.raises(BoardError, match=f"has a restoration inside a {within}.*babe2 render"):
         chain.load_chain(str(path))
 
 

@@ -349,6 +349,6 @@ def test_a_recording_of_a_low_rate_is_opened_with_room_for_its_highs(tmp_path, m
     soundfile.write(tmp_path / "old.wav", make_notes(8000, 1.0).T, 8000, "PCM_16")
     recording = engine.opened(tmp_path / "old.wav")
     assert (recording.sample_rate, recording.audio.shape[1], recording.subtype) == (44100, 44100, "PCM_16")
-    assert any("has 8000 Hz. It was brought to 44100 Hz" in note for note in recording.notes)
+    assert any("is at 8000 Hz. It was brought to 44100 Hz" in note for note in recording.notes)
     soundfile.write(tmp_path / "new.wav", make_notes(48000, 1.0).T, 48000)
     assert engine.opened(tmp_path / "new.wav").sample_rate == 48000 and engine.opened(tmp_path / "new.wav").notes == ()

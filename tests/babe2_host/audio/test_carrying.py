@@ -48,9 +48,9 @@ def result(tmp_path, content: bytes, name: str, out: str, rate: int = RATE, samp
     said = not_carried(tmp_path / out, audio, rate, like, depth=depth)
     read, hz = soundfile.read(tmp_path / out, always_2d=True)
     assert (hz, read.shape) == (rate, (samples, channels)) and np.abs(read - 0.25).max() < 1e-3
-    start = f"Of {tmp_path / name}, {tmp_path / out} is without "
+    start = f"Not carried over from {tmp_path / name} to {tmp_path / out} ("
     assert all(sentence.startswith(start) for sentence in said)
-    return tmp_path / out, [sentence.removeprefix(start) for sentence in said]
+    return tmp_path / out, [sentence.removeprefix(start).replace("): ", ": ", 1) for sentence in said]
 
 
 def names(path, kind="WAV") -> list[str]:
@@ -100,24 +100,24 @@ def test_what_is_not_true_or_not_known_is_named_with_its_reason(tmp_path):
     out, said = result(tmp_path, wave(RATE, SAMPLES, *DROPPED, chunk(b"LIST", b"elsewhere")), "in.wav", "out.wav")
     assert names(out) == []
     assert said == [
-        "what is true of the old samples only: the quality report (qlty), the peak envelope (levl), the checksum "
+        "valid only for the original samples: the quality report (qlty), the peak envelope (levl), the checksum "
         "(MD5), the UMID (umid), the list of linked files (link) and Pro Tools' data (elm1).",
-        "what this program does not know: the chunk Xtra and the chunk LIST/else."]
+        "unknown to this program: the chunk Xtra and the chunk LIST/else."]
 
 
 @pytest.mark.parametrize("options, kept, said", [
     ({"samples": SAMPLES - 1},
      ["bext", "iXML", "cart", "ubxt", "acid", "CSET", "_PMX", "id3 "],
-     ["what goes by the old length or rate: the cue points (cue), the sampler's loops (smpl), the labels (LIST/adtl), "
-      "the XML metadata (axml) and the channel assignments (chna).",
-      "what is true of the old samples only: the markers (r64m)."]),
+     ["tied to the original length or sample rate: the cue points (cue), the sampler's loops (smpl), the labels "
+      "(LIST/adtl), the XML metadata (axml) and the channel assignments (chna).",
+      "valid only for the original samples: the markers (r64m)."]),
     ({"channels": 2},
      ["bext", "iXML", "cue ", "smpl", "LIST/adtl", "cart", "ubxt", "acid", "CSET", "_PMX", "id3 "],
-     ["what goes by the old channels: the XML metadata (axml) and the channel assignments (chna).",
-      "what is true of the old samples only: the markers (r64m)."]),
+     ["tied to the original channels: the XML metadata (axml) and the channel assignments (chna).",
+      "valid only for the original samples: the markers (r64m)."]),
     ({"depth": "24"},
      ["bext", "iXML", "cue ", "smpl", "LIST/adtl", "cart", "axml", "chna", "ubxt", "acid", "CSET", "_PMX", "id3 "],
-     ["what is true of the old samples only: the markers (r64m)."])])
+     ["valid only for the original samples: the markers (r64m)."])])
 def test_what_another_length_channels_or_depth_makes_untrue_is_named(tmp_path, options, kept, said):
     out, heard = result(tmp_path, wave(RATE, SAMPLES, *ARCHIVE), "in.wav", "out.wav", **options)
     assert (names(out), heard) == (kept, said)
@@ -127,7 +127,7 @@ def test_replay_gain_is_taken_out_of_a_waves_id3_tag_and_the_rest_left(tmp_path)
     frames = frame(b"TIT2", b"\0Air"), frame(b"CHAP", b"c\0" + bytes(16)), frame(b"RVA2", b"t\0\1\xfe\0\0")
     out, said = result(tmp_path, wave(RATE, SAMPLES, chunk(b"id3 ", id3(*frames))), "in.wav", "out.wav")
     assert read_extras(out).chunks == (Chunk("id3 ", id3(*frames[:2]), True),)
-    assert said == ["what is true of the old samples only: the ReplayGain or Sound Check values."]
+    assert said == ["valid only for the original samples: the ReplayGain or Sound Check values."]
 
 
 BOMB = frame(b"TXXX", syncsafe(0) + zlib.compress(bytes(64 << 20), 9), flags=9)
@@ -137,7 +137,7 @@ def test_a_bomb_in_an_id3_tag_is_neither_unpacked_nor_handed_on(tmp_path):
     out, said = result(tmp_path, wave(RATE, SAMPLES, chunk(b"id3 ", id3(frame(b"TIT2", b"\0Air"), BOMB))), "in.wav",
                        "out.wav")
     assert read_extras(out).chunks == (Chunk("id3 ", id3(frame(b"TIT2", b"\0Air")), True),)
-    assert said == ["what this program does not know: a damaged, encrypted or too large ID3 frame (TXXX)."]
+    assert said == ["unknown to this program: a damaged, encrypted or too large ID3 frame (TXXX)."]
 
 
 # ------------------------------------------------------------------------------------------------ MP3 and Ogg
@@ -153,9 +153,9 @@ def test_what_an_mp3_holds_is_carried_or_named(tmp_path):
         "title": ("Air",), "artist": ("Caruso",), "date": ("1917",), "lyrics": ("O mio",)}
     assert read_recording(out).tags.texts == read_recording(tmp_path / "in.mp3").tags.texts
     assert said == [
-        "what only MP3 files can have: the APE tag (APE).",
-        "what is true of the old samples only: the ReplayGain or Sound Check values.",
-        "tags that this program cannot translate: the chapters (CHAP), a program's private data (PRIV) and a damaged, "
+        "specific to MP3 files: the APE tag (APE).",
+        "valid only for the original samples: the ReplayGain or Sound Check values.",
+        "tags this program cannot translate: the chapters (CHAP), a program's private data (PRIV) and a damaged, "
         "encrypted or too large ID3 frame (TXXX)."]
     result(tmp_path, content, "in.mp3", "out.wav")
     tag = mutagen_id3.ID3(io.BytesIO(read_extras(tmp_path / "out.wav").chunks[-1].content))
@@ -170,16 +170,16 @@ def test_countless_comments_take_no_time_and_are_named(tmp_path):
     content = with_flac_blocks((tmp_path / "a.flac").read_bytes(), (4, comments))
     out, said = result(tmp_path, content, "in.flac", "out.flac")
     assert len(read_recording(out).tags.texts["artist"]) == 4096
-    assert said == ["tags that this program cannot translate: what goes beyond 4096 texts."]
+    assert said == ["tags this program cannot translate: what goes beyond 4096 texts."]
 
 
 def test_tags_that_a_format_has_no_names_for_are_named(tmp_path):
     soundfile.write(tmp_path / "a.mp3", np.zeros(SAMPLES), RATE)
     front = id3(frame(b"TIT2", b"\0Air"), frame(b"TSRC", b"\0DK1"), frame(b"TXXX", b"\3\xc3\xa9\0x"))
     content = front + (tmp_path / "a.mp3").read_bytes()
-    assert result(tmp_path, content, "in.mp3", "out.caf")[1] == ["tags that CAF files cannot have: isrc and é."]
-    assert result(tmp_path, content, "in.mp3", "out.flac")[1] == ["tags that FLAC files cannot have: é."]
-    assert result(tmp_path, content, "in.mp3", "out.au")[1] == ["what AU files cannot have: its tags."]
+    assert result(tmp_path, content, "in.mp3", "out.caf")[1] == ["tags with no place in CAF files: isrc and é."]
+    assert result(tmp_path, content, "in.mp3", "out.flac")[1] == ["tags with no place in FLAC files: é."]
+    assert result(tmp_path, content, "in.mp3", "out.au")[1] == ["AU files cannot hold tags: the tags."]
 
 
 # ------------------------------------------------------------------------------------------------------ FLAC
@@ -207,10 +207,10 @@ def test_flac_keeps_its_cue_sheet_and_foreign_chunks_byte_for_byte(tmp_path):
 
 
 @pytest.mark.parametrize("options, kept, said", [
-    ({"samples": SAMPLES - 1}, [], ["what is true of the old samples only: the chunks of the WAV file it was made of "
+    ({"samples": SAMPLES - 1}, [], ["valid only for the original samples: the chunks of the WAV file it was made of "
                                     "(APPLICATION riff).",
-                                    "what goes by the old length or rate: the cue sheet (CUESHEET)."]),
-    ({"depth": "24"}, [5], ["what is true of the old samples only: the chunks of the WAV file it was made of "
+                                    "tied to the original length or sample rate: the cue sheet (CUESHEET)."]),
+    ({"depth": "24"}, [5], ["valid only for the original samples: the chunks of the WAV file it was made of "
                             "(APPLICATION riff)."])])
 def test_what_is_no_longer_true_in_a_flac_is_named(tmp_path, options, kept, said):
     out, heard = result(tmp_path, flac(tmp_path, *BLOCKS), "in.flac", "out.flac", **options)
@@ -221,7 +221,7 @@ def test_what_is_no_longer_true_in_a_flac_is_named(tmp_path, options, kept, said
                                    chunk(b"bext", bext(version=2, loudness=b"\1" * 10))])
 def test_foreign_chunks_that_tell_of_the_old_samples_are_not_kept(tmp_path, stale):
     _, said = result(tmp_path, flac(tmp_path, *foreign(stale)), "in.flac", "out.flac")
-    assert said == ["what is true of the old samples only: the chunks of the WAV file it was made of (APPLICATION "
+    assert said == ["valid only for the original samples: the chunks of the WAV file it was made of (APPLICATION "
                     "riff)."]
 
 
@@ -229,12 +229,12 @@ def test_foreign_chunks_come_back_in_a_wave(tmp_path):
     out, said = result(tmp_path, flac(tmp_path, *BLOCKS), "in.flac", "out.wav")
     assert [(c.name, c.content) for c in read_extras(out).chunks] == [
         ("cue ", cue(10)), ("LIST/adtl", labels(b"a")), ("bext", bext())]
-    assert said == ["what only FLAC files can have: the cue sheet (CUESHEET)."]
+    assert said == ["specific to FLAC files: the cue sheet (CUESHEET)."]
 
 
 def test_other_applications_blocks_are_named(tmp_path):
     _, said = result(tmp_path, flac(tmp_path, (2, b"peem?")), "in.flac", "out.flac")
-    assert said == ["what this program does not know: another program's data (APPLICATION peem)."]
+    assert said == ["unknown to this program: another program's data (APPLICATION peem)."]
 
 
 # ------------------------------------------------------------------------------------------------------ AIFF
@@ -259,11 +259,11 @@ def test_what_only_aiff_can_have_is_named_and_its_marks_become_cue_points(tmp_pa
     kept = {c.name: c.content for c in read_extras(out).chunks}
     assert (kept["cue "], kept["LIST/adtl"]) == (cue(960, 1921), labels(b"a", b"b"))
     assert read_recording(out).tags.texts["comment"] == ("first", "second")
-    assert said == ["what only AIFF files can have: the comments (COMT) and the MIDI data (MIDI)."]
+    assert said == ["specific to AIFF files: the comments (COMT) and the MIDI data (MIDI)."]
     _, said = result(tmp_path, content, "in.aiff", "out.flac", samples=SAMPLES - 1)
-    assert said == ["what only AIFF files can have: the markers (MARK), the comments (COMT) and the MIDI data (MIDI)."]
+    assert said == ["specific to AIFF files: the markers (MARK), the comments (COMT) and the MIDI data (MIDI)."]
     _, said = result(tmp_path, content, "in.aiff", "out.aiff", samples=SAMPLES - 1)
-    assert said == ["what goes by the old length or rate: the markers (MARK) and the comments (COMT)."]
+    assert said == ["tied to the original length or sample rate: the markers (MARK) and the comments (COMT)."]
 
 
 # --------------------------------------------------------------------------------------------------- W64 and CAF
@@ -278,11 +278,11 @@ def test_what_wave64_and_caf_hold_is_carried_to_wav_or_named(tmp_path):
     out, said = result(tmp_path, content, "in.w64", "out.wav")
     assert said == [] and read_extras(out).chunks == (Chunk("bext", bext()),)
     assert result(tmp_path, content, "in.w64", "out.w64")[1] == [
-        "what this program does not write into W64 files: the broadcast extension (bext)."]
+        "this program writes none into W64 files: the broadcast extension (bext)."]
     soundfile.write(tmp_path / "a.caf", np.zeros(SAMPLES), RATE, "PCM_16")
     content = (tmp_path / "a.caf").read_bytes()
     content = content[:8] + content[8:52] + b"mark" + struct.pack(">q", 8) + bytes(8) + content[52:]
-    assert result(tmp_path, content, "in.caf", "out.wav")[1] == ["what only CAF files can have: the markers (mark)."]
+    assert result(tmp_path, content, "in.caf", "out.wav")[1] == ["specific to CAF files: the markers (mark)."]
 
 
 def test_what_a_big_endian_wave_holds_is_named(tmp_path):
@@ -292,5 +292,5 @@ def test_what_a_big_endian_wave_holds_is_named(tmp_path):
     content += b"bext" + struct.pack(">I", 602) + bytes(602) + b"levl" + struct.pack(">I", 2) + bytes(2)
     out, said = result(tmp_path, content, "in.wav", "out.wav")
     assert names(out) == []
-    assert said == ["what only RIFX files can have: the broadcast extension (bext).",
-                    "what is true of the old samples only: the peak envelope (levl)."]
+    assert said == ["specific to RIFX files: the broadcast extension (bext).",
+                    "valid only for the original samples: the peak envelope (levl)."]

@@ -1,12 +1,13 @@
 """Chunks and blocks, read from whatever claims to be a recording."""
 
-import io
 import struct
 
 import numpy as np
 import pytest
 import soundfile
 
+from babe2_fx.audio.containers import MOST_CHUNKS, W64_HEAD
+from babe2_fx.audio.views import Source
 from babe2_host.audio import chunks as module
 from babe2_host.audio.chunks import Chunk, Extras, read_extras, scan
 from babe2_host.audio.riff import read_info
@@ -111,7 +112,7 @@ def test_lists_within_lists_are_carried_closed(tmp_path):
 
 def test_countless_empty_chunks_are_not_counted_for_ever(tmp_path):
     content = riff(FMT, chunk(b"bext", b"") * 300_000)
-    assert len(extras_of(tmp_path, content).chunks) < module.MOST_CHUNKS
+    assert len(extras_of(tmp_path, content).chunks) < MOST_CHUNKS
 
 
 def test_chunks_are_not_loaded_without_measure(tmp_path, monkeypatch):
@@ -146,8 +147,10 @@ def test_rubbish_never_raises(tmp_path):
         read_info(bytes(spoiled[8:]))
 
 
-def test_scan_leaves_lists_closed():
-    names = [name for name, *_ in scan(io.BytesIO(riff(*FULL)))]
+def test_scan_leaves_lists_closed(tmp_path):
+    (tmp_path / "in.wav").write_bytes(riff(*FULL))
+    with open(tmp_path / "in.wav", "rb") as file:
+        names = [name for name, *_ in scan(Source(file, tmp_path / "in.wav"))]
     assert names == ["bext", "iXML", "fmt ", "data", "cue ", "LIST", "smpl"]
 
 
@@ -167,10 +170,15 @@ def test_id3_in_front_of_a_wave_hides_nothing(tmp_path, form, version, flags):
         assert found.chunks[0].content == tag and found.chunks[-2].content == bext()
 
 
-@pytest.mark.parametrize("head", [b"ID3", b"ID3\x04\0\0\xff\xff\xff\xff", b"ID3\x09\0\0\0\0\0\0",
-                                  b"ID3\x04\0\0\x7f\x7f\x7f\x7f"])
+@pytest.mark.parametrize("head", [b"ID3", b"ID3\x04\0\0\xff\xff\xff\xff", b"ID3\x04\0\0\x7f\x7f\x7f\x7f"])
 def test_what_only_begins_like_id3_in_front_ends_the_search(tmp_path, head):
     assert not [c for c in extras_of(tmp_path, head + riff(*FULL)).chunks if c.name == "id3 "]
+
+
+def test_id3_of_an_unknown_version_in_front_hides_nothing(tmp_path):
+    tag = b"ID3\x09\0\0\0\0\0\0"
+    found = extras_of(tmp_path, tag + riff(*FULL)).chunks
+    assert found[0] == Chunk("id3 ", tag) and found[1:] == extras_of(tmp_path, riff(*FULL)).chunks
 
 
 def test_wave64_has_chunks_too(tmp_path):
@@ -221,7 +229,7 @@ def test_caf_au_and_mp3_have_what_is_named(tmp_path):
 @pytest.mark.parametrize("kind", ["WAV", "W64", "AIFF", "FLAC", "CAF", "AU", "MP3"])
 def test_rubbish_of_any_kind_never_raises(tmp_path, kind):
     rng = np.random.default_rng(0)
-    heads = (b"RIFF\0\0\0\0WAVE", module.W64_RIFF + bytes(8) + b"wave" + bytes(12), b"FORM\0\0\0\0AIFF", b"fLaC",
+    heads = (b"RIFF\0\0\0\0WAVE", W64_HEAD + bytes(8) + b"wave" + bytes(12), b"FORM\0\0\0\0AIFF", b"fLaC",
              b"caff\0\1\0\0", b".snd", b"ID3\4\0\0\0\0\1\1")
     for number in range(200):
         rubbish = rng.integers(0, 256, 300).astype(np.uint8)

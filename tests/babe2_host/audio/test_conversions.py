@@ -7,16 +7,7 @@ from fractions import Fraction
 import pytest
 
 from babe2_host.audio import conversions
-from babe2_host.audio.changes import (
-    CHANNELS,
-    LENGTH,
-    OLD_SAMPLES,
-    Change,
-    Lost,
-    UntrueError,
-    listed,
-    sentences,
-)
+from babe2_host.audio.changes import CHANNELS, LENGTH, OLD_SAMPLES, Change, Lost, UntrueError, sentences
 from containers import SMPL, bext, chunk, cue, labels, mark
 
 SAME = Change((48000, 48000), (480_000, 480_000), (2, 2), ("PCM_24", "PCM_24"))
@@ -216,7 +207,6 @@ def test_there_is_a_sentence_for_each_reason():
     lost = [Lost("the cue points (cue)", LENGTH), Lost("the checksum (MD5)", OLD_SAMPLES),
             Lost("the labels (LIST/adtl)", LENGTH), Lost("the cue points (cue)", LENGTH)]
     assert sentences("a.wav", "b.wav", lost) == [
-        "Of a.wav, b.wav is without what goes by the old length or rate: the cue points (cue) and the labels "
-        "(LIST/adtl).",
-        "Of a.wav, b.wav is without what is true of the old samples only: the checksum (MD5)."]
-    assert listed("abca") == "a, b and c" and listed("a") == "a"
+        "Not carried over from a.wav to b.wav (tied to the original length or sample rate): the cue points (cue) and "
+        "the labels (LIST/adtl).",
+        "Not carried over from a.wav to b.wav (valid only for the original samples): the checksum (MD5)."]

@@ -8,7 +8,8 @@ import pytest
 import scipy.io.wavfile
 import soundfile
 
-from babe2_host.audio.chunks import MOST_CHUNKS, Chunk, Extras, read_extras
+from babe2_fx.audio.containers import MOST_CHUNKS
+from babe2_host.audio.chunks import Chunk, Extras, read_extras
 from babe2_host.audio.riff import PCM, SAMPLE_TYPES, info_chunk, read_info, wave_frame, write_wave
 from containers import IXML, RATE, SMPL, bext, chunk, cue, labels, riff
 

@@ -178,8 +178,8 @@ def test_formats_without_tags_are_told_of(tmp_path, audio, ending):
     like = read_recording(tagged(tmp_path / "in.flac", audio))
     write_audio(tmp_path / f"out{ending}", audio, RATE, like)
     said = not_carried(tmp_path / f"out{ending}", audio, RATE, like)
-    assert said == (f"Of {tmp_path}/in.flac, {tmp_path}/out{ending} is without what {WRITABLE[ending]} files cannot "
-                    "have: its tags.",)
+    assert said == (f"Not carried over from {tmp_path}/in.flac to {tmp_path}/out{ending} ({WRITABLE[ending]} files "
+                    "cannot hold tags): the tags.",)
 
 
 def test_damaged_tags_do_not_keep_the_music_from_being_read(tmp_path, audio):

@@ -205,8 +205,8 @@ def test_chunks_that_count_samples_stay_behind_when_the_length_changes_and_this_
         write_audio(out, audio, rate, like)
         assert [chunk.name for chunk in read_extras(out).chunks] == ["bext", "iXML"]
         assert not_carried(out, audio, rate, like) == (
-            f"Of {like.path}, {out} is without what goes by the old length or rate: the cue points (cue), the labels "
-            "(LIST/adtl) and the sampler's loops (smpl).",)
+            f"Not carried over from {like.path} to {out} (tied to the original length or sample rate): the cue points "
+            "(cue), the labels (LIST/adtl) and the sampler's loops (smpl).",)
 
 
 def test_other_formats_are_said_to_be_without_the_chunks(tmp_path, make_notes):
@@ -215,7 +215,7 @@ def test_other_formats_are_said_to_be_without_the_chunks(tmp_path, make_notes):
         out = tmp_path / f"out{ending}"
         write_audio(out, like.audio, RATE, like)
         assert not_carried(out, like.audio, RATE, like) == (
-            f"Of {like.path}, {out} is without what only WAV files can have: the broadcast extension (bext), the "
+            f"Not carried over from {like.path} to {out} (specific to WAV files): the broadcast extension (bext), the "
             "production data (iXML), the cue points (cue), the labels (LIST/adtl) and the sampler's loops (smpl).",)
 
 
@@ -224,8 +224,8 @@ def test_a_damaged_chunk_is_said_to_be_left_behind(tmp_path, make_notes):
     with open(like.path, "ab") as file:
         file.write(b"axml" + struct.pack("<I", 4_000_000_000) + b"<adm>")
     like = read_recording(like.path)
-    assert like.notes == (f"{like.path} has what is damaged or too large and is not carried over: the XML metadata "
-                          "(axml).",)
+    assert like.notes == (f"{like.path} has parts that are damaged or too large and are not carried over: the XML "
+                          "metadata (axml).",)
     write_audio(tmp_path / "out.wav", like.audio, RATE, like)
     assert not_carried(tmp_path / "out.wav", like.audio, RATE, like) == like.notes
     assert len(read_extras(tmp_path / "out.wav").chunks) == 5

@@ -1,4 +1,4 @@
-"""What a batch writes over: what it has made itself, and nothing that came to be since it looked."""
+"""What a batch writes over: what it has made itself, and nothing that has appeared since it looked."""
 
 import os
 from dataclasses import replace
@@ -30,7 +30,7 @@ def test_a_file_that_appears_during_a_render_stays_and_the_result_is_kept(shelf,
     assert batch("in", "-o", "expected", *BOARD, "-q") == cli.OK
     monkeypatch.setattr(render, "write_audio", appears)
     assert batch("in", "-o", "out", *BOARD, *options, "-q") == cli.FAILED
-    assert "a.wav: out/a.wav came to be, or was changed, while its result was made" in capsys.readouterr().err
+    assert "a.wav: out/a.wav appeared or was changed while its result was being made" in capsys.readouterr().err
     expected = there(shelf / "expected")
     made = there(shelf / "out")
     assert made["a.wav"] == MINE and made["a (2).wav"] == expected["a.wav"]

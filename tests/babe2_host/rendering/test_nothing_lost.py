@@ -164,7 +164,7 @@ def test_a_file_that_appears_during_a_render_is_kept_and_so_is_the_result(folder
         return watch(run, quiet)
     monkeypatch.setattr(render, "watch", appears)
     assert restore("in.wav", "-o", "out.wav", "--eq-out", "eq.json") == cli.FAILED
-    assert f"out.wav came to be, or was changed, while its result was made, and is not replaced; the result is " \
+    assert f"out.wav appeared or was changed while its result was being made, and is not replaced; the result is " \
            f"{folder / 'out (2).wav'}." in capsys.readouterr().err
     assert there(folder).keys() == {"in.wav", "whole.wav", "out.wav", "eq.json", "out (2).wav"}
     assert (folder / "out.wav").read_text() == (folder / "eq.json").read_text() == "somebody's work"

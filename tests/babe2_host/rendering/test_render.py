@@ -350,8 +350,8 @@ def test_what_rate_it_has_and_why_is_said(folder, make_notes):
     effect = GenerativeEQ("piano", "draft", prior=tiny_prior(), steps=2)
     raised = render(recording, Board([effect])).finish()
     assert raised.sample_rate == 22050 and raised.notes[0] == (
-        "The recording has 8000 Hz. The result has 22050 Hz, so that it holds what was restored above 4000 Hz; ask for "
-        "a rate of 8000 Hz to do without.")
+        "The recording is at 8000 Hz. The result is at 22050 Hz, to hold what was restored above 4000 Hz; ask for a "
+        "rate of 8000 Hz if you do not want that.")
     kept = render(recording, Board([effect], sample_rate=8000)).finish()
     assert kept.sample_rate == 8000 and kept.notes[0] == (
-        "Worked at 22050 Hz, but the result has 8000 Hz: what was restored above 4000 Hz is not in it.")
+        "Worked at 22050 Hz, but the result is at 8000 Hz: what was restored above 4000 Hz is not in it.")

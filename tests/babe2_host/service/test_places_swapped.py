@@ -60,7 +60,7 @@ def test_a_folder_that_is_swapped_for_a_link_during_the_render(folder, do, swapp
         os.rename(swapped, "moved")
         os.symlink(folder / swapped.replace("granted", "private"), swapped)
     record = do(swap)
-    assert record.state == "failed" and "was moved, or another took its place" in record.message
+    assert record.state == "failed" and "was moved or replaced" in record.message
     assert files(folder / "private") == [] and files(folder / "moved") == ["in.wav", "out.wav"]
 
 

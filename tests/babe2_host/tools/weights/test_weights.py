@@ -75,7 +75,7 @@ def test_a_published_file_does_not_take_another_models_name(folder, prior_bytes,
     (["tiny.safetensors", "--name", "Organ"], "'Organ' cannot be the name of weights"),
     (["ö.safetensors"], "'' cannot be the name of weights"),
     (["text.pt"], "text.pt"), (["empty.pt"], "empty.pt is empty (0 bytes)."),
-    (["pointer.pt"], "pointer.pt is a Git LFS pointer in the place of the file, which was not downloaded: run"),
+    (["pointer.pt"], "pointer.pt is a Git LFS pointer in place of the file, which was not downloaded: run"),
     (["page.safetensors"], "page.safetensors is a web page"), (["packed.pt"], "packed.pt is compressed with gzip"),
     (["cut.safetensors"], "cut.safetensors"),
     (["pull", "kazoo"], "unrecognized arguments: kazoo")])
