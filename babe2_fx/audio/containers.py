@@ -92,8 +92,9 @@ def in_chunks(source: Source, base: int, layout: Layout) -> Found | None:
     Raises FileError: a part of it is missing, or it has more channels than can be read.
     """
     kept: dict[bytes, range] = {}
-    large, odd = None, False
+    large, odd, unpadded = None, False, False
     for name, at, start, stated in _chunks(source, base + layout.head, source.size, layout):
+        unpadded = unpadded or layout.align == 2 and (at - base) % 2 == 1
         if name == layout.data:
             break
         if name == b"ds64" and layout is WAVE:
@@ -108,14 +109,16 @@ def in_chunks(source: Source, base: int, layout: Layout) -> Found | None:
     magic = source.get(base, 4)
     rf64 = magic in (b"RF64", b"BW64")
     stated -= layout.counted + layout.lead
+    differs = rf64 and large is not None and stated not in (0xFFFFFFFF, large)
     if rf64 and stated == 0xFFFFFFFF and large is not None:
         stated = large
     start += layout.lead
     if layout is AIFF:
         start += int.from_bytes(source.get(start - 8, 4), "big")
     stop, said, following = _extent(source, base, start, stated, layout)
-    # What libsndfile does not find its way through by itself: chunks of odd sizes in RF64, and BW64 at all.
-    differs = bool(said) or magic == b"BW64" or rf64 and odd
+    # What libsndfile does not find its way through by itself: two sizes or chunks of odd sizes in RF64, odd chunks
+    # without padding, and BW64 at all.
+    differs = differs or bool(said) or magic == b"BW64" or rf64 and odd or unpadded
     if not differs or layout.before and layout.before[0] not in kept:
         return Found(Part((range(base, following or source.size),)), False, "", following)
     return Found(Part(_corrected(source, base, layout, kept, start, stop, rf64)), True, said, following)
