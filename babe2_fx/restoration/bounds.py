@@ -58,8 +58,9 @@ def _bands(restored: Tensor, recording: Tensor, sample_rate: float, aimed: Spect
     gain_db = np.interp(np.log2(np.maximum(hz, 1.0)), np.log2(centres), cut_db)
     first, last = centres[cut_db < 0][[0, -1]]
     restored = zero_phase(restored, torch.from_numpy(gain_db))
+    where = f"Around {first:.0f} Hz" if first == last else f"Between {first:.0f} and {last:.0f} Hz"
     return restored, "" if cut_db.min() > -WORTH_SAYING_DB else (
-        f"Between {first:.0f} and {last:.0f} Hz the result was up to {-cut_db.min():.0f} dB louder than music can be; "
+        f"{where} the result was up to {-cut_db.min():.0f} dB louder than music can be; "
         "it was lowered there. Listen closely before you keep it.")
 
 
