@@ -34,11 +34,12 @@ def bounded(restored: Tensor, recording: Tensor, sample_rate: float, aimed: Spec
         aimed: of the music aimed at, frequencies in Hz and power there, (n,) each, at any level; None: not known.
         is_whole: whether the recording has all its stretches and peaks; if not, there is no bound but that of bands.
     """
-    notes: list[str] = []
+    notes: dict[object, str] = {}
     for bound in (_peaks, _bands, _level, _peaks) if is_whole else (_bands,):  # a peak would fill all bands
         restored, note = bound(restored, recording, sample_rate, aimed)
-        notes += [note] if note else []
-    return restored, notes
+        if note:
+            notes.setdefault(bound, note)  # what is lowered twice is said once
+    return restored, list(notes.values())
 
 
 def _bands(restored: Tensor, recording: Tensor, sample_rate: float, aimed: Spectrum | None) -> tuple[Tensor, str]:
