@@ -94,8 +94,9 @@ def in_chunks(source: Source, base: int, layout: Layout) -> Found | None:
     Raises FileError: a part of it is missing, or it has more channels than can be read.
     """
     kept: dict[bytes, range] = {}
-    odd = False
+    odd = unpadded = False
     for name, at, start, stated in chunks_of(source, base + layout.head, source.size, layout):
+        unpadded = unpadded or layout.align == 2 and (at - base) % 2 == 1
         if name == layout.data:
             break
         if name in layout.before and start + stated <= source.size:
@@ -108,8 +109,10 @@ def in_chunks(source: Source, base: int, layout: Layout) -> Found | None:
     if layout is AIFF:
         start += int.from_bytes(source.get(start - 8, 4), "big")
     stop, said, following = _extent(source, base, start, stated, layout)
-    # What libsndfile does not find its way through by itself: chunks of odd sizes in RF64, and BW64 at all.
-    differs = bool(said) or layout is RF64 and (odd or source.get(base, 4) == b"BW64")
+    # What libsndfile does not find its way through by itself: in RF64 chunks of odd sizes, or samples whose size stands
+    # at their head too; odd chunks without padding; and BW64 at all.
+    small = layout is RF64 and source.get(at + 4, 4) != b"\xff\xff\xff\xff"
+    differs = bool(said) or unpadded or layout is RF64 and (odd or small or source.get(base, 4) == b"BW64")
     if not differs or layout.before and layout.before[0] not in kept:
         return Found(Part((range(base, following or source.size),)), False, "", following)
     return Found(Part(_corrected(source, base, layout, kept, start, stop)), True, said, following)

@@ -104,7 +104,7 @@ def mpeg(source: Source, base: int) -> Contents:
         return Contents()
     if len(runs) == 1 and len(runs[0].ranges) == 1 and runs[0].ranges[0].start - base <= 1024 and _says_right(
             source, runs[0]):
-        return Contents()
+        return Contents(as_it_is=True)
     said = []
     if len(runs) > 1:
         said.append(f"{source.path} holds {len(runs)} MP3 files one after the other; they were joined.")

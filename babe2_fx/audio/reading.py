@@ -33,7 +33,7 @@ SHORT_CHUNK = re.compile(r"^\s*(?:BODY|Data Size)\s*: (\d+) \(should be (\d+)\)"
 SAMPLES_A_BYTE = 16  # that a header is believed at once; room for more is made when they come
 MOST_SAMPLES_A_BYTE = 1024  # of what is large: hours of digital silence have fewer
 LARGE_SAMPLES = 1 << 28
-MP3_SLACK = 4 * 1152  # samples by which an MP3 header's length may differ from what is decoded
+MP3_SLACK = 4 * 1152  # samples by which a header's length of MP3, also within a WAV, may differ from what is decoded
 UNRECOGNISED, UNSUPPORTED = 1, 4  # libsndfile's codes for what another decoder may know
 
 
@@ -181,13 +181,14 @@ def _opened(path: Path) -> Iterator[io.FileIO]:
 def _survey(path: Path, file: io.FileIO) -> Contents:
     """What is in a file, behind junk too where libsndfile does not know it as it stands."""
     found = contents(file, path)
-    if not found.parts:
-        try:
-            _sound(path, file, None)[0].close()
-        except soundfile.LibsndfileError as error:
-            if error.code == UNRECOGNISED:
-                return contents_after_junk(file, path)
-    return found
+    if found.parts or found.as_it_is:
+        return found
+    try:
+        with _sound(path, file, None)[0] as sound:
+            behind_junk = sound.format == "MP3"  # found by its decoder, which then guesses how long it is
+    except soundfile.LibsndfileError as error:
+        behind_junk = error.code == UNRECOGNISED
+    return contents_after_junk(file, path) if behind_junk else found
 
 
 def _sound(path: Path, file: io.FileIO, part: Part | None) -> tuple[soundfile.SoundFile, View]:
@@ -213,15 +214,20 @@ def _decoded(path: Path, file: io.FileIO, found: Contents) -> AudioFile:
             elif (sound.samplerate, sound.channels) != first[:2]:
                 raise FileError(
                     f"{path} holds {len(found.parts)} recordings one after the other. Number {number} has "
-                    f"{sound.channels} channels at {sound.samplerate} Hz and cannot be joined to what is before it, "
+                    f"{_channels(sound.channels)} at {sound.samplerate} Hz and cannot be joined to what is before it, "
                     f"{first.channels} at {first.rate} Hz. Split the file with another program.", "not-joined",
                     path=path)
-            said += _decode(path, sound, view, growing, part.promised if part else None)
+            notes = _decode(path, sound, view, growing, part.promised if part else None)
+            said += [note for note in notes if note not in said]
     assert growing is not None and first is not None  # there is one part at least
     audio = growing.taken()
     if said and audio.size:
         said.append(f"All that is there was read, {audio.shape[1] / first.rate:.2f} s.")
     return AudioFile(path, audio, first.rate, first.format, first.subtype, (" ".join(said),) if said else ())
+
+
+def _channels(count: int) -> str:
+    return "1 channel" if count == 1 else f"{count} channels"
 
 
 def _believed(path: Path, sound: soundfile.SoundFile, part: Part | None) -> int:
@@ -258,7 +264,7 @@ def _decode(path: Path, sound: soundfile.SoundFile, view: View, growing: Growing
         growing.add(chunk.T)
         _check_ratio(path, growing)
     done = growing.done - before
-    if known and done < expected - (MP3_SLACK if sound.format == "MP3" else 0):
+    if known and done < expected - (MP3_SLACK if sound.subtype.startswith("MPEG") else 0):
         raise truncated(path, f"its header promises {expected} samples but only {done} are there")
     if expected == 0 and promised is not None or expected >= UNKNOWN_FRAMES:
         return [f"The header of {path} does not say how long it is."]

@@ -10,7 +10,8 @@ from .views import MOST_PARTS, Contents, Part, Source, truncated, without_tags
 OGG, FLAC = b"OggS", b"fLaC"
 MOST_BLOCKS = 4096  # of a FLAC file's metadata
 FLAC_HEAD = 42  # bytes of the marker, a block's header and STREAMINFO
-CODECS = (b"\x01vorbis", b"OpusHead", b"\x7fFLAC", b"Speex   ")
+OGG_FLAC, OGG_FLAC_HEAD = b"\x7fFLAC", 9  # begins the first packet; bytes before the marker of FLAC itself
+CODECS = (b"\x01vorbis", b"OpusHead", OGG_FLAC, b"Speex   ")
 OF_STREAM, FIRST, LAST = 1, 2, 4  # flags of an Ogg page
 
 
@@ -18,9 +19,11 @@ OF_STREAM, FIRST, LAST = 1, 2, 4  # flags of an Ogg page
 
 @dataclass
 class _Link:
-    """A link of an Ogg chain: the serial number of its first stream of audio, and the pages of that, next to next."""
+    """A link of an Ogg chain: the serial number of its first stream of audio, and the pages of that, next to next:
+    whole ones, or of FLAC, which libsndfile reads outside Ogg, what is in them."""
 
     serial: int | None = None
+    is_flac: bool = False
     begun: bool = False  # whether pages other than streams' first ones have come
     others: bool = False  # whether there are streams of something else in it
     ended: bool = False
@@ -59,7 +62,11 @@ def ogg(source: Source, base: int) -> Contents:
         said.append(f"{source.path} holds {len(links)} streams one after the other; they were joined.")
     if junk:
         said.append(f"{junk} bytes in {source.path} belong to no Ogg stream and were passed over.")
-    return Contents(tuple(Part(tuple(link.pages)) for link in links), tuple(said))
+    return Contents(tuple(_part(source, link) for link in links), tuple(said))
+
+
+def _part(source: Source, link: _Link) -> Part:
+    return _endless(source, link.pages) if link.is_flac else Part(tuple(link.pages))
 
 
 def _add(links: list[_Link], source: Source, at: int, stop: int, head: bytes) -> None:
@@ -69,7 +76,7 @@ def _add(links: list[_Link], source: Source, at: int, stop: int, head: bytes) ->
             links.append(_Link())
         link, first = links[-1], at + 27 + head[26]
         if link.serial is None and source.get(first, 8).startswith(CODECS):
-            link.serial = serial
+            link.serial, link.is_flac = serial, head[27 + head[26]:].startswith(OGG_FLAC)
         elif link.serial != serial:
             link.others = True
     elif not links:
@@ -79,6 +86,8 @@ def _add(links: list[_Link], source: Source, at: int, stop: int, head: bytes) ->
     if serial != link.serial:
         return
     link.ended = bool(flags & LAST)
+    if link.is_flac:
+        at += 27 + head[26] + (OGG_FLAC_HEAD if flags & FIRST else 0)
     if link.pages and link.pages[-1].stop == at:
         link.pages[-1] = range(link.pages[-1].start, stop)
     else:
@@ -92,12 +101,8 @@ def flac(source: Source, base: int) -> Contents:
     parts: list[Part] = []
     said, end, first = [], without_tags(source), base
     while base >= 0 and len(parts) <= MOST_PARTS:
-        head, frames = source.get(base, FLAC_HEAD), _frames_at(source, base)
-        following = _next_flac(source, frames, end)
-        without_length = bytes([head[21] & 0xF0]) + bytes(4) if len(head) == FLAC_HEAD else b""
-        stop = following if following >= 0 else end
-        parts.append(Part((head[:21] + without_length, range(base + 21 + len(without_length), stop)),
-                          promised=int.from_bytes(head[21:26], "big") & 0xFFFFFFFFF))
+        following = _next_flac(source, _frames_at(source, base), end)
+        parts.append(_endless(source, [range(base, following if following >= 0 else end)]))
         base = following
     if len(parts) > 1:
         said.append(f"{source.path} holds {len(parts)} FLAC files one after the other; they were joined.")
@@ -116,6 +121,15 @@ def blocks(source: Source, base: int) -> Iterator[tuple[int, int, int]]:
         at += 4 + size
         if head[0] & 0x80:
             return
+
+
+def _endless(source: Source, stretches: list[range]) -> Part:
+    """FLAC in some stretches of a file, as if it did not say how long it is."""
+    first, *others = stretches
+    head = source.get(first.start, FLAC_HEAD)
+    without_length = bytes([head[21] & 0xF0]) + bytes(4) if len(head) == FLAC_HEAD else b""
+    return Part((head[:21] + without_length, range(first.start + 21 + len(without_length), first.stop), *others),
+                promised=int.from_bytes(head[21:26], "big") & 0xFFFFFFFFF)
 
 
 def _frames_at(source: Source, base: int) -> int:

@@ -18,7 +18,8 @@ MAX_FRAMES = 20000  # spread over a long recording; enough for any quantile
 
 
 def noise_floor(audio: Tensor, fft_size: int, end: int | None = None) -> Tensor:
-    """Power spectrum of the stationary noise, on the scale of `ltas`: (..., samples) -> (fft_size // 2 + 1,) float64.
+    """Power spectrum of the stationary noise, on the scale of `ltas`: (..., samples) -> (fft_size // 2 + 1,) float64,
+    the mean of the channels.
 
     end: bins from this one on hold nothing of the recording, noise included, and do not count; None: all count.
 
@@ -34,25 +35,30 @@ def noise_floor(audio: Tensor, fft_size: int, end: int | None = None) -> Tensor:
         return torch.zeros(fft_size // 2 + 1, dtype=torch.float64)
     window = torch.hann_window(fft_size, dtype=audio.dtype, device=audio.device)
     every = math.ceil(frames * len(audio) / MAX_FRAMES)
-    pieces = audio.unfold(-1, fft_size, hop * every).reshape(-1, fft_size)
-    spectra = torch.cat([torch.fft.rfft(piece * window).abs().square() for piece in pieces.split(1024)])
+    pieces = audio.unfold(-1, fft_size, hop * every)  # (channels, frames, fft_size)
+    spectra = torch.cat([torch.fft.rfft(piece * window).abs().square() for piece in pieces.split(1024, dim=1)], dim=1)
     power = (spectra / window.sum()).double().cpu().numpy()
-    level = power.sum(axis=1)
-    power = power[level > 10 ** (PAUSE_DB / 10) * level.max()]
-    if len(power) < 4:
-        return torch.zeros(fft_size // 2 + 1, dtype=torch.float64)
-
+    level = power.sum(axis=2)
+    told = level > 10 ** (PAUSE_DB / 10) * level.max()
     bins = np.arange(fft_size // 2 + 1)
-    power = power[:, :end]
     centres = 2 ** np.arange(1, math.log2(len(bins) - 1), 1 / 3)
-    width = 2 ** (1 / 6)
-    floors = []
+    # Of each channel by itself: the cells of a quiet one would all lie below the noise of a loud one.
+    floors = np.mean([_floors(one[which, :end], centres) if which.sum() >= 4 else np.zeros(len(centres))
+                      for one, which in zip(power, told)], axis=0)
+    if not floors.any():
+        return torch.zeros(len(bins), dtype=torch.float64)
+    level_db = 10 * np.log10(np.maximum(floors, 1e-30))
+    return torch.from_numpy(10 ** (np.interp(np.log2(np.maximum(bins, 1)), np.log2(centres), level_db) / 10))
+
+
+def _floors(power: np.ndarray, centres: np.ndarray) -> np.ndarray:
+    """The noise of one channel (frames, bins) in each third of an octave, about bins that need not be whole."""
+    width, floors = 2 ** (1 / 6), []
     for centre in centres:
         low = min(math.ceil(centre / width), int(centre), power.shape[1] - 1)
         cells = power[:, low:max(math.ceil(centre * width), low + 1)]
         floors.append(np.quantile(cells, QUANTILE) / -math.log1p(-QUANTILE))
-    level_db = 10 * np.log10(np.maximum(floors, 1e-30))
-    return torch.from_numpy(10 ** (np.interp(np.log2(np.maximum(bins, 1)), np.log2(centres), level_db) / 10))
+    return np.array(floors)
 
 
 def heard(observed: Tensor, noise: Tensor) -> Tensor:

@@ -34,11 +34,12 @@ def bounded(restored: Tensor, recording: Tensor, sample_rate: float, aimed: Spec
         aimed: of the music aimed at, frequencies in Hz and power there, (n,) each, at any level; None: not known.
         is_whole: whether the recording has all its stretches and peaks; if not, there is no bound but that of bands.
     """
-    notes: list[str] = []
+    notes: dict[object, str] = {}
     for bound in (_peaks, _bands, _level, _peaks) if is_whole else (_bands,):  # a peak would fill all bands
         restored, note = bound(restored, recording, sample_rate, aimed)
-        notes += [note] if note else []
-    return restored, notes
+        if note:
+            notes.setdefault(bound, note)  # what is lowered twice is said once
+    return restored, list(notes.values())
 
 
 def _bands(restored: Tensor, recording: Tensor, sample_rate: float, aimed: Spectrum | None) -> tuple[Tensor, str]:
@@ -58,8 +59,9 @@ def _bands(restored: Tensor, recording: Tensor, sample_rate: float, aimed: Spect
     gain_db = np.interp(np.log2(np.maximum(hz, 1.0)), np.log2(centres), cut_db)
     first, last = centres[cut_db < 0][[0, -1]]
     restored = zero_phase(restored, torch.from_numpy(gain_db))
+    where = f"Around {first:.0f} Hz" if first == last else f"Between {first:.0f} and {last:.0f} Hz"
     return restored, "" if cut_db.min() > -WORTH_SAYING_DB else (
-        f"Between {first:.0f} and {last:.0f} Hz the result was up to {-cut_db.min():.0f} dB louder than music can be; "
+        f"{where} the result was up to {-cut_db.min():.0f} dB louder than music can be; "
         "it was lowered there. Listen closely before you keep it.")
 
 

@@ -92,7 +92,7 @@ def findings_note(hz: np.ndarray, response_db: np.ndarray, deviation_db: np.ndar
         return f"{said[0].upper()}{said[1:]}."
     if np.abs(read.db).max() <= UNCHANGED_DB:
         left = np.abs(undone.db).max() <= UNCHANGED_DB
-        return f"No response of a medium stands out{'; the recording is left as it is' if left else ''}."
+        return f"No response of a medium stands out{', and none was undone' if left else ''}."
     return (f"A response of up to {np.abs(read.db).max():.0f} dB was found, but nothing in it stands out clearly "
             "enough to be named.")
 

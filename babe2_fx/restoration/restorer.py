@@ -41,6 +41,7 @@ from .result import Progress, RestorationResult
 from .schedule import Batch, Task, sample_recording
 
 KEPT_BY_RESAMPLERS = 0.95  # share of Nyquist; above it little of a recording of a lower rate is left
+LEAST_BELOW = 1e-4  # of the recording's power that must lie in the prior's band; next to that it is noise
 UNHEARD = 1e6  # variance of the noise where no music is heard: nothing is taken from there
 Guide = Callable[[Operator, Tensor, Callable[[Tensor], Tensor]], Guidance]
 
@@ -121,7 +122,7 @@ class Restorer:
         signal = self._without_hidden(channels.signal, sample_rate)
         reference, domain = reference_power(prior, self.target), Domain(prior, sample_rate)
         flat = domain.enter(signal)
-        why = self._why_not(flat)
+        why = self._why_not(flat, signal, sample_rate)
         if why:
             audio = audio[:, passage]
             return RestorationResult.of(audio, audio, sample_rate, prior, self.settings, [*notes, why], reference)
@@ -163,8 +164,12 @@ class Restorer:
 
     # ------------------------------------------------------------------------------------------------- stages
 
-    def _why_not(self, flat: Tensor) -> str:
-        """Why a recording in the prior's domain is to stay as it is, as a sentence; empty if it is not."""
+    def _why_not(self, flat: Tensor, signal: Tensor, sample_rate: float) -> str:
+        """Why a recording (`signal`, in the prior's domain `flat`) is to stay as it is, as a sentence; empty if it is
+        not."""
+        if _is_above(signal, sample_rate, self.prior.sample_rate / 2):
+            return (f"Next to nothing in the recording lies below {self.prior.sample_rate / 2:g} Hz, where the preset "
+                    "works; it stays as it is.")
         if float(torch.linalg.vector_norm(flat, torch.inf)) < SILENCE:
             return "The recording is silent and stays so."
         if self.operators is not None and not any(isinstance(operator, BlindEQ) for operator in self.operators):
@@ -359,6 +364,14 @@ def effective_settings(settings: Settings, operators: Sequence[Measurement] | No
     if len(operators) > 1 and settings.spectrum.ltas == "objective":
         return settings.replace(ltas="initial")
     return settings
+
+
+def _is_above(signal: Tensor, sample_rate: float, limit_hz: float) -> bool:
+    """Whether less than `LEAST_BELOW` of the power of a recording (channels, samples) lies below a frequency."""
+    if sample_rate / 2 <= limit_hz:
+        return False
+    power = ltas(signal, ltas_fft_size(sample_rate), mirrored=False)[2:]  # without an offset
+    return float(power[:round(len(power) * 2 * limit_hz / sample_rate)].sum()) < LEAST_BELOW * float(power.sum())
 
 
 def _heard_notes(medium: Medium, sample_rate: float) -> list[str]:

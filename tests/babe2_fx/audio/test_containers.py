@@ -112,6 +112,9 @@ def test_all_samples_are_read_whatever_the_header_says_and_what_was_found_is_sai
     ("zeros.wav", made("WAV") + bytes(4096)), ("id3v1.wav", made("WAV") + b"TAG" + bytes(range(125))),
     ("id3v2.wav", made("WAV") + ID3), ("a few bytes.wav", made("WAV") + b"\r\n"), ("id3.wav", ID3 + made("WAV")),
     ("id3.aiff", ID3 + made("AIFF")), ("comm 0.aiff", with_size(made("AIFF"), b"COMM", 0, ">I", 10)),
+    ("no padding.wav", (lambda c: c[:12] + b"JUNK" + struct.pack("<I", 3) + b"abc" + c[12:])(made("WAV"))),
+    ("no padding.aiff", (lambda c: c[:12] + b"ANNO" + struct.pack(">I", 3) + b"abc" + c[12:])(made("AIFF"))),
+    ("size in data.rf64", with_size(with_size(made("RF64"), b"ds64", 0, "<Q", 16), b"data", THERE)),
     ("odd.rf64", (lambda c: c[:48] + b"JUNK" + struct.pack("<I", 3) + b"abc\0" + c[48:])(made("RF64"))),
 ])
 def test_what_is_no_fault_of_the_length_is_read_without_a_word(tmp_path, name, content):
@@ -154,7 +157,7 @@ def test_files_that_were_put_one_after_the_other_are_joined(tmp_path, one, other
 
 def test_what_cannot_be_joined_is_refused_by_a_sentence(tmp_path):
     (tmp_path / "a.wav").write_bytes(made("WAV") + made("WAV", audio=audio_of(1)))
-    with pytest.raises(FileError, match="Number 2 has 1 channels at 44100 Hz and cannot be joined") as caught:
+    with pytest.raises(FileError, match="Number 2 has 1 channel at 44100 Hz and cannot be joined") as caught:
         read_audio(tmp_path / "a.wav")
     assert caught.value.code == "not-joined"
 

@@ -55,6 +55,26 @@ def test_all_frames_are_read_where_no_header_says_how_many_there_are(tmp_path, m
     assert duration_s(tmp_path / "a.mp3") == frames * frame.samples / rate
 
 
+@pytest.mark.parametrize("junk", [bytes(5000), bytes(range(250)) * 8, ID3V2 + bytes(2000)],
+                         ids=["zeros", "rubbish", "padded id3"])
+def test_all_frames_behind_junk_are_read(tmp_path, make, junk):
+    content, frame = make()
+    whole = decoded(tmp_path, content[frame.size:])
+    (tmp_path / "a.mp3").write_bytes(junk + content[frame.size:])
+    assert np.array_equal(read_audio(tmp_path / "a.mp3").audio, whole)
+    assert duration_s(tmp_path / "a.mp3") == whole.shape[1] / RATE
+
+
+def test_a_length_within_a_wav_that_counts_the_encoders_delay_is_no_loss(tmp_path, make):
+    content, frame = make("CONSTANT", channels=1)
+    sound, samples = content[frame.size:], decoded(tmp_path, content[frame.size:]).shape[1]
+    fmt = struct.pack("<HHIIHHHHIHHH", 0x55, 1, RATE, 16000, 1, 0, 12, 1, 2, 417, 1, 1393)
+    chunks = [(b"fmt ", fmt), (b"fact", struct.pack("<I", samples + 996)), (b"data", sound + bytes(len(sound) % 2))]
+    body = b"WAVE" + b"".join(name + struct.pack("<I", len(of)) + of for name, of in chunks)
+    (tmp_path / "a.wav").write_bytes(b"RIFF" + struct.pack("<I", len(body)) + body)
+    assert read_audio(tmp_path / "a.wav").audio.shape[1] == pytest.approx(samples, abs=2 * frame.samples)
+
+
 @pytest.mark.parametrize("between", [b"", ID3V1, ID3V2, ID3V1 + ID3V2, APE + ID3V1, b"\0" * 5000],
                          ids=["nothing", "id3v1", "id3v2", "id3v1 and 2", "ape", "zeros"])
 def test_files_that_were_joined_are_read_one_after_the_other(tmp_path, make, between):

@@ -78,8 +78,36 @@ def test_a_chain_whose_last_stream_has_no_end_is_truncated(tmp_path, make, cut):
 
 def test_streams_that_differ_are_not_joined(tmp_path, make):
     (tmp_path / "a.ogg").write_bytes(make("OGG", "VORBIS")[0] + make("OGG", "VORBIS", rate=44100)[0])
-    with pytest.raises(FileError, match="Number 2 has 1 channels at 44100 Hz and cannot be joined"):
+    with pytest.raises(FileError, match="Number 2 has 1 channel at 44100 Hz and cannot be joined"):
         read_audio(tmp_path / "a.ogg")
+
+
+def in_ogg(flac) -> bytes:
+    """A FLAC file in Ogg pages, as RFC 9639 has it: a packet for the header, the rest in pages of 4080 bytes."""
+    head, rest = b"\x7fFLAC\1\0\0\1" + bytes(flac[:42]), bytes(flac[42:])
+    contents = [head, *(rest[at:at + 4080] for at in range(0, len(rest), 4080))]
+    made = b""
+    for number, content in enumerate(contents):
+        flags = 2 if number == 0 else 4 if number == len(contents) - 1 else 0
+        full, last = divmod(len(content), 255)
+        made += (b"OggS\0" + bytes([flags]) + bytes(8) + b"FLAC" + number.to_bytes(4, "little") + bytes(4)
+                 + bytes([full + 1]) + b"\xff" * full + bytes([last]) + content)
+    return made
+
+
+@pytest.mark.parametrize("samples", [24000, 0], ids=["stated", "unknown"])
+def test_flac_in_ogg_is_read_chains_of_it_too(tmp_path, make, samples):
+    content, heard = make("FLAC", channels=2)
+    content = in_ogg(flac_with(content, samples))
+    (tmp_path / "a.oga").write_bytes(content)
+    recording = read_audio(tmp_path / "a.oga")
+    assert np.array_equal(recording.audio, heard) and len(recording.notes) == (samples == 0)
+    assert samples_of(tmp_path / "a.oga") == (samples, 2, RATE)
+    (tmp_path / "a.oga").write_bytes(content + content)
+    recording = read_audio(tmp_path / "a.oga")
+    assert np.array_equal(recording.audio, np.concatenate([heard, heard], axis=1))
+    assert "holds 2 streams" in recording.notes[0]
+    assert recording.notes[0].count("does not say how long") == (samples == 0)
 
 
 @pytest.mark.parametrize("end", [b"", TAG], ids=["plain", "tag"])

@@ -60,3 +60,10 @@ def test_silent_ends_do_not_lower_the_floor():
 
 def test_what_is_too_short_has_no_floor():
     assert not noise_floor(torch.randn(1, 3000), SIZE).any()
+
+
+def test_a_quiet_channel_does_not_hide_the_noise_of_a_loud_one(make_notes):
+    loud = torch.from_numpy(make_notes(RATE, 10.0)[0]) + 10 ** (-50 / 20) * coloured_noise()
+    both, alone = db(noise_floor(torch.stack([loud, loud / 100]), SIZE)), db(noise_floor(loud, SIZE))
+    for hz in (300, 1000, 2000, 5000, 9000):
+        assert both[at(hz)] == pytest.approx(alone[at(hz)] - 3.01, abs=0.1), hz  # the mean of it and next to nothing

@@ -51,6 +51,20 @@ def test_a_blast_in_one_band_is_lowered_there_and_nowhere_else(make_notes):
     assert len(notes) == 1 and "dB louder than music can be" in notes[0]
 
 
+def test_what_is_lowered_twice_is_said_once(make_notes):
+    recording = music(make_notes)
+    restored = recording + noise(5000, 7000, 1.0)
+    restored[:, ::4000] = 50.0  # too high for the noise, and once that is lowered, too high again
+    notes = [note for note in bounded(restored, recording, RATE)[1] if "peaks of the result" in note]
+    assert len(notes) == 1
+
+
+def test_a_single_band_is_named_by_its_frequency(make_notes):
+    recording = music(make_notes)
+    note, = bounded(recording + noise(6200, 6400, 0.1), recording, RATE)[1]
+    assert note.startswith("Around 6350 Hz the result was up to")
+
+
 def test_the_reference_allows_what_the_recording_lacks(make_notes):
     recording = music(make_notes)
     restored = recording + noise(5000, 7000, 0.5 * float(recording.std()))

@@ -98,7 +98,7 @@ def test_the_note_says_it_in_one_sentence():
 def test_clean_recordings_are_left_as_they_are_only_if_they_are():
     flat = 0.5 * np.sin(OCTAVES)
     assert findings_note(HZ, flat, doubt(1.0), flat) == (
-        "No response of a medium stands out; the recording is left as it is.")
+        "No response of a medium stands out, and none was undone.")
     assert findings_note(HZ, flat, doubt(1.0), upper(6000)) == "No response of a medium stands out."
     vague = hump(900, 6.0)
     assert "but nothing in it stands out" in findings_note(HZ, vague, doubt(8.0), vague)

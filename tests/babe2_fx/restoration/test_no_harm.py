@@ -84,6 +84,17 @@ def test_line_up_tones_come_back_as_they_were(restorer, tones_hz):
     assert result.notes[-1].startswith("The recording holds little but single tones")
 
 
+def test_what_lies_above_the_band_of_the_preset_is_not_lost(restorer):
+    """A tone of 15 kHz once came back 98 dB quieter, as the noise below it at the level of music."""
+    rng = np.random.default_rng(0)
+    audio = (0.3 * np.sin(2 * np.pi * 15000 * np.arange(88200) / 44100) + 1e-5 * rng.normal(size=88200))
+    audio = audio.astype(np.float32)[None]
+    result = restorer.restore(audio, 44100)
+    assert np.array_equal(result.audio, audio)
+    assert result.notes[-1] == ("Next to nothing in the recording lies below 11025 Hz, where the preset works; it "
+                                "stays as it is.")
+
+
 @pytest.mark.parametrize("duration_s", [0.01, 0.1])
 def test_a_clip_gets_no_thump(restorer, duration_s):
     audio = flute()[None, RATE:RATE + round(duration_s * RATE)].astype(np.float32)
