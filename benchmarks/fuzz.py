@@ -5,8 +5,8 @@
 
 The doors, what each promises and how files are damaged are those of the property tests (`tests/doors.py`). Each door is
 tried in a process of its own, which may take 4 GB more than it has at its beginning, and 20 s for a file. What was
-neither read nor refused with a sentence is a fault, whose file is kept in FOLDER. Prints a table in Markdown; exits with 1 if
-there was a fault.
+neither read nor refused with a sentence is a fault, whose file is kept in FOLDER. Prints a table in Markdown; exits
+with 1 if there was a fault.
 """
 
 from __future__ import annotations
@@ -123,10 +123,10 @@ def try_door(name: str, inputs: int, seed: int, faults: Path) -> list[str]:
                 sys.exit(f"{said}\n{name} cannot be tried.")
             if not ended:  # it hung, or fell over the file that was tried
                 counts["fault"] += 1
-                keep(Path(folder), Path(folder, "CURRENT").read_text(), f"{said}\nthe process ended with {process.exitcode}")
+                keep(Path(folder), Path(folder, "CURRENT").read_text(), f"{said}\nIt ended with {process.exitcode}.")
     took_s = time.monotonic() - began
-    return [name, *(str(counts[outcome]) for outcome in ("read", "refused", "fault")), f"{most_memory / 2 ** 20:.0f} MB",
-            f"{longest_s:.2f} s", f"{took_s:.0f} s"]
+    return [name, *(str(counts[outcome]) for outcome in ("read", "refused", "fault")),
+            f"{most_memory / 2 ** 20:.0f} MB", f"{longest_s:.2f} s", f"{took_s:.0f} s"]
 
 
 def main() -> int:
@@ -144,7 +144,7 @@ def main() -> int:
             print(attempt(DOORS[args.door[0]], Path(folder), args.file.name, args.file.read_bytes()))
         return 0
     rows = []
-    print("| door | read | refused | faults | most memory | longest | took |\n|---|---|---|---|---|---|---|", flush=True)
+    print(f"| door | read | refused | faults | most memory | longest | took |\n{'|---' * 7}|", flush=True)
     for name in args.door:
         rows.append(try_door(name, args.inputs, args.seed, args.faults))
         print(f"| {' | '.join(rows[-1])} |", flush=True)

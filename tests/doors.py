@@ -1,7 +1,7 @@
 """The doors through which files from strangers come in, each with what it promises.
 
-The property tests try each a few times, `benchmarks/fuzz.py` thousands of times. A door takes any bytes and either gives
-back what it should or refuses with a sentence; anything else is a fault.
+The property tests try each a few times, `benchmarks/fuzz.py` thousands of times. A door takes any bytes and either
+gives back what it should or refuses with a sentence; anything else is a fault.
 """
 
 import asyncio
@@ -50,8 +50,8 @@ LONGEST_SENTENCE = 1000  # characters
 class Door:
     """A way in.
 
-    whole: files that it lets in, each a name and its content · files: a strategy of others · enter: opens the file at a
-    path, and raises AssertionError if what comes of it is not what was promised · refusals: the errors that are
+    whole: files that it lets in, each a name and its content · files: a strategy of others · enter: opens the file at
+    a path, and raises AssertionError if what comes of it is not what was promised · refusals: the errors that are
     sentences · most_memory: bytes that it may take, by the file's size.
     """
 
@@ -250,7 +250,8 @@ def _journal(path: Path) -> None:
 
 
 def _same(one: dict, other: dict) -> bool:
-    return one.keys() == other.keys() and all(one[key].dtype == other[key].dtype and one[key].equal(other[key]) for key in one)
+    return one.keys() == other.keys() and all(value.dtype == other[key].dtype and value.equal(other[key])
+                                              for key, value in one.items())
 
 
 class NotTaken(Exception):
@@ -281,7 +282,8 @@ def _request(path: Path) -> None:
         raise Refused(answer["error"])
     if answer:
         job = answer["job"]
-        assert job is None or all(Path(os.path.realpath(job[name])).is_relative_to(jobs) for name in ("input", "output"))
+        places = [Path(os.path.realpath(job[name])) for name in ("input", "output")] if job else []
+        assert all(place.is_relative_to(jobs) for place in places)
 
 
 async def _answered(service: Service, line: bytes) -> dict:
@@ -375,7 +377,8 @@ DOORS = {door.name: door for door in (
          (SessionError,)),
     Door("journal", lambda: [("block", content) for content in _blocks()],
          lambda: st.tuples(st.just("block"), mutated(list(_blocks()))), _journal, (NotTaken,)),
-    Door("request", lambda: [("request", json.dumps(originals.REQUEST).encode())], _request_files, _request, (Refused,)),
+    Door("request", lambda: [("request", json.dumps(originals.REQUEST).encode())], _request_files, _request,
+         (Refused,)),
     Door("equalizer", *_text("eq.json", originals.EQUALIZER, documents("freqs_hz", "response_db")), read_correction,
          (EqExportError,)),
     Door("list", lambda: _texts("list", originals.LISTS), _list_files, _list, (BatchError,)),
@@ -383,7 +386,8 @@ DOORS = {door.name: door for door in (
          _manifest, (ManifestError,)),
     Door("prior", lambda: [("in.safetensors", content) for content in originals.priors()], _prior_files, _prior,
          (PriorError,), _of_priors),
-    Door("checkpoint", lambda: [("in.pt", originals.checkpoint())], _checkpoint_files, _prior, (PriorError,), _of_priors),
+    Door("checkpoint", lambda: [("in.pt", originals.checkpoint())], _checkpoint_files, _prior, (PriorError,),
+         _of_priors),
     Door("import", lambda: [("in.safetensors", content) for content in originals.priors()], _prior_files, _import,
          (PriorError, WeightsError), _of_priors),
 )}

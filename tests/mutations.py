@@ -7,17 +7,20 @@ from hypothesis import strategies as st
 
 NAME = re.compile(rb"[A-Za-z][A-Za-z0-9 ]{3}")  # of a chunk, or a piece of any word
 TOKEN = re.compile(rb'"[^"\n]*"|[-+.\w]+|[^\s\w]')
-EXTREME = (0, 1, -1, 2, 0x7F, 0x80, 0xFF, 0x7FFF, 0xFFFF, 0x7FFFFFFF, 0x80000000, 0xFFFFFFF0, 0xFFFFFFFF, 1 << 40, 1 << 62,
-           (1 << 63) - 1, (1 << 64) - 1)
-NUMBERS = (b"0", b"-1", b"-0.0", b"0.1", b"1e999", b"-1e308", b"5e-324", b"nan", b"NaN", b"-inf", b"Infinity", b"0x10", b"1_0",
-           b"1,000", b"65536", b"4294967296", b"9223372036854775808", b"9" * 400, b"1" + b"0" * 5000)
-WORDS = (b"true", b"false", b"null", b"{}", b"[]", b"[[]]", b'""', b"''", b'"\\ud800"', b'"\\u0000"', b'"\x1b[2J"', b'"a\\nb"',
-         b'"\xe2\x80\xae"', b'"../../x"', b'"/dev/zero"', b'"recording.wav"', b'"' + b"a" * 5000 + b'"', b"\xff\xfe", b"\xed\xa0\x80",
-         b"\0", b"1979-05-27", b"[", b"]", b"{", b"}", b'"', b",", b";", b".", b"=", b"\n", b"#")
+EXTREME = (0, 1, -1, 2, 0x7F, 0x80, 0xFF, 0x7FFF, 0xFFFF, 0x7FFFFFFF, 0x80000000, 0xFFFFFFF0, 0xFFFFFFFF, 1 << 40,
+           1 << 62, (1 << 63) - 1, (1 << 64) - 1)
+NUMBERS = (b"0", b"-1", b"-0.0", b"0.1", b"1e999", b"-1e308", b"5e-324", b"nan", b"NaN", b"-inf", b"Infinity", b"0x10",
+           b"1_0", b"1,000", b"65536", b"4294967296", b"9223372036854775808", b"9" * 400, b"1" + b"0" * 5000)
+WORDS = (b"true", b"false", b"null", b"{}", b"[]", b"[[]]", b'""', b"''", b'"\\ud800"', b'"\\u0000"', b'"\x1b[2J"',
+         b'"a\\nb"', b'"\xe2\x80\xae"', b'"../../x"', b'"/dev/zero"', b'"recording.wav"', b'"' + b"a" * 5000 + b'"',
+         b"\xff\xfe", b"\xed\xa0\x80", b"\0", b"1979-05-27", b"[", b"]", b"{", b"}", b'"', b",", b";", b".", b"=",
+         b"\n", b"#")
 QUOTED = tuple(word for word in WORDS if word.startswith(b'"')) + (b'"1"', b'"Gain"', b'"piano"', b'"standard"')
-DEEP = (b"[" * 3000, b'{"a":' * 3000, b"a." * 3000, b"[" * 100 + b"]" * 100, b"[" * 100_000, b"{a=" * 500 + b"1" + b"}" * 500)
+DEEP = (b"[" * 3000, b'{"a":' * 3000, b"a." * 3000, b"[" * 100 + b"]" * 100, b"[" * 100_000,
+        b"{a=" * 500 + b"1" + b"}" * 500)
 
-texts = st.text(st.characters(codec=None), max_size=20) | st.sampled_from([word.decode("utf-8", "replace") for word in WORDS])
+texts = (st.text(st.characters(codec=None), max_size=20)
+         | st.sampled_from([word.decode("utf-8", "replace") for word in WORDS]))
 # What a JSON document may hold; a name may be half a character, and a number may be no number.
 values = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | texts | st.sampled_from([10 ** 30, -1, 1e308, 1 << 63]),

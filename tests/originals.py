@@ -16,8 +16,8 @@ from babe2_fx.priors import save_prior
 from standin import TINY, TINY_MIXER, tiny_mixer_prior, tiny_prior
 
 RATE = 8000
-SUFFIXES = {"WAV": ".wav", "WAVEX": ".wav", "RF64": ".rf64", "W64": ".w64", "AIFF": ".aiff", "CAF": ".caf", "AU": ".au",
-            "FLAC": ".flac", "OGG": ".ogg", "MP3": ".mp3"}
+ENDINGS = {"WAV": ".wav", "WAVEX": ".wav", "RF64": ".rf64", "W64": ".w64", "AIFF": ".aiff", "CAF": ".caf", "AU": ".au",
+           "FLAC": ".flac", "OGG": ".ogg", "MP3": ".mp3"}
 
 
 def tone(channels: int = 1, samples: int = 600) -> np.ndarray:
@@ -39,15 +39,15 @@ def recording(kind: str = "WAV", subtype: str | None = None, channels: int = 1, 
 def recordings() -> dict[str, tuple[bytes, ...]]:
     """Recordings by the ending of their names."""
     found: dict[str, list[bytes]] = {}
-    for kind, suffix in SUFFIXES.items():
-        found.setdefault(suffix, []).append(recording(kind))
+    for kind, ending in ENDINGS.items():
+        found.setdefault(ending, []).append(recording(kind))
     found[".wav"] += [recording("WAV", "FLOAT", 2), recording("WAV", "ULAW"), recording("WAV", "MS_ADPCM"),
                       with_chunks(recording("WAV", "PCM_24", title="Aria", artist="Melba"))]
     found[".aiff"] += [recording("AIFF", "PCM_24", 2), recording("AIFF", "FLOAT", title="Aria")]
     found[".flac"] += [recording("FLAC", "PCM_24", 2, title="Aria"), recording("FLAC", samples=6000)]
     found[".ogg"] += [found[".ogg"][0] * 2, recording("OGG", "OPUS")]
     found[".mp3"] += [id3() + found[".mp3"][0], found[".mp3"][0] * 2]
-    return {suffix: tuple(files) for suffix, files in found.items()}
+    return {ending: tuple(files) for ending, files in found.items()}
 
 
 def chunk(name: bytes, content: bytes) -> bytes:
@@ -98,7 +98,7 @@ def _written(write) -> bytes:
 
 CURVES = {
     ".txt": ("# A curve\n20 -3\n100 0\n1000 -6.5\n8000 -30\n", "Hz\tdB\n20,5\t-3,5\n100\t0\n8000\t-30\n",
-             "* Measurement data\n* Freq(Hz) SPL(dB) Phase(degrees)\n20.000 75.1 12.0\n1000.000 80.2 -3.0\n8000.0 71.0 9\n"),
+             "* Measurement data\n* Freq(Hz) SPL(dB) Phase\n20.000 75.1 12.0\n1000.000 80.2 -3.0\n8000.0 71.0 9\n"),
     ".csv": ("frequency,level\n20,-3\n100,0\n8000,-30\n", "20;-3,5\n100;0\n8000;-30\n"),
     ".json": (json.dumps({"freqs_hz": [20, 100, 8000], "level_db": [0, -3.5, -30]}),)}
 
@@ -167,9 +167,9 @@ LISTS = {
     ".toml": ('[[files]]\nfile = "recording.wav"\npreset = "piano"\nseed = 1\n[[files]]\nfile = "recording.wav"\n'
               'output = "disc/side.flac"\nboard = "piano-78"\ngain_db = -1.5\n',)}
 
-REQUEST = {"token": "TOKEN", "ask": "submit", "input": "FOLDER/recording.wav", "output": "FOLDER/out.wav", "label": "side A",
-           "preset": "piano", "quality": "draft", "target": "FOLDER/curve.txt", "target_match": 0.5, "seed": 1, "rate": 44100,
-           "depth": "24", "device": "cpu", "settings": {"steps": 3}}
+REQUEST = {"token": "TOKEN", "ask": "submit", "input": "FOLDER/recording.wav", "output": "FOLDER/out.wav",
+           "label": "side A", "preset": "piano", "quality": "draft", "target": "FOLDER/curve.txt",
+           "target_match": 0.5, "seed": 1, "rate": 44100, "depth": "24", "device": "cpu", "settings": {"steps": 3}}
 
 MANIFEST = json.dumps({
     "format": "babe2-batch-1", "runs": [{"started": "2026-01-01", "versions": {}}], "recipes": {},
@@ -205,9 +205,9 @@ def session() -> dict[str, bytes]:
     curve = TargetCurve(((20.0, 0.0), (1000.0, -6.0), (8000.0, -30.0)), "drawn")
     options = RenderOptions(quality="draft", expert={"steps": 3, "order": 1})
     hz = np.geomspace(20, 4000, 5)
-    takes = tuple(Take(f"take {start}", tone().T[:, start:].astype(np.float32), start, options, curve,
-                       Learned(hz, -hz / 100, (50.0, 100.0), (6.0,), 1000.0, np.full(5, 1.5)), (hz, hz, hz), ("A note.",),
-                       1.5, f"id{start}") for start in (0, 100))
+    learned = Learned(hz, -hz / 100, (50.0, 100.0), (6.0,), 1000.0, np.full(5, 1.5))
+    takes = tuple(Take(f"take {start}", tone().T[:, start:].astype(np.float32), start, options, curve, learned,
+                       (hz, hz, hz), ("A note.",), 1.5, f"id{start}") for start in (0, 100))
     with tempfile.TemporaryDirectory() as folder:
         furnish(Path(folder))
         path = Path(folder, "session.babe2")

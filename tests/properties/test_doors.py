@@ -1,7 +1,7 @@
 """Files from strangers: every door gives back what it should or refuses with a sentence, within its memory."""
 
 import pytest
-from hypothesis import find, given
+from hypothesis import given
 from hypothesis import strategies as st
 
 from doors import DOORS, attempt, furnish
