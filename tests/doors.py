@@ -23,6 +23,7 @@ from hypothesis import strategies as st
 import originals
 from babe2_fx.audio.reading import read_audio
 from babe2_fx.catalogue.presets import PresetError, load_preset
+from babe2_fx.errors import LONGEST
 from babe2_fx.files import FileError
 from babe2_fx.priors import PriorError, load_prior
 from babe2_fx.spectra.target import TargetError, TargetProfile
@@ -43,7 +44,6 @@ from mutations import documents, mutated, mutated_text, values
 MB = 1 << 20
 HOMES = ("BABE2_CONFIG", "BABE2_CACHE", "BABE2_DATA")  # where the program keeps what it keeps
 JOBS = "BABE2_DATA/jobs"
-LONGEST_SENTENCE = 1000  # characters
 
 
 @dataclass(frozen=True)
@@ -83,7 +83,7 @@ def attempt(door: Door, folder: Path, name: str, content: bytes) -> Trial:
         read = True
     except door.refusals as refusal:
         read, sentence = False, str(refusal)
-        assert 0 < len(sentence) <= LONGEST_SENTENCE, f"a refusal of {len(sentence)} characters: {sentence[:200]}"
+        assert 0 < len(sentence) <= LONGEST, f"a refusal of {len(sentence)} characters: {sentence[:200]}"
     taken = max(0, _memory("VmHWM") - before)
     assert taken <= door.most_memory(len(content)), f"{taken} bytes of memory for a file of {len(content)}"
     return Trial(read, taken)

@@ -6,6 +6,7 @@ import json
 import struct
 import tempfile
 import zipfile
+from itertools import starmap
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +14,20 @@ import soundfile
 
 import official_files
 from babe2_fx.priors import save_prior
+from containers import (
+    SMPL,
+    aiff,
+    aiff_chunk,
+    bext,
+    chunk,
+    cue,
+    cuesheet,
+    frame,
+    id3,
+    labels,
+    mark,
+    with_flac_blocks,
+)
 from standin import TINY, TINY_MIXER, tiny_mixer_prior, tiny_prior
 
 RATE = 8000
@@ -43,36 +58,27 @@ def recordings() -> dict[str, tuple[bytes, ...]]:
         found.setdefault(ending, []).append(recording(kind))
     found[".wav"] += [recording("WAV", "FLOAT", 2), recording("WAV", "ULAW"), recording("WAV", "MS_ADPCM"),
                       with_chunks(recording("WAV", "PCM_24", title="Aria", artist="Melba"))]
-    found[".aiff"] += [recording("AIFF", "PCM_24", 2), recording("AIFF", "FLOAT", title="Aria")]
-    found[".flac"] += [recording("FLAC", "PCM_24", 2, title="Aria"), recording("FLAC", samples=6000)]
+    found[".aiff"] += [recording("AIFF", "PCM_24", 2), recording("AIFF", "FLOAT", title="Aria"),
+                       aiff(RATE, 600, aiff_chunk(b"MARK", mark(100, 200)))]
+    found[".flac"] += [recording("FLAC", "PCM_24", 2, title="Aria"), recording("FLAC", samples=6000),
+                       with_flac_blocks(found[".flac"][0], (5, cuesheet(100, 200)), (2, b"riffRIFF"))]
     found[".ogg"] += [found[".ogg"][0] * 2, recording("OGG", "OPUS")]
-    found[".mp3"] += [id3() + found[".mp3"][0], found[".mp3"][0] * 2]
+    found[".mp3"] += [ID3 + found[".mp3"][0], found[".mp3"][0] * 2]
     return {ending: tuple(files) for ending, files in found.items()}
-
-
-def chunk(name: bytes, content: bytes) -> bytes:
-    return name + struct.pack("<I", len(content)) + content + b"\0" * (len(content) % 2)
 
 
 def with_chunks(wave: bytes) -> bytes:
     """A WAV file with what archives put into one: a bext, cues with their labels, a sampler's loop, iXML and ID3."""
-    bext = b"A transfer".ljust(338, b"\0") + struct.pack("<QH", 8000, 1) + bytes(254) + b"A=PCM,F=8000\r\n"
-    cue = struct.pack("<III4sIII", 1, 1, 100, b"data", 0, 0, 100)
-    labels = b"adtl" + chunk(b"labl", struct.pack("<I", 1) + b"Aria\0") + chunk(b"note", struct.pack("<I", 1) + b"x\0")
-    smpl = struct.pack("<9I", 0, 0, 125000, 60, 0, 0, 0, 1, 0) + struct.pack("<6I", 1, 0, 10, 200, 0, 0)
-    ixml = (b'<?xml version="1.0"?><BWFXML><SPEED><FILE_SAMPLE_RATE>8000</FILE_SAMPLE_RATE><TIMESTAMP_SAMPLE_RATE>8000'
-            b"</TIMESTAMP_SAMPLE_RATE></SPEED></BWFXML>")
-    more = b"".join(map(chunk, (b"bext", b"cue ", b"LIST", b"smpl", b"iXML", b"id3 ", b"qlty"),
-                        (bext, cue, labels, smpl, ixml, id3(), b"fine")))
+    more = b"".join(starmap(chunk, (
+        (b"bext", bext(8000)), (b"cue ", cue(100)), (b"LIST", labels(b"Aria")), (b"smpl", SMPL), (b"iXML", IXML),
+        (b"id3 ", ID3), (b"qlty", b"fine"))))
     return wave[:4] + struct.pack("<I", len(wave) + len(more) - 8) + wave[8:] + more
 
 
-def id3() -> bytes:
-    """A tag of version 2.3 with two texts, a comment and a picture."""
-    frames = ((b"TIT2", b"\0Aria"), (b"TPE1", b"\1\xff\xfeM\0e\0"), (b"COMM", b"\0eng\0A comment"),
-              (b"APIC", b"\0image/png\0\3\0" + b"\x89PNG"), (b"RVAD", bytes(10)))
-    body = b"".join(name + struct.pack(">IH", len(content), 0) + content for name, content in frames)
-    return b"ID3\3\0\0" + bytes(len(body) >> shift & 0x7F for shift in (21, 14, 7, 0)) + body
+IXML = (b'<?xml version="1.0"?><BWFXML><SPEED><FILE_SAMPLE_RATE>8000</FILE_SAMPLE_RATE><TIMESTAMP_SAMPLE_RATE>8000'
+        b"</TIMESTAMP_SAMPLE_RATE></SPEED></BWFXML>")
+ID3 = id3(frame(b"TIT2", b"\0Aria"), frame(b"TPE1", b"\1\xff\xfeM\0e\0"), frame(b"COMM", b"\0eng\0A comment"),
+          frame(b"APIC", b"\0image/png\0\3\0\x89PNG"), frame(b"RVAD", bytes(10)))
 
 
 @functools.cache
