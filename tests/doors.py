@@ -36,6 +36,7 @@ from babe2_host.batch.job_list import BatchError, jobs_of_list
 from babe2_host.batch.manifest import Manifest, ManifestError
 from babe2_host.rendering.journal import FolderJournal
 from babe2_host.rendering.recipe import Recipe
+from babe2_host.service.records import JobError, read_record, save_record
 from babe2_host.service.server import Service
 from babe2_host.tools.correction import EqExportError, read_correction
 from babe2_host.tools.weights import WeightsError, import_file
@@ -44,6 +45,7 @@ from mutations import documents, mutated, mutated_text, values
 MB = 1 << 20
 HOMES = ("BABE2_CONFIG", "BABE2_CACHE", "BABE2_DATA")  # where the program keeps what it keeps
 JOBS = "BABE2_DATA/jobs"
+ID = "0123456789abcdef"  # of a job
 
 
 @dataclass(frozen=True)
@@ -61,6 +63,10 @@ class Door:
     enter: Callable[[Path], object]
     refusals: tuple[type[Exception], ...] = ()
     most_memory: Callable[[int], int] = lambda size: 64 * MB + 2000 * size
+
+
+class Refused(Exception):
+    """What is refused without an error of the program's own."""
 
 
 @dataclass(frozen=True)
@@ -185,6 +191,16 @@ def _manifest(path: Path) -> None:
     assert isinstance(manifest.entry("a.wav"), dict)
 
 
+def _record(path: Path) -> None:
+    """The record of a job, which any program may write."""
+    folder = path.parent / "jobs"
+    (folder / ID).mkdir(parents=True, exist_ok=True)
+    (folder / ID / "job.json").write_bytes(path.read_bytes())
+    record = read_record(folder, ID)
+    save_record(folder, record)
+    assert read_record(folder, ID) == record
+
+
 def _list_files():
     return st.one_of(*(st.tuples(st.just("list" + ending), mutated_text([text.encode() for text in texts]))
                        for ending, texts in originals.LISTS.items()))
@@ -246,19 +262,12 @@ def _journal(path: Path) -> None:
     assert taken is None or any(_same(taken, tensors) for tensors in _blocks().values())
     assert taken is not None or content not in _blocks()
     if taken is None:
-        raise NotTaken
+        raise Refused("The block is made again.")
 
 
 def _same(one: dict, other: dict) -> bool:
     return one.keys() == other.keys() and all(value.dtype == other[key].dtype and value.equal(other[key])
                                               for key, value in one.items())
-
-
-class NotTaken(Exception):
-    """A block that is not taken: the journal refuses without a word, and the block is made again."""
-
-    def __str__(self):
-        return "Not taken."
 
 
 # ------------------------------------------------------------------------------------------------------- requests
@@ -289,10 +298,6 @@ def _request(path: Path) -> None:
 async def _answered(service: Service, line: bytes) -> dict:
     service._end = asyncio.Event()
     return await service._answer(line)
-
-
-class Refused(Exception):
-    """A request that the service refuses."""
 
 
 # --------------------------------------------------------------------------------------------------------- priors
@@ -376,7 +381,7 @@ DOORS = {door.name: door for door in (
     Door("session", lambda: [("session.babe2", originals.zipped(originals.session()))], _session_files, _session,
          (SessionError,)),
     Door("journal", lambda: [("block", content) for content in _blocks()],
-         lambda: st.tuples(st.just("block"), mutated(list(_blocks()))), _journal, (NotTaken,)),
+         lambda: st.tuples(st.just("block"), mutated(list(_blocks()))), _journal, (Refused,)),
     Door("request", lambda: [("request", json.dumps(originals.REQUEST).encode())], _request_files, _request,
          (Refused,)),
     Door("equalizer", *_text("eq.json", originals.EQUALIZER, documents("freqs_hz", "response_db")), read_correction,
@@ -384,6 +389,7 @@ DOORS = {door.name: door for door in (
     Door("list", lambda: _texts("list", originals.LISTS), _list_files, _list, (BatchError,)),
     Door("manifest", *_text("manifest.json", originals.MANIFEST, documents("format", "runs", "recipes", "files")),
          _manifest, (ManifestError,)),
+    Door("record", *_text("job.json", originals.RECORD, documents("id", "input", "state")), _record, (JobError,)),
     Door("prior", lambda: [("in.safetensors", content) for content in originals.priors()], _prior_files, _prior,
          (PriorError,), _of_priors),
     Door("checkpoint", lambda: [("in.pt", originals.checkpoint())], _checkpoint_files, _prior, (PriorError,),

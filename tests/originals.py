@@ -177,6 +177,12 @@ REQUEST = {"token": "TOKEN", "ask": "submit", "input": "FOLDER/recording.wav", "
            "label": "side A", "preset": "piano", "quality": "draft", "target": "FOLDER/curve.txt",
            "target_match": 0.5, "seed": 1, "rate": 44100, "depth": "24", "device": "cpu", "settings": {"steps": 3}}
 
+RECORD = json.dumps({
+    "id": "0123456789abcdef", "input": "/in.wav", "output": "/out.wav", "state": "running", "share_done": 0.5,
+    "message": "A note.", "left_s": 3.5, "label": "side A", "preset": "piano", "target_match": 0.5,
+    "settings": {"steps": 3}, "rate": 44100, "depth": "24", "device": "cpu", "attempts": 1,
+    "created": "2026-01-01T00:00:00.000Z", "ended": None})
+
 MANIFEST = json.dumps({
     "format": "babe2-batch-1", "runs": [{"started": "2026-01-01", "versions": {}}], "recipes": {},
     "files": {"a.wav": {"state": "done", "input": {"path": "a.wav"}, "output": {"size": 1}, "run": 0}}})
