@@ -40,7 +40,8 @@ def child(name: str, inputs: int, seed: int, folder: Path, pipe) -> None:
     import hypothesis
     import torch
 
-    from doors import DOORS, attempt, furnish
+    from attempts import attempt, furnish
+    from doors import DOORS
     said = os.open(folder / "SAID", os.O_WRONLY | os.O_CREAT)
     os.dup2(said, 2)  # decoders talk
     logging.disable()
@@ -131,7 +132,8 @@ def try_door(name: str, inputs: int, seed: int, faults: Path) -> list[str]:
 
 
 def main() -> int:
-    from doors import DOORS, attempt, furnish
+    from attempts import attempt, furnish
+    from doors import DOORS
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--door", nargs="+", choices=DOORS, default=list(DOORS))
     parser.add_argument("--inputs", type=int, default=2000)

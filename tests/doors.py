@@ -5,14 +5,13 @@ gives back what it should or refuses with a sentence; anything else is a fault.
 """
 
 import asyncio
-import contextlib
 import io
 import json
 import os
 import struct
+import tomllib
 import zipfile
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from types import SimpleNamespace
@@ -21,9 +20,9 @@ import numpy as np
 from hypothesis import strategies as st
 
 import originals
+from attempts import JOBS, MB, Door, Refused
 from babe2_fx.audio.reading import read_audio
 from babe2_fx.catalogue.presets import PresetError, load_preset
-from babe2_fx.errors import LONGEST
 from babe2_fx.files import FileError
 from babe2_fx.priors import PriorError, load_prior
 from babe2_fx.spectra.target import TargetError, TargetProfile
@@ -40,77 +39,7 @@ from babe2_host.service.records import JobError, read_record, save_record
 from babe2_host.service.server import Service
 from babe2_host.tools.correction import EqExportError, read_correction
 from babe2_host.tools.weights import WeightsError, import_file
-from mutations import documents, mutated, mutated_text, values
-
-MB = 1 << 20
-HOMES = ("BABE2_CONFIG", "BABE2_CACHE", "BABE2_DATA")  # where the program keeps what it keeps
-JOBS = "BABE2_DATA/jobs"
-ID = "0123456789abcdef"  # of a job
-
-
-@dataclass(frozen=True)
-class Door:
-    """A way in.
-
-    whole: files that it lets in, each a name and its content · files: a strategy of others · enter: opens the file at
-    a path, and raises AssertionError if what comes of it is not what was promised · refusals: the errors that are
-    sentences · most_memory: bytes that it may take, by the file's size.
-    """
-
-    name: str
-    whole: Callable[[], list[tuple[str, bytes]]]
-    files: Callable[[], st.SearchStrategy[tuple[str, bytes]]]
-    enter: Callable[[Path], object]
-    refusals: tuple[type[Exception], ...] = ()
-    most_memory: Callable[[int], int] = lambda size: 64 * MB + 2000 * size
-
-
-class Refused(Exception):
-    """What is refused without an error of the program's own."""
-
-
-@dataclass(frozen=True)
-class Trial:
-    """What came of a file: read or refused · memory: bytes taken at most, where the system says."""
-
-    read: bool
-    memory: int
-
-
-def attempt(door: Door, folder: Path, name: str, content: bytes) -> Trial:
-    """Tries a door with one file, in a furnished folder. Raises whatever it should not."""
-    path = folder / name
-    path.write_bytes(content)
-    before = _memory("VmRSS")
-    with contextlib.suppress(OSError):  # from here on, the most is counted anew
-        Path("/proc/self/clear_refs").write_text("5")
-    try:
-        door.enter(path)
-        read = True
-    except door.refusals as refusal:
-        read, sentence = False, str(refusal)
-        assert 0 < len(sentence) <= LONGEST, f"a refusal of {len(sentence)} characters: {sentence[:200]}"
-    taken = max(0, _memory("VmHWM") - before)
-    assert taken <= door.most_memory(len(content)), f"{taken} bytes of memory for a file of {len(content)}"
-    return Trial(read, taken)
-
-
-def _memory(name: str) -> int:
-    """What Linux says of this process's memory, in bytes; 0 elsewhere."""
-    with contextlib.suppress(OSError), open("/proc/self/status", encoding="ascii") as status:
-        return next(1024 * int(line.split()[1]) for line in status if line.startswith(name))
-    return 0
-
-
-def furnish(folder: Path) -> dict[str, str]:
-    """Puts into a folder what files name that stand in it; returns the environment that keeps all else in it too."""
-    for home in HOMES:
-        (folder / home).mkdir(exist_ok=True)
-    (folder / JOBS).mkdir()
-    originals.furnish(folder)
-    originals.furnish(folder / JOBS)
-    return {home: str(folder / home) for home in HOMES}
-
+from mutations import documents, mutated, mutated_text, to_json, to_toml, with_changes
 
 # ----------------------------------------------------------------------------------------------------- recordings
 
@@ -191,6 +120,9 @@ def _manifest(path: Path) -> None:
     assert isinstance(manifest.entry("a.wav"), dict)
 
 
+ID = "0123456789abcdef"  # of a job
+
+
 def _record(path: Path) -> None:
     """The record of a job, which any program may write."""
     folder = path.parent / "jobs"
@@ -202,8 +134,10 @@ def _record(path: Path) -> None:
 
 
 def _list_files():
-    return st.one_of(*(st.tuples(st.just("list" + ending), mutated_text([text.encode() for text in texts]))
-                       for ending, texts in originals.LISTS.items()))
+    texts = [st.tuples(st.just("list" + ending), mutated_text([text.encode() for text in some]))
+             for ending, some in originals.LISTS.items()]
+    changed = with_changes(tomllib.loads(originals.LISTS[".toml"][0]), to_toml)
+    return st.one_of(*texts, st.tuples(st.just("list.toml"), changed))
 
 
 def _list(path: Path) -> None:
@@ -218,9 +152,8 @@ def _session_files():
     members = originals.session()
     others = {name: content for name, content in members.items() if name != "session.json"}
     take = next(iter(others))
-    text = mutated_text([members["session.json"]]) | documents("format", "recording", "document", "view")
+    text = mutated_text([members["session.json"]]) | with_changes(json.loads(members["session.json"]))
     return st.tuples(st.just("session.babe2"), st.one_of(
-        text.map(lambda content: originals.zipped({"session.json": content} | others)),
         text.map(lambda content: originals.zipped({"session.json": content} | others)),
         mutated([others[take]]).map(lambda content: originals.zipped(members | {take: content})),
         mutated([originals.zipped(members), originals.zipped(members, zipfile.ZIP_STORED)])))
@@ -274,10 +207,8 @@ def _same(one: dict, other: dict) -> bool:
 
 def _request_files():
     request = originals.REQUEST
-    changed = st.dictionaries(st.sampled_from(list(request)[2:]), values, max_size=2)
     return st.tuples(st.just("request"), st.one_of(
-        mutated_text([json.dumps(request).encode()]), documents(*request),
-        changed.map(lambda some: json.dumps(request | some).encode())))
+        mutated_text([json.dumps(request).encode()]), with_changes(request), documents(*request)))
 
 
 def _request(path: Path) -> None:
@@ -320,8 +251,11 @@ def _with_metadata(data: bytes) -> st.SearchStrategy[bytes]:
         metadata = head["__metadata__"] | {name: content.decode("utf-8", "replace")}
         text = json.dumps(head | {"__metadata__": metadata}).encode()
         return struct.pack("<Q", len(text)) + text + data[8 + length:]
-    return st.sampled_from(sorted(head["__metadata__"])).flatmap(
-        lambda name: mutated_text([head["__metadata__"][name].encode()]).map(lambda content: put(name, content)))
+
+    def of(name: str, text: str) -> st.SearchStrategy[bytes]:
+        changed = with_changes(json.loads(text)) if text.startswith("{") else st.nothing()
+        return (mutated_text([text.encode()]) | changed).map(lambda content: put(name, content))
+    return st.one_of(*(of(name, text) for name, text in sorted(head["__metadata__"].items())))
 
 
 def _checkpoint_files():
@@ -350,14 +284,21 @@ def _whole_recordings() -> list[tuple[str, bytes]]:
     return [("in" + ending, content) for ending, files in originals.recordings().items() for content in files]
 
 
-def _text(name: str, text: str, *others: st.SearchStrategy[bytes]) -> tuple:
-    """What there is whole of a text, and its mutations."""
-    return (lambda: [(name, text.encode())],
-            lambda: st.tuples(st.just(name), st.one_of(mutated_text([text.encode()]), *others)))
+def _whole_priors() -> list[tuple[str, bytes]]:
+    return [("in.safetensors", content) for content in originals.priors()]
 
 
-def _texts(name: str, texts: dict[str, tuple[str, ...]]) -> list[tuple[str, bytes]]:
-    return [(name + ending, text.encode()) for ending, some in texts.items() for text in some]
+def _document(name: str, text: str, *names: str) -> tuple:
+    """What there is whole of a document of JSON or TOML, and its mutations; `names` are those at its top."""
+    def files():
+        read, write = (tomllib.loads, to_toml) if name.endswith(".toml") else (json.loads, to_json)
+        return st.tuples(st.just(name), st.one_of(
+            mutated_text([text.encode()]), with_changes(read(text), write), *([documents(*names)] if names else [])))
+    return lambda: [(name, text.encode())], files
+
+
+def _texts(name: str, texts: dict[str, tuple[str, ...]]) -> Callable:
+    return lambda: [(name + ending, text.encode()) for ending, some in texts.items() for text in some]
 
 
 SILENCE = 1 << 15  # bytes of samples that a byte of a file can hold: FLAC packs thousands of zeros into one
@@ -375,25 +316,23 @@ DOORS = {door.name: door for door in (
     Door("reader", _whole_recordings, _audio_files, _read, (FileError,), _of_recordings),
     Door("carrying", _whole_recordings, _audio_files, _carry, (FileError,), _of_recordings),
     Door("chunks", _whole_recordings, _audio_files, _scan),
-    Door("curve", lambda: _texts("curve", originals.CURVES), _curve_files, _curve, (TargetError,)),
-    Door("preset", *_text("tiny.toml", originals.PRESET), _preset, (PresetError,)),
-    Door("board", *_text("board.toml", originals.BOARD), _board, (BoardError,)),
+    Door("curve", _texts("curve", originals.CURVES), _curve_files, _curve, (TargetError,)),
+    Door("preset", *_document("tiny.toml", originals.PRESET), _preset, (PresetError,)),
+    Door("board", *_document("board.toml", originals.BOARD), _board, (BoardError,)),
     Door("session", lambda: [("session.babe2", originals.zipped(originals.session()))], _session_files, _session,
          (SessionError,)),
     Door("journal", lambda: [("block", content) for content in _blocks()],
          lambda: st.tuples(st.just("block"), mutated(list(_blocks()))), _journal, (Refused,)),
     Door("request", lambda: [("request", json.dumps(originals.REQUEST).encode())], _request_files, _request,
          (Refused,)),
-    Door("equalizer", *_text("eq.json", originals.EQUALIZER, documents("freqs_hz", "response_db")), read_correction,
+    Door("equalizer", *_document("eq.json", originals.EQUALIZER, "freqs_hz", "response_db"), read_correction,
          (EqExportError,)),
-    Door("list", lambda: _texts("list", originals.LISTS), _list_files, _list, (BatchError,)),
-    Door("manifest", *_text("manifest.json", originals.MANIFEST, documents("format", "runs", "recipes", "files")),
+    Door("list", _texts("list", originals.LISTS), _list_files, _list, (BatchError,)),
+    Door("manifest", *_document("manifest.json", originals.MANIFEST, "format", "runs", "recipes", "files"),
          _manifest, (ManifestError,)),
-    Door("record", *_text("job.json", originals.RECORD, documents("id", "input", "state")), _record, (JobError,)),
-    Door("prior", lambda: [("in.safetensors", content) for content in originals.priors()], _prior_files, _prior,
-         (PriorError,), _of_priors),
+    Door("record", *_document("job.json", originals.RECORD, "id", "input", "state"), _record, (JobError,)),
+    Door("prior", _whole_priors, _prior_files, _prior, (PriorError,), _of_priors),
     Door("checkpoint", lambda: [("in.pt", originals.checkpoint())], _checkpoint_files, _prior, (PriorError,),
          _of_priors),
-    Door("import", lambda: [("in.safetensors", content) for content in originals.priors()], _prior_files, _import,
-         (PriorError, WeightsError), _of_priors),
+    Door("import", _whole_priors, _prior_files, _import, (PriorError, WeightsError), _of_priors),
 )}

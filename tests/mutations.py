@@ -1,8 +1,11 @@
 """Files as strangers send them: valid ones with a few things wrong. Strategies for Hypothesis, shared by all doors."""
 
+import copy
 import json
 import re
 
+import hypothesis
+import tomlkit
 from hypothesis import strategies as st
 
 NAME = re.compile(rb"[A-Za-z][A-Za-z0-9 ]{3}")  # of a chunk, or a piece of any word
@@ -21,10 +24,20 @@ DEEP = (b"[" * 3000, b'{"a":' * 3000, b"a." * 3000, b"[" * 100 + b"]" * 100, b"[
 
 texts = (st.text(st.characters(codec=None), max_size=20)
          | st.sampled_from([word.decode("utf-8", "replace") for word in WORDS]))
+ODD = (-1, 0, 1e308, -1e-9, 5e-324, float("nan"), float("inf"), 1 << 62, 10 ** 30, True, "", " ", "\0", "x" * 3000,
+       [], {}, [[]], "recording.wav", "..", "/dev/zero", "GenerativeEQ", "\u202e")
 # What a JSON document may hold; a name may be half a character, and a number may be no number.
 values = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | texts | st.sampled_from([10 ** 30, -1, 1e308, 1 << 63]),
     lambda inner: st.lists(inner, max_size=4) | st.dictionaries(texts, inner, max_size=4), max_leaves=8)
+
+
+def to_json(value) -> bytes:
+    return json.dumps(value).encode()
+
+
+def to_toml(value) -> bytes:
+    return tomlkit.dumps(value).encode()
 
 
 def mutated(originals: list[bytes]) -> st.SearchStrategy[bytes]:
@@ -38,10 +51,45 @@ def mutated_text(originals: list[bytes]) -> st.SearchStrategy[bytes]:
     return _changed(originals, (_token, _token, _token, _token, _twice, _flip, _cut, _splice))
 
 
+def with_changes(original, write=to_json) -> st.SearchStrategy[bytes]:
+    """A document of lists and tables in which one to three values are others, are missing or come twice, as `write`
+    writes it."""
+    leaves = [container[key] for container, key in _within([original]) if not isinstance(container[key], (dict, list))]
+    others = st.sampled_from(leaves) | st.sampled_from(ODD) | values
+
+    @st.composite
+    def file(draw) -> bytes:
+        root = [copy.deepcopy(original)]
+        for _ in range(draw(st.sampled_from((1, 1, 2, 3)))):
+            container, key = draw(st.sampled_from(list(_within(root))))
+            how = draw(st.sampled_from(("other", "other", "other", "gone", "twice")))
+            if how == "other" or container is root:
+                container[key] = draw(others)
+            elif how == "gone":
+                del container[key]
+            elif isinstance(container, list):
+                container.insert(key, container[key])
+            else:
+                container[draw(texts)] = container[key]
+        try:
+            return write(root[0])
+        except (TypeError, ValueError, AttributeError):  # what the format does not have
+            hypothesis.reject()
+    return file()
+
+
+def _within(value):
+    """Each value within lists and tables, as what it is in and where."""
+    for key in value if isinstance(value, dict) else range(len(value)):
+        yield value, key
+        if isinstance(value[key], (dict, list)):
+            yield from _within(value[key])
+
+
 def documents(*names: str) -> st.SearchStrategy[bytes]:
     """JSON of an object with some of these names, and with any values."""
     some = st.dictionaries((st.sampled_from(names) if names else texts) | texts, values, max_size=6)
-    return (some | values).map(lambda value: json.dumps(value).encode())
+    return (some | values).map(to_json)
 
 
 def _changed(originals: list[bytes], changes: tuple) -> st.SearchStrategy[bytes]:

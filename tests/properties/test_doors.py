@@ -4,7 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from doors import DOORS, attempt, furnish
+from attempts import attempt, furnish
+from doors import DOORS
 
 
 @pytest.fixture(scope="module", autouse=True)
