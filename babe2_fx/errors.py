@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 
+LONGEST = 2000  # characters of a sentence; what makes one longer is the content of a file that it quotes
+
 
 class UserError(Exception):
     """Something the user gave cannot be used.
@@ -12,12 +14,14 @@ class UserError(Exception):
     done where it is shown, go by `code` and `fields`; never edit the sentence.
 
     Args:
-        sentence: what the user reads.
+        sentence: what the user reads; the middle of one that is longer than `LONGEST` is left out.
         code: the kind of error, for programs; by default the name of its class in kebab case.
         fields: what the sentence is about, by name: a path, a setting, a value.
     """
 
     def __init__(self, sentence: str, code: str = "", **fields):
+        if len(sentence) > LONGEST:
+            sentence = f"{sentence[:LONGEST // 2 - 2]} … {sentence[-LONGEST // 2 + 1:]}"
         super().__init__(sentence)
         kind = re.sub(r"(?<=[a-z])(?=[A-Z])", "-", type(self).__name__.removesuffix("Error")).lower()
         self.code, self.fields = code or kind, fields

@@ -13,7 +13,8 @@ from mkdocs.structure.files import File
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = {"README.md": "index.md", "CONTRIBUTING.md": "contributing.md", "CHANGELOG.md": "changelog.md",
-         "LICENSE": "license.md", "examples/README.md": "examples.md", "babe2_fx/beyond/README.md": "beyond.md"}
+         "SECURITY.md": "security.md", "LICENSE": "license.md", "examples/README.md": "examples.md",
+         "babe2_fx/beyond/README.md": "beyond.md"}
 PAGES |= {card.relative_to(ROOT).as_posix(): f"presets/{card.parent.name}.md"
           for card in ROOT.glob("presets/babe2_presets/*/CARD.md")}
 SOURCES = {page: source for source, page in PAGES.items()}

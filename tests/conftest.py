@@ -2,9 +2,17 @@
 
 from pathlib import Path
 
+import hypothesis
 import numpy as np
 import pytest
 import torch
+
+# Of the tests in tests/properties: the same few files each time; or many others, with --hypothesis-profile=long.
+hypothesis.settings.register_profile("ci", max_examples=50, derandomize=True, database=None, deadline=None,
+                                     suppress_health_check=list(hypothesis.HealthCheck))
+hypothesis.settings.register_profile("long", hypothesis.settings.get_profile("ci"), max_examples=1000,
+                                     derandomize=False)
+hypothesis.settings.load_profile("ci")
 
 
 @pytest.fixture(scope="session", autouse=True)

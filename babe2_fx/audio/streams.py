@@ -45,7 +45,10 @@ def ogg(source: Source, base: int) -> Contents:
                 break
             junk, at = junk + following - at, following
             continue
-        segments = head[26] if len(head) > 26 else 0
+        if len(head) < 27:
+            whole = False
+            break
+        segments = head[26]
         length = 27 + segments + sum(head[27:27 + segments])
         whole = len(head) >= 27 + segments and at + length <= source.size
         _add(links, source, at, min(at + length, source.size), head)

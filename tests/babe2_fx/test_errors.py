@@ -3,7 +3,7 @@
 import pickle
 
 from babe2_fx.catalogue.presets import PresetError
-from babe2_fx.errors import UserError
+from babe2_fx.errors import LONGEST, UserError
 from babe2_fx.operators import OperatorError
 
 
@@ -12,6 +12,13 @@ def test_the_code_is_the_kind_unless_it_is_more_exact():
     error = OperatorError("There is no operator called 'x'.", "unknown-operator", operator="x")
     assert (str(error), error.code, error.fields) == ("There is no operator called 'x'.", "unknown-operator",
                                                       {"operator": "x"})
+
+
+def test_a_sentence_that_quotes_a_whole_file_is_shortened():
+    error = UserError(f"in.toml has an unknown key {'a' * 10 ** 6}; take it away.")
+    assert len(str(error)) <= LONGEST and str(error).startswith("in.toml has an unknown key aaa")
+    assert str(error).endswith("aaa; take it away.") and " … " in str(error)
+    assert str(UserError("a" * LONGEST)) == "a" * LONGEST
 
 
 def test_it_is_whole_on_the_other_side_of_a_process():

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from .chain import Effect
 from .curve import TargetCurve
@@ -27,6 +27,17 @@ class Document:
     @property
     def take(self) -> Take | None:
         return next((take for take in self.takes if take.id == self.current), None)
+
+    @property
+    def runs_programs(self) -> bool:
+        """Whether an effect that is switched on is a VST3 plugin or an Audio Unit."""
+        return any(effect.is_program and effect.enabled for effect in (*self.before, *self.after))
+
+    def with_programs_off(self) -> Document:
+        """The same with all of those switched off."""
+        before, after = (tuple(replace(effect, enabled=effect.enabled and not effect.is_program) for effect in effects)
+                         for effects in (self.before, self.after))
+        return replace(self, before=before, after=after)
 
 
 class History:

@@ -20,7 +20,8 @@ from babe2_host.boards.values import make_plugins, plugin_values
 
 from .engine import sentence
 
-APART = (sys.executable, "-m", "babe2_gui.model.plugins_apart")
+# -P: without it, Python takes modules from the working folder, where a stranger's files may lie.
+APART = (sys.executable, "-P", "-m", "babe2_gui.model.plugins_apart")
 WHERE = "The chain"  # begins the host's sentences on plugins
 
 

@@ -56,9 +56,16 @@ class Files(QObject):
                 self.remember(path)
 
     def open_session(self, path: str, recording: str | None = None, saved: bool = True) -> None:
-        """A session's file; one that was autosaved (`saved` false) still has no file of the user's."""
+        """A session's file; one that was autosaved (`saved` false) still has no file of the user's. Plugins in any
+        other run only if the user trusts it."""
         def done(snapshot: Snapshot) -> None:
-            self.session.begin(snapshot.recording, snapshot.document, snapshot.view, path if saved else None,
+            document = snapshot.document
+            if saved and document.runs_programs and ask(
+                    self.window, "This session has plugins, which are programs that would run on this computer.",
+                    "Let them run only if you trust where it comes from. Switched off, they stay in the chain.",
+                    {"run": "Let them run", "off": "Switch them off"}) == "off":
+                document = document.with_programs_off()
+            self.session.begin(snapshot.recording, document, snapshot.view, path if saved else None,
                                modified=not saved)
             self.reopened.emit()
             if snapshot.notes:

@@ -89,7 +89,9 @@ def read_extras(path: str | os.PathLike, kind: str = "WAV") -> Extras:
 
 
 def _channel_mask(fmt: bytes) -> int | None:
-    return struct.unpack_from("<I", fmt, 20)[0] if fmt[:2] == struct.pack("<H", EXTENSIBLE) else None
+    """From the first 24 bytes of a `fmt ` chunk, of which the file's end may have cut some off."""
+    extensible = len(fmt) == 24 and fmt[:2] == struct.pack("<H", EXTENSIBLE)
+    return struct.unpack_from("<I", fmt, 20)[0] if extensible else None
 
 
 # --------------------------------------------------------------------------------------------------- scanning

@@ -208,7 +208,8 @@ class ProcessPool(RemotePool):
         mine, its = multiprocessing.Pipe()
         device = self._devices.pop()
         threads = str(max(1, (os.cpu_count() or 1) // (len(self._devices) + len(self._of) + 1)))
-        with _environment(CUDA_VISIBLE_DEVICES=device, OMP_NUM_THREADS=threads):
+        # PYTHONSAFEPATH: no modules from the working folder, where a stranger's files may lie.
+        with _environment(CUDA_VISIBLE_DEVICES=device, OMP_NUM_THREADS=threads, PYTHONSAFEPATH="1"):
             process = multiprocessing.get_context("spawn").Process(target=_serve, args=(its, folder), daemon=True)
             process.start()
         its.close()

@@ -18,7 +18,7 @@ from ..service.places import jobs_folder
 def filled(template: str) -> str:
     """A script of this name, with the command, the folder of jobs, the presets and the client that it needs."""
     folder = resources.files(__package__)
-    words = [sys.executable, "-m", "babe2_host.cli"]
+    words = [sys.executable, "-P", "-m", "babe2_host.cli"]  # -P: no modules from the folder that a DAW works in
     command = subprocess.list2cmdline(words) if sys.platform == "win32" else shlex.join(words)
     presets = ", ".join(f"{{{lua_string(name)}, {lua_string(title)}}}" for name, title in usable_presets())
     text = (folder / template).read_text(encoding="utf-8")

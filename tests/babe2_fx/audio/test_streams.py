@@ -66,10 +66,11 @@ def test_a_stream_of_something_else_among_the_pages_is_left_out(tmp_path, make):
     assert np.array_equal(read_audio(tmp_path / "a.ogg").audio, heard)
 
 
-@pytest.mark.parametrize("cut", ["last page", "half a page", "second stream"])
+@pytest.mark.parametrize("cut", ["last page", "half a page", "half a head", "second stream"])
 def test_a_chain_whose_last_stream_has_no_end_is_truncated(tmp_path, make, cut):
     content, _ = make("OGG", "VORBIS")
     here = {"last page": b"".join(pages(content)[:-1]), "half a page": content[:-200],
+            "half a head": content + content[:20],
             "second stream": content + content[:len(content) // 2]}[cut]
     (tmp_path / "a.ogg").write_bytes(here)
     with pytest.raises(FileError, match="truncated: its last page is not the end of a stream"):

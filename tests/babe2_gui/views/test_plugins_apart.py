@@ -2,6 +2,7 @@
 
 import sys
 import textwrap
+from dataclasses import replace
 
 import numpy as np
 import pedalboard
@@ -12,6 +13,7 @@ pytest.importorskip("pyqtgraph", reason="the desktop app needs pyqtgraph", exc_t
 
 from babe2_gui.model import chain, plugins_apart  # noqa: E402
 from babe2_gui.model.chain import Effect  # noqa: E402
+from babe2_gui.model.session_file import SessionWriter, Snapshot  # noqa: E402
 from babe2_host.boards.plugins import BoardError  # noqa: E402
 
 # What a VST3 plugin has for Pedalboard, over a Gain; its editor sets 6 dB, as a user would, or goes wrong.
@@ -138,6 +140,32 @@ def test_a_plugin_is_added_once_it_is_loaded(window, plugin, wait, tmp_path):
     window.chain.add_external("after", str(tmp_path / "none.vst3"))
     wait(window.banner.isVisible)
     assert "there is no plugin" in window.banner.text.text() and len(window.session.document.after) == 1
+
+
+@pytest.mark.parametrize("answer", ["run", "off"])
+def test_plugins_of_a_session_run_only_if_its_reader_says_so(window, plugin, wait, tmp_path, monkeypatch, session,
+                                                             render, answer):
+    render(session)
+    effects = (Effect("Gain", {"gain_db": 1.0}), plugin("good"))
+    path, asked, ran = tmp_path / "received.babe2", [], []
+    session.edit("Add", after=effects)
+    SessionWriter().write(path, Snapshot.of(session))
+    monkeypatch.setattr("babe2_gui.views.files.ask", lambda *words: asked.append(words[1]) or answer)
+    run = plugins_apart.ask
+    monkeypatch.setattr(plugins_apart, "ask", lambda command, *args: ran.append(command) or run(command, *args))
+    window.files.open(str(path))
+    wait(lambda: window.session.recording is not None and window.session.listening.ready is not None)
+    assert asked == ["This session has plugins, which are programs that would run on this computer."]
+    assert bool(ran) == (answer == "run")
+    assert window.session.document.after == (effects[0], replace(effects[1], enabled=answer == "run"))
+
+
+def test_modules_in_the_working_folder_do_not_run_with_plugins(tmp_path, monkeypatch):
+    (tmp_path / "numpy.py").write_text("open('ran', 'w').close()")
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(BoardError, match="there is no plugin .*none.vst3"):
+        plugins_apart.ask("load", {"plugin": "VST3Plugin", "path": str(tmp_path / "none.vst3")})
+    assert not (tmp_path / "ran").exists()
 
 
 def test_a_chain_with_plugins_is_rendered_apart(plugin):

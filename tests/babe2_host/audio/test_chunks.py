@@ -63,7 +63,8 @@ def test_all_else_is_read_so_that_it_can_be_named(tmp_path):
 @pytest.mark.parametrize("content", [
     b"", b"RIFF", b"RIFF\x04\0\0\0WAVE", b"RIFF\x04\0\0\0AVI ", b"fLaC" * 20, riff(b"fmt"), riff(FMT[:-3]),
     riff(b"\xff" * 64), riff(bytes(4096)), riff(chunk(b"LIST", b"ad")),
-    riff(form=b"RF64"), riff(chunk(b"ds64", b"", size=0xFFFFFFFF), form=b"RF64")])
+    riff(form=b"RF64"), riff(chunk(b"ds64", b"", size=0xFFFFFFFF), form=b"RF64"),
+    riff(chunk(b"fmt ", struct.pack("<HHI", 0xFFFE, 2, RATE), size=40))])
 def test_what_is_no_wave_has_no_chunks(tmp_path, content):
     assert extras_of(tmp_path, content) == Extras()
 

@@ -57,7 +57,7 @@ def test_client_reads_every_text_of_a_record(lua, tmp_path):
 
 def test_client_has_the_real_service_restore(lua, tmp_path, monkeypatch, make_notes):
     monkeypatch.setenv("BABE2_DATA", str(tmp_path))
-    command = f"'{sys.executable}' -m babe2_host.cli"
+    command = f"'{sys.executable}' -P -m babe2_host.cli"
     folder = tmp_path / "jobs"
     folder.mkdir()
     audio = make_notes(RATE, 1.0, 1)

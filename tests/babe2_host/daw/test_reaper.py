@@ -106,7 +106,7 @@ def run(home):
         pytest.skip("needs lua5.4")
     (home / "babe2.py").write_text(COMMAND)
     script = home / "REAPER/Scripts/Generative EQ.lua"
-    real, text = f"{shlex.quote(sys.executable)} -m babe2_host.cli", script.read_text()
+    real, text = f"{shlex.quote(sys.executable)} -P -m babe2_host.cli", script.read_text()
     assert lua_string(real) in text
     script.write_text(text.replace(lua_string(real), lua_string(shlex.join([sys.executable, str(home / "babe2.py")]))))
 
