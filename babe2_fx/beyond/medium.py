@@ -43,7 +43,8 @@ class Medium:
     response_db: the response to be expected; where no music is heard, that of the nearest bins · heard: bool, where
     music stands out from the noise · most_db: the most that the response can be, even if everything there were music ·
     noise: variance of the stationary noise, 0 where not measured · deviation_db: standard deviation of the response,
-    infinite where no music is heard and beyond the bands of the response model; None: there was none.
+    infinite where no music is heard and beyond the bands of the response model; None: there was none · music: whether
+    any stands out; if not, everything counts as heard.
     """
 
     response_db: Tensor
@@ -51,6 +52,7 @@ class Medium:
     most_db: Tensor
     noise: Tensor
     deviation_db: Tensor | None = None
+    music: bool = True
 
     @classmethod
     def of(cls, recording: Tensor, reference: Tensor, sample_rate: float, lowest_hz: float = 0.0,
@@ -69,6 +71,7 @@ class Medium:
         observed = ltas(recording, size, mirrored=not measure_noise)
         share = WIDEST_HZ / (sample_rate / 2) if measure_noise else 1.0
         audible, noise = torch.ones(FILTER_BINS, dtype=torch.bool), torch.zeros(FILTER_BINS, dtype=torch.float64)
+        music = True
         if measure_noise:
             smooth = smooth_octave(observed, share=share)
             # What a codec or a resampler leaves above the recording's own limit varies as music does, but is not music.
@@ -76,19 +79,20 @@ class Medium:
             floor = noise_floor(recording, size, math.ceil(limit_hz / (sample_rate / 2) * (len(observed) - 1)))
             floor = floor.clamp(min=10 ** (FAINTEST_DB / 10) * float(smooth.max()))
             audible = torch.from_numpy(at_bins(heard(smooth, floor), FILTER_BINS) > 0.5)
+            music = bool(audible.any())
             audible &= (hz >= lowest_hz) & (hz <= limit_hz)
-            if not audible.any():  # music stands out, but only below what is known of it
+            if not audible.any():  # none stands out, or only below what is known of it
                 audible = hz >= lowest_hz
             noise = resample_spectrum(floor.clamp(min=1e-30), FILTER_BINS) / WINDOW_POWER
         if learned is None:
             suggested = deviation_db(observed / recording.var(unbiased=False).double().cpu(), reference, share)
-            return cls(from_nearest(suggested, audible), audible, suggested, noise)
+            return cls(from_nearest(suggested, audible), audible, suggested, noise, music=music)
         octaves, bands = np.log2(hz.clamp(min=1.0).numpy()), np.log2(band_centres_hz())
         response = torch.from_numpy(np.interp(octaves, bands, learned.response_db.double().numpy()))
         response = _no_steeper(response - response[response > response.max() - PASSED_DB].mean(), hz)
         doubt = torch.from_numpy(np.interp(octaves, bands, learned.deviation_db.double().numpy(), np.inf, np.inf))
         doubt[~audible] = torch.inf
-        return cls(from_nearest(response, audible), audible, response, noise, doubt)
+        return cls(from_nearest(response, audible), audible, response, noise, doubt, music)
 
     def expectation(self, removed: Tensor, sample_rate: float) -> Expectation | None:
         """What a fit is to expect of a learned response, of which `removed` (2049,), linear, has been undone."""

@@ -62,9 +62,5 @@ def _floors(power: np.ndarray, centres: np.ndarray) -> np.ndarray:
 
 
 def heard(observed: Tensor, noise: Tensor) -> Tensor:
-    """Where music stands out from the noise: bool (bins,). Both power spectra (bins,), `observed` smoothed.
-
-    If it does so nowhere (a test tone, a recording of noise), the two cannot be separated, and everything counts.
-    """
-    above = observed > noise * 10 ** (HEARD_DB / 10)
-    return above if above.any() else torch.ones_like(above)
+    """Where music stands out from the noise: bool (bins,). Both power spectra (bins,), `observed` smoothed."""
+    return observed > noise * 10 ** (HEARD_DB / 10)

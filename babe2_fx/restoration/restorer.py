@@ -123,11 +123,12 @@ class Restorer:
         reference, domain = reference_power(prior, self.target), Domain(prior, sample_rate)
         flat = domain.enter(signal)
         why = self._why_not(flat, signal, sample_rate)
-        if why:
+        medium = None if why else self._medium(self._observed(domain.set_level(flat)), reference, sample_rate)
+        if medium is None or self._is_blind() and not medium.music:
             audio = audio[:, passage]
-            return RestorationResult.of(audio, audio, sample_rate, prior, self.settings, [*notes, why], reference)
+            notes.append(why or "No music stands out from the noise of the recording; it was left as it is.")
+            return RestorationResult.of(audio, audio, sample_rate, prior, self.settings, notes, reference)
         run_name = self._run_name(audio, sample_rate, passage) if self.journal is not None else ""
-        medium = self._medium(self._observed(domain.set_level(flat)), reference, sample_rate)
         equalized, told = Equalized.of(flat, medium, prior, self.settings.spectrum), self._told(medium)
         if passage != slice(0, audio.shape[1]):
             audio, signal = audio[:, passage], signal[:, passage]
@@ -164,6 +165,10 @@ class Restorer:
 
     # ------------------------------------------------------------------------------------------------- stages
 
+    def _is_blind(self) -> bool:
+        """Whether the response of the medium is to be found from the recording."""
+        return self.operators is None or any(isinstance(operator, BlindEQ) for operator in self.operators)
+
     def _why_not(self, flat: Tensor, signal: Tensor, sample_rate: float) -> str:
         """Why a recording (`signal`, in the prior's domain `flat`) is to stay as it is, as a sentence; empty if it is
         not."""
@@ -172,7 +177,7 @@ class Restorer:
                     "works; it stays as it is.")
         if float(torch.linalg.vector_norm(flat, torch.inf)) < SILENCE:
             return "The recording is silent and stays so."
-        if self.operators is not None and not any(isinstance(operator, BlindEQ) for operator in self.operators):
+        if not self._is_blind():
             return ""  # what happened to it is known
         power = ltas(self._observed(flat), ltas_fft_size(self.prior.sample_rate), mirrored=False)
         if self.prior.emphasis:

@@ -95,6 +95,18 @@ def test_what_lies_above_the_band_of_the_preset_is_not_lost(restorer):
                                 "stays as it is.")
 
 
+def test_noise_alone_comes_back_as_it_was(restorer):
+    """It was once said to be music throughout, and its highs were taken away."""
+    rng = np.random.default_rng(0)
+    spectrum = np.fft.rfft(rng.normal(size=4 * RATE))
+    pink = np.fft.irfft(spectrum / np.maximum(np.arange(len(spectrum)), 100) ** 0.5)
+    for noise in (0.1 * rng.normal(size=4 * RATE), 0.1 * pink / pink.std(), rng.integers(-1, 2, 4 * RATE) / 32768):
+        audio = noise.astype(np.float32)[None]
+        result = restorer.restore(audio, RATE)
+        assert np.array_equal(result.audio, audio)
+        assert result.notes[-1] == "No music stands out from the noise of the recording; it was left as it is."
+
+
 @pytest.mark.parametrize("duration_s", [0.01, 0.1])
 def test_a_clip_gets_no_thump(restorer, duration_s):
     audio = flute()[None, RATE:RATE + round(duration_s * RATE)].astype(np.float32)
