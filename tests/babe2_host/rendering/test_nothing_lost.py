@@ -17,7 +17,7 @@ from babe2_fx.priors import save_prior
 from babe2_host import Board, cli
 from babe2_host.audio.recording import read_recording
 from babe2_host.rendering.render import render_destination, render_file
-from babe2_host.stopping import Stopped, signals_as_ctrl_c
+from babe2_host.stopping import NAMES, Stopped, signals_as_ctrl_c
 from standin import TINY, tiny_prior
 
 RATE = 22050
@@ -25,6 +25,16 @@ QUICK = {"steps": 3, "order": 1, "quality": "draft"}
 ENV = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path), "OMP_NUM_THREADS": "1"}
 RESTORE = ("--preset", "piano", "--quality", "draft", "--set", "steps=3", "--set", "order=1")
 posix = pytest.mark.skipif(os.name == "nt", reason="Windows has no such signals, and goes by the names of folders")
+
+
+@pytest.fixture(autouse=True)
+def signals_as_a_new_process_has_them():
+    """Ray, in whose process other tests have been by now, leaves a handler behind that ends it."""
+    numbers = [getattr(signal, name) for name in NAMES if hasattr(signal, name)]
+    before = [signal.signal(number, signal.SIG_DFL) for number in numbers]
+    yield
+    for number, handler in zip(numbers, before):
+        signal.signal(number, handler or signal.SIG_DFL)
 
 
 def restore(*args):
