@@ -52,6 +52,12 @@ def _audio_files() -> st.SearchStrategy[tuple[str, bytes]]:
     return st.one_of(*of_its_kind, *of_its_kind, named_otherwise)
 
 
+def _tagged_files() -> st.SearchStrategy[tuple[str, bytes]]:
+    """Recordings with one piece of their metadata damaged, and the others, the sizes and the samples whole."""
+    return st.one_of(*(st.tuples(st.just(name), (mutated_text if piece[:1] == b"<" else mutated)([piece]).map(put))
+                       for name, piece, put in originals.metadata())) | _audio_files()
+
+
 def _read(path: Path) -> None:
     _check_audio(read_audio(path), path)
 
@@ -281,7 +287,8 @@ def _import(path: Path) -> None:
 # ------------------------------------------------------------------------------------------------------ all of them
 
 def _whole_recordings() -> list[tuple[str, bytes]]:
-    return [("in" + ending, content) for ending, files in originals.recordings().items() for content in files]
+    return [*(("in" + ending, content) for ending, files in originals.recordings().items() for content in files),
+            *((name, put(piece)) for name, piece, put in originals.metadata())]
 
 
 def _whole_priors() -> list[tuple[str, bytes]]:
@@ -314,8 +321,8 @@ def _of_priors(size: int) -> int:
 
 DOORS = {door.name: door for door in (
     Door("reader", _whole_recordings, _audio_files, _read, (FileError,), _of_recordings),
-    Door("carrying", _whole_recordings, _audio_files, _carry, (FileError,), _of_recordings),
-    Door("chunks", _whole_recordings, _audio_files, _scan),
+    Door("carrying", _whole_recordings, _tagged_files, _carry, (FileError,), _of_recordings),
+    Door("chunks", _whole_recordings, _tagged_files, _scan),
     Door("curve", _texts("curve", originals.CURVES), _curve_files, _curve, (TargetError,)),
     Door("preset", *_document("tiny.toml", originals.PRESET), _preset, (PresetError,)),
     Door("board", *_document("board.toml", originals.BOARD), _board, (BoardError,)),

@@ -64,13 +64,13 @@ def with_changes(original, write=to_json) -> st.SearchStrategy[bytes]:
             container, key = draw(st.sampled_from(list(_within(root))))
             how = draw(st.sampled_from(("other", "other", "other", "gone", "twice")))
             if how == "other" or container is root:
-                container[key] = draw(others)
+                container[key] = copy.deepcopy(draw(others))  # which the next change may be within
             elif how == "gone":
                 del container[key]
             elif isinstance(container, list):
-                container.insert(key, container[key])
+                container.insert(key, copy.deepcopy(container[key]))
             else:
-                container[draw(texts)] = container[key]
+                container[draw(texts)] = copy.deepcopy(container[key])
         try:
             return write(root[0])
         except (TypeError, ValueError, AttributeError):  # what the format does not have

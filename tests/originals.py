@@ -6,7 +6,7 @@ import json
 import struct
 import tempfile
 import zipfile
-from itertools import starmap
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -67,11 +67,9 @@ def recordings() -> dict[str, tuple[bytes, ...]]:
     return {ending: tuple(files) for ending, files in found.items()}
 
 
-def with_chunks(wave: bytes) -> bytes:
+def with_chunks(wave: bytes, **changed: bytes) -> bytes:
     """A WAV file with what archives put into one: a bext, cues with their labels, a sampler's loop, iXML and ID3."""
-    more = b"".join(starmap(chunk, (
-        (b"bext", bext(8000)), (b"cue ", cue(100)), (b"LIST", labels(b"Aria")), (b"smpl", SMPL), (b"iXML", IXML),
-        (b"id3 ", ID3), (b"qlty", b"fine"))))
+    more = b"".join(chunk(name.ljust(4).encode(), content) for name, content in (CHUNKS | changed).items())
     return wave[:4] + struct.pack("<I", len(wave) + len(more) - 8) + wave[8:] + more
 
 
@@ -79,6 +77,29 @@ IXML = (b'<?xml version="1.0"?><BWFXML><SPEED><FILE_SAMPLE_RATE>8000</FILE_SAMPL
         b"</TIMESTAMP_SAMPLE_RATE></SPEED></BWFXML>")
 ID3 = id3(frame(b"TIT2", b"\0Aria"), frame(b"TPE1", b"\1\xff\xfeM\0e\0"), frame(b"COMM", b"\0eng\0A comment"),
           frame(b"APIC", b"\0image/png\0\3\0\x89PNG"), frame(b"RVAD", bytes(10)))
+CHUNKS = {"bext": bext(8000), "cue": cue(100), "LIST": labels(b"Aria"), "smpl": SMPL, "iXML": IXML, "id3": ID3,
+          "cart": b"0101Aria".ljust(2048, b"\0"), "qlty": b"fine"}
+
+
+@functools.cache
+def metadata() -> tuple[tuple[str, bytes, Callable[[bytes], bytes]], ...]:
+    """Pieces of metadata: the name of a file, a piece in it, and how the file is made with another in its place."""
+    wave, flac, mp3 = recording("WAV", samples=60), recording("FLAC"), recording("MP3")
+    info = b"INFO" + chunk(b"INAM", b"Aria\0") + chunk(b"ICRD", b"1906\0")
+    comments = struct.pack("<I2sII", 2, b"me", 1, 10) + b"TITLE=Aria"
+    picture = struct.pack(">II9sI", 3, 9, b"image/png", 0) + bytes(16) + struct.pack(">I4s", 4, b"\x89PNG")
+
+    def in_flac(kind: int, content: bytes) -> tuple[str, bytes, Callable[[bytes], bytes]]:
+        return "in.flac", content, lambda other: with_flac_blocks(flac, (kind, other[:1 << 20]))
+
+    def in_aiff(name: bytes, content: bytes) -> tuple[str, bytes, Callable[[bytes], bytes]]:
+        return "in.aiff", content, lambda other: aiff(RATE, 60, aiff_chunk(name, other))
+    return (*(("in.wav", content, lambda other, name=name: with_chunks(wave, **{name: other}))
+              for name, content in CHUNKS.items()),
+            ("in.wav", info, lambda other: with_chunks(wave, LIST=other)),
+            in_flac(4, comments), in_flac(5, cuesheet(100, 200)), in_flac(6, picture), in_flac(2, b"riffRIFF"),
+            in_aiff(b"MARK", mark(10, 20)), in_aiff(b"ID3 ", ID3), in_aiff(b"COMT", b"\0\1" + bytes(8) + b"Ar"),
+            ("in.mp3", ID3, lambda other: other + mp3))
 
 
 @functools.cache

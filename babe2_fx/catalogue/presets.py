@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import math
+import os
 from dataclasses import dataclass, replace
 from importlib.resources import files
 from pathlib import Path
@@ -63,7 +64,7 @@ class Preset:
     @property
     def state(self) -> str:
         """EMBEDDED, INSTALLED or MISSING: whether its prior is there, and where it came from."""
-        if not self._prior_file.is_file():
+        if not os.path.isfile(self._prior_file):
             return MISSING
         return EMBEDDED if self.shipped and not self.weights else INSTALLED
 
@@ -83,7 +84,7 @@ class Preset:
     def card(self) -> str:
         """Its card, or an empty string."""
         path = self.file.with_name("CARD.md") if self.file.name == "preset.toml" else self.file.with_suffix(".md")
-        return path.read_text(encoding="utf-8", errors="replace") if path.is_file() else ""
+        return path.read_text(encoding="utf-8", errors="replace") if os.path.isfile(path) else ""
 
     def settings(self, quality: str = "standard", **overrides) -> Settings:
         """The settings for a quality, with the user's own changes on top.
@@ -195,12 +196,12 @@ def _quoted(text: str) -> str:
 
 def _at(path: Path) -> Preset:
     """The preset of a preset file or of a prior file."""
-    if not path.is_file():
+    if not os.path.isfile(path):
         raise PresetError(f"There is no file {path}.")
     if path.suffix.lower() == ".toml":
         return _read(path, path.stem, shipped=False)
     preset_file = path.with_suffix(".toml")
-    if preset_file.is_file():
+    if os.path.isfile(preset_file):
         preset = _read(preset_file, path.stem, shipped=False)
         if not preset.weights and preset.file.parent / preset.prior == path:
             return preset

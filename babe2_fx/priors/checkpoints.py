@@ -96,11 +96,11 @@ def load_prior(path_or_id: str | os.PathLike, device: str | torch.device | None 
         (22050, 184184)
     """
     path = Path(path_or_id)
-    if not path.suffix and not path.exists():
+    if not path.suffix and not os.path.exists(path):
         from ..catalogue.presets import load_preset
         path = load_preset(str(path_or_id)).prior_path
-    if not path.is_file():
-        raise PriorError(f"{path} is not a file." if path.exists() else f"There is no prior file {path}.")
+    if not os.path.isfile(path):
+        raise PriorError(f"{path} is not a file." if os.path.exists(path) else f"There is no prior file {path}.")
     prior = read_official(path) if _is_official(path) else _read(path)
     try:
         try_once(prior, path)

@@ -129,7 +129,7 @@ class TargetProfile:
             FileError: a recording cannot be read, as of `read_audio`.
         """
         path = Path(path)
-        if path.is_dir():
+        if os.path.isdir(path):
             files = sorted(p for p in path.iterdir() if p.is_file())
             recordings = [file for file in files if is_recording(file)]
             if others := sentence_on_others(files, path):
@@ -137,7 +137,7 @@ class TargetProfile:
             if not recordings:
                 raise TargetError(f"The target folder {path} holds no recordings.")
             return cls.from_recordings(recordings)
-        if not path.is_file():
+        if not os.path.isfile(path):
             raise TargetError(f"There is no target file {path}.", path=path, why="there is no such file.")
         try:
             if is_recording(path) or not is_curve(path):

@@ -190,7 +190,7 @@ def _member_bytes(archive: zipfile.ZipFile, name: str, most: int) -> bytes:
 def _recording(path: Path, content: dict, given: str | None) -> Recording:
     known, relative = Path(content["path"]), content.get("relative")
     candidates = [Path(given)] if given else [known, *([path.absolute().parent / relative] if relative else [])]
-    found = next((candidate for candidate in candidates if candidate.is_file()), None)
+    found = next((candidate for candidate in candidates if os.path.isfile(candidate)), None)
     if found is None:
         raise RecordingMissing(f"The recording of this session, {known}, is no longer there. Say where it is now.")
     for recording in opened(found), read_recording(found):  # sessions were once kept at the recording's own rate

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from PySide6.QtWidgets import QFrame, QLabel, QSizePolicy
+from PySide6.QtWidgets import QFrame, QSizePolicy
 
-from .widgets import button, named, row, tool
+from .widgets import button, label, named, row, tool
 
 
 class Banner(QFrame):
@@ -15,7 +15,7 @@ class Banner(QFrame):
     def __init__(self):
         super().__init__()
         self.setObjectName("banner")
-        self.text = QLabel()
+        self.text = label()
         self.text.setWordWrap(True)
         self.text.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Preferred)
         self.action = named(button(""), "Way out")

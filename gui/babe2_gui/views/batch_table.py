@@ -12,7 +12,7 @@ from ..model.batch_entries import Entry
 from ..model.batch_queue import BatchQueue
 from ..model.render import clock
 from . import theme
-from .widgets import take_drag
+from .widgets import plain_tip, take_drag
 
 COLUMNS = ("Recording", "Folder", "Length", "State")
 NAME, FOLDER, LENGTH, STATE = range(4)
@@ -64,7 +64,7 @@ class QueueTable(QAbstractTableModel):
             return (entry.source.name, entry.source.parent.name, clock(entry.length_s) if entry.length_s else "–",
                     entry.words)[column]
         if role == roles.ToolTipRole:
-            return entry.words if column == STATE else str(entry.source)
+            return plain_tip(entry.words if column == STATE else str(entry.source))
         if role == roles.AccessibleTextRole:
             return f"{entry.source.name}: {entry.words}" if column in (NAME, STATE) else None
         if role == roles.ForegroundRole and column in (FOLDER, LENGTH):

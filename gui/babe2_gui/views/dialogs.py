@@ -32,6 +32,7 @@ def ask(parent, question: str, more: str, answers: dict[str, str]) -> str:
     """Asks; the first answer is the default, Escape gives the last. Returns the answer's name."""
     box = QMessageBox(parent)
     box.setWindowTitle("BABE-2")
+    box.setTextFormat(Qt.TextFormat.PlainText)
     box.setText(question)
     box.setInformativeText(more)
     made = {name: box.addButton(words, QMessageBox.ButtonRole.ActionRole) for name, words in answers.items()}
@@ -42,6 +43,13 @@ def ask(parent, question: str, more: str, answers: dict[str, str]) -> str:
                 list(answers)[-1])
 
 
+class _Card(QTextBrowser):
+    """Shows a card, which reads no other files, whatever pictures it names."""
+
+    def loadResource(self, kind, name):
+        return None
+
+
 class CardDialog(QDialog):
     """A preset's card."""
 
@@ -50,7 +58,7 @@ class CardDialog(QDialog):
         self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
         self.setWindowTitle(f"Preset {preset.title}")
         self.resize(680, 560)
-        text = named(QTextBrowser(), f"Card of preset {preset.title}")
+        text = named(_Card(), f"Card of preset {preset.title}")
         text.setOpenExternalLinks(True)
         text.setMarkdown(preset.card or f"# {preset.title}\n\n{preset.description}")
         buttons = QDialogButtonBox(QDialogButtonBox.StandardButton.Close)

@@ -8,9 +8,10 @@ import os
 
 from PySide6.QtCore import QEvent, QMimeData, QObject, QSettings, Qt, QUrl, Signal
 from PySide6.QtGui import QDrag, QGuiApplication
-from PySide6.QtWidgets import QAbstractButton, QApplication, QLabel, QWidget
+from PySide6.QtWidgets import QAbstractButton, QApplication, QWidget
 
 from ..model.handing_out import hand_out
+from .widgets import label
 
 MOST_KNOWN = 500  # takes whose files are remembered
 KEY = "handed_over"
@@ -89,7 +90,7 @@ class HandOver(QObject):
         """Drags the file, which is there; to be copied only, for after a move the other program would delete it."""
         drag = QDrag(source)
         drag.setMimeData(_data(self.path))
-        drag.setPixmap(QLabel(f"  {os.path.basename(self.path)}  ").grab())
+        drag.setPixmap(label(f"  {os.path.basename(self.path)}  ").grab())
         drag.exec(Qt.DropAction.CopyAction)
 
     def _key(self) -> str:

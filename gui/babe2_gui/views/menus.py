@@ -7,6 +7,7 @@ from pathlib import Path
 from PySide6.QtGui import QAction, QKeySequence
 
 from . import help
+from .widgets import plain_tip
 
 
 class Menus:
@@ -92,7 +93,7 @@ class Menus:
         self.recent.clear()
         for path in self.files.recent():
             action = self.recent.addAction(Path(path).name, lambda path=path: self.files.open(path))
-            action.setToolTip(path)
+            action.setToolTip(plain_tip(path))
         self.recent.setToolTipsVisible(True)
         self.recent.setEnabled(bool(self.files.recent()))
 

@@ -7,7 +7,7 @@ from PySide6.QtWidgets import QGridLayout, QWidget
 
 from babe2_fx.settings import NAMES, Name, Settings
 
-from .widgets import Combo, Number, Whole, label, named, quiet, tool
+from .widgets import Combo, Number, Whole, label, named, plain_tip, quiet, tool
 
 HEADINGS = {"solver": "Sampler", "guidance": "Guidance", "fit": "Filter", "spectrum": "Long-term spectrum",
             "blocks": "Blocks", "recording": "Recording"}
@@ -78,7 +78,7 @@ class SettingsForm(QWidget):
                     editor.setValue(value)
             tip = _tip(NAMES[name]) + (f" Does nothing with {idle[name]}." if name in idle else "")
             named(editor, name.replace("_", " "), tip)
-            title.setToolTip(tip)
+            title.setToolTip(plain_tip(tip))
             for widget in (editor, title):
                 widget.setEnabled(name not in idle)
             self._resets[name].setVisible(name in changed)

@@ -9,7 +9,7 @@ from PySide6.QtWidgets import QListWidget, QListWidgetItem, QSizePolicy, QTextBr
 from ..model.render import clock
 from .axes import hz_text, time_text
 from .handing_over import Grip, HandOver
-from .widgets import button, label, named, quiet, row, tool
+from .widgets import button, label, named, plain_tip, quiet, row, tool
 
 EMPTY = "No takes yet. Each render is kept here as a take, to be compared and named."
 
@@ -75,7 +75,7 @@ class TakesPanel(QWidget):
                 item = QListWidgetItem(take.name)
                 item.setData(Qt.ItemDataRole.UserRole, take.id)
                 item.setFlags(item.flags() | Qt.ItemFlag.ItemIsEditable)
-                item.setToolTip(take.options.summary())
+                item.setToolTip(plain_tip(take.options.summary()))
                 self.list.addItem(item)
                 if take.id == document.current:
                     self.list.setCurrentItem(item)

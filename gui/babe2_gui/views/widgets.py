@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from urllib.parse import unquote_to_bytes
 
+from PySide6 import QtGui
 from PySide6.QtCore import QSignalBlocker, Qt, QUrl
 from PySide6.QtGui import QWheelEvent
 from PySide6.QtWidgets import (
@@ -26,11 +27,20 @@ from PySide6.QtWidgets import (
 from .icons import icon
 
 
+def plain_tip(text: str) -> str:
+    """A tip that shows its text as it is. What looks like HTML would be taken for that, and can name files to be read:
+    names and sentences may come from a stranger's file.
+    """
+    if not QtGui.Qt.mightBeRichText(text):
+        return text
+    return QtGui.Qt.convertFromPlainText(text, Qt.WhiteSpaceMode.WhiteSpaceNormal)
+
+
 def named(widget: QWidget, name: str, tip: str = "") -> QWidget:
     """A widget with a name for screen readers and a tip."""
     widget.setAccessibleName(name)
     widget.setAccessibleDescription(tip)
-    widget.setToolTip(tip or name)
+    widget.setToolTip(plain_tip(tip or name))
     return widget
 
 
@@ -60,7 +70,8 @@ def button(text: str, tip: str = "", primary: bool = False) -> QPushButton:
 
 
 def label(text: str = "", style: str = "", buddy: QWidget | None = None) -> QLabel:
-    made = QLabel(text)
+    """Text that is shown as it is, never taken for HTML."""
+    made = QLabel(text, textFormat=Qt.TextFormat.PlainText)
     made.setObjectName(style)
     if buddy:
         made.setBuddy(buddy)

@@ -58,8 +58,8 @@ def check_destination(path: str | os.PathLike, *sources: str | os.PathLike) -> P
 def files_of(source: str | os.PathLike) -> list[Path]:
     """A file, if it is there; of a folder, the files in it."""
     source = Path(source)
-    files = list(source.iterdir()) if source.is_dir() else [source]
-    return [file for file in files if file.exists()]
+    files = list(source.iterdir()) if os.path.isdir(source) else [source]
+    return [file for file in files if os.path.exists(file)]
 
 
 def _not_writable(path: Path, error: Exception) -> FileError:

@@ -110,7 +110,7 @@ def _render_job(job: Job, folder: str | os.PathLike, board: Board | None, record
 def look(task: Task, folder: Path, key: str) -> dict | None:
     """The recording, `described`; None if what is to be made of it is there. Raises BatchError if it may not be."""
     job, output = task.job, folder / task.job.name
-    if not job.source.is_file():
+    if not os.path.isfile(job.source):
         raise BatchError(f"{job.source} is not there, or is not a regular file.")
     given = described(job.source)
     if is_made(task.entry, output, given["sha256"], key):

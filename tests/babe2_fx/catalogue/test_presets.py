@@ -260,6 +260,16 @@ def test_an_unknown_name_is_answered_with_those_there_are(name):
         load_preset(name)
 
 
+def test_a_prior_whose_name_no_file_can_have_is_missing_and_hides_no_other(folders, capsys):
+    from babe2_host.cli import main
+    (folders / "long.toml").write_text(GOOD + f'prior = "{"p" * 300}.safetensors"')
+    assert load_preset("long").state == MISSING
+    with pytest.raises(PresetError, match="needs the prior .*, which is missing"):
+        load_preset("long").prior_path  # noqa: B018
+    assert main(["presets"]) in (0, None)
+    assert {"long", "piano"} <= {line.split()[0] for line in capsys.readouterr().out.splitlines()}
+
+
 def test_a_preset_nested_without_end_is_said_and_hides_no_other(folders, capsys):
     from babe2_host.cli import main
     (folders / "deep.toml").write_text("x = " + "[" * 6000)

@@ -117,6 +117,12 @@ def test_a_failing_file_is_reported_and_the_rest_is_done(shelf, capsys):
     assert "4 files: 1 done, 3 as before" in capsys.readouterr().err
 
 
+def test_a_name_that_no_file_can_have_fails_alone(shelf, capsys):
+    (shelf / "list.csv").write_text(f"file\n{'n' * 300}.wav\nin/{min(ALL)}\n")
+    assert batch("list.csv", "-o", "out", *BOARD) == cli.FAILED
+    assert "2 files: 1 done, 1 failed." in capsys.readouterr().err
+
+
 def test_a_fault_of_a_plugin_fails_its_file_alone(shelf, monkeypatch, capsys):
     def make(recipe, made=Recipe.make):
         if recipe.gain_db:

@@ -177,7 +177,7 @@ def test_workers_of_another_version_are_refused(shelf, tmp_path, monkeypatch):
 
 def test_workers_take_no_modules_from_the_working_folder(shelf, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    (tmp_path / "runpy.py").write_text("open('ran', 'w').close()")  # which every new process imports
+    (tmp_path / "pickle.py").write_text("open('ran', 'w').close()")  # which every new process imports
     monkeypatch.setattr(pools, "version", lambda name: "9.9")
     with pytest.raises(BatchError, match="of babe2-fx and this computer 9.9"):
         next(run_batch(jobs(shelf, tmp_path), tmp_path, {}, pool=ProcessPool([""])))
