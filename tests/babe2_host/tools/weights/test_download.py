@@ -170,7 +170,7 @@ def test_a_web_page_in_place_of_the_file_is_said(server, capsys):
 
 @pytest.mark.parametrize("content, says", [
     (b"<html>Please log in</html>", "is a web page in place of the file, often one that asks to log in"),
-    (b"version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 9\n", "is a Git LFS pointer in the place of"),
+    (b"version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 9\n", "is a Git LFS pointer in place of"),
     (b"", "is empty (0 bytes);"), (b"PK\3\4 half a zip", "cannot be read as a model;"),
     (bytes(5000), "is nothing but zeros, as a broken download leaves it;")])
 def test_what_is_no_model_is_not_installed_nor_kept(server, capsys, content, says):
