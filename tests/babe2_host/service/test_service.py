@@ -173,7 +173,7 @@ def test_clients_that_come_at_once_have_one_service(tmp_path, monkeypatch):
         assert "no such job" in one.communicate(timeout=60)[0]
     log = (tmp_path / "data" / "service" / "log.txt").read_text()
     Client().stop()
-    assert log.count("Serves") == 1
+    assert log.count("Serving, process") == 1
 
 
 def test_an_idle_service_ends(tmp_path, monkeypatch):
