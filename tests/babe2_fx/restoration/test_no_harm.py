@@ -147,7 +147,7 @@ def test_an_earlier_sample_rate_is_no_music_and_its_edge_gets_no_louder(restorer
         heard = next(note for note in result.notes if note.startswith("Music stands out"))
         assert float(heard.split()[-2]) <= earlier_hz / 2
         low, high = (round(share * earlier_hz / 2 / (RATE / 2) * 1024) for share in (0.7, 0.95))
-        before_db, after_db = (10 * np.log10(ltas(x, 2048, mirrored=False)[low:high].mean())
+        before_db, after_db = (10 * np.log10(float(ltas(x, 2048, mirrored=False)[low:high].mean()))
                                for x in (audio, resample(torch.from_numpy(result.audio), rate, RATE)))
         assert after_db < before_db + most_db
 
