@@ -33,6 +33,7 @@ from .noise_floor import heard, noise_floor
 
 FAINTEST_DB = -90.0  # no music is looked for that is fainter than this against the loudest band
 PASSED_DB = 12.0  # a response this far below its highest point is no longer in the pass band, which lies at 0 dB
+BEFORE_WALL = 0.85  # share of a digital limit up to which a response model is believed
 WIDEST_HZ = 1000.0  # above it smoothing grows no wider: band limits are steep
 
 
@@ -71,7 +72,7 @@ class Medium:
         observed = ltas(recording, size, mirrored=not measure_noise)
         share = WIDEST_HZ / (sample_rate / 2) if measure_noise else 1.0
         audible, noise = torch.ones(FILTER_BINS, dtype=torch.bool), torch.zeros(FILTER_BINS, dtype=torch.float64)
-        music = True
+        music, limit_hz = True, sample_rate / 2
         if measure_noise:
             smooth = smooth_octave(observed, share=share)
             # What a codec or a resampler leaves above the recording's own limit varies as music does, but is not music.
@@ -91,8 +92,11 @@ class Medium:
         response = torch.from_numpy(np.interp(octaves, bands, learned.response_db.double().numpy()))
         response = _no_steeper(response - response[response > response.max() - PASSED_DB].mean(), hz)
         doubt = torch.from_numpy(np.interp(octaves, bands, learned.deviation_db.double().numpy(), np.inf, np.inf))
-        doubt[~audible] = torch.inf
-        return cls(from_nearest(response, audible), audible, response, noise, doubt, music)
+        # A response model has never heard a recording end like this, and takes the wall for the medium's own limit.
+        told = audible & (hz < BEFORE_WALL * limit_hz) if limit_hz < sample_rate / 2 else audible
+        told = told if told.any() else audible
+        doubt[~told] = torch.inf
+        return cls(from_nearest(response, told), audible, response, noise, doubt, music)
 
     def expectation(self, removed: Tensor, sample_rate: float) -> Expectation | None:
         """What a fit is to expect of a learned response, of which `removed` (2049,), linear, has been undone."""
