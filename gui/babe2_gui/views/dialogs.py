@@ -43,13 +43,6 @@ def ask(parent, question: str, more: str, answers: dict[str, str]) -> str:
                 list(answers)[-1])
 
 
-class _Card(QTextBrowser):
-    """Shows a card, which reads no other files, whatever pictures it names."""
-
-    def loadResource(self, kind, name):
-        return None
-
-
 class CardDialog(QDialog):
     """A preset's card."""
 
@@ -58,7 +51,7 @@ class CardDialog(QDialog):
         self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
         self.setWindowTitle(f"Preset {preset.title}")
         self.resize(680, 560)
-        text = named(_Card(), f"Card of preset {preset.title}")
+        text = named(QTextBrowser(), f"Card of preset {preset.title}")
         text.setOpenExternalLinks(True)
         text.setMarkdown(preset.card or f"# {preset.title}\n\n{preset.description}")
         buttons = QDialogButtonBox(QDialogButtonBox.StandardButton.Close)

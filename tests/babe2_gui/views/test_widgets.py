@@ -5,11 +5,10 @@ from types import SimpleNamespace
 
 import pytest
 from PySide6.QtCore import QMimeData, Qt, QUrl
-from PySide6.QtTest import QTest
-from PySide6.QtWidgets import QFormLayout, QLabel, QMessageBox, QTextBrowser
+from PySide6.QtWidgets import QFormLayout, QLabel, QMessageBox
 
 from babe2_fx.errors import UserError
-from babe2_gui.views.dialogs import CardDialog, ask
+from babe2_gui.views.dialogs import ask
 from babe2_gui.views.widgets import local_paths, named
 
 
@@ -47,13 +46,3 @@ def test_names_are_no_html_in_tips_and_questions(window, monkeypatch):
     monkeypatch.setattr(QMessageBox, "exec", lambda box: boxes.append(box))
     ask(window, f"“{NAME}” has changes that are not saved.", "", {"save": "Save", "cancel": "Cancel"})
     assert boxes[0].textFormat() == Qt.TextFormat.PlainText
-
-
-def test_cards_read_no_files(window, tmp_path):
-    """Pictures of cards are not shown, so none is looked for."""
-    preset = SimpleNamespace(title="Tiny", description="", card="# Tiny\n\n![](/dev/zero)")
-    card = CardDialog(window, preset)
-    card.show()
-    QTest.qWait(50)
-    assert card.findChild(QTextBrowser).toPlainText().startswith("Tiny")
-    card.close()
