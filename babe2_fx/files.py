@@ -75,8 +75,8 @@ class Place:
     def reserve(self, write: Callable[[Path], object], size: int = 0) -> None:
         """Has `write(temporary path)` make the file for a trial, and keeps its room on the disk until it is written.
 
-        What keeps it is a file without a name, which ends with the process (on Windows there are none, and no room is
-        kept).
+        The room is held by a file that has no name, so it is freed when the process ends. Windows has no such files,
+        and no room is kept there.
 
         Args:
             size: bytes to keep besides, up to this many, if they are to be had.

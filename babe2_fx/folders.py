@@ -91,7 +91,7 @@ class Folder:
         return os.listdir(self.fd if self.fd is not None else self.path)
 
     def stat(self, name: str) -> os.stat_result | None:
-        """Of a file in it, or of the link that it is; None if there is none."""
+        """The status of an entry, of a link itself rather than its target; None if there is no such entry."""
         try:
             return os.stat(self.at(name), dir_fd=self.fd, follow_symlinks=False)
         except FileNotFoundError:
@@ -148,7 +148,7 @@ class Folder:
                 time.sleep(0.01)
 
     def _locked(self, kind: int) -> bool | None:
-        """Whether the lock was to be had; None where there are none, as on network file systems."""
+        """Whether the lock was free; None on systems that have no locks, such as some network disks."""
         if self.fd is None:
             return None
         try:

@@ -31,21 +31,14 @@ def prepare(folder: Path) -> None:
     import numpy as np
     import soundfile
 
-    from babe2_fx.priors import save_prior
-    from standin import TINY, tiny_prior
-    for name in ("in", "presets"):
-        (folder / name).mkdir()
+    from standin import save_tiny_preset
+    (folder / "in").mkdir()
     rng = np.random.default_rng(0)
     for name, seconds in (("a.wav", 4), ("b.flac", 2)):
         time_s = np.arange(22050 * seconds) / 22050
         tones = sum(np.sin(2 * np.pi * 220 * k * time_s) / k for k in range(1, 9))
         soundfile.write(folder / "in" / name, 0.2 * tones + 1e-3 * rng.normal(size=len(time_s)), 22050)
-    prior = tiny_prior()
-    save_prior(folder / "presets" / "tiny.safetensors", prior.network.state_dict(), TINY, prior.sigma_data, prior.level,
-               prior.ltas, None, {})
-    (folder / "presets" / "tiny.toml").write_text(
-        'title = "Tiny"\ndescription = "Random weights."\nprior = "tiny.safetensors"\n'
-        "[settings]\nguidance = 'direct'\nfilter_fit = 'global'\nsteps = 3\n")
+    save_tiny_preset(folder, steps=3)
 
 
 def start(command: list[str], at_write: int | None = None, how: int = signal.SIGKILL, report: int | None = None) -> int:

@@ -189,7 +189,7 @@ def _next_container(source: Source, start: int, layout: Layout | None) -> int:
 
 
 def _chunks_before(source: Source, start: int, end: int, layout: Layout) -> int:
-    """Where the chunks begin that reach exactly from there to `end`; `end` if there are none."""
+    """Where the trailing chunks begin, which must run exactly up to `end`; `end` itself if no chunks trail."""
     first = max(start, end - TAIL)
     block = source.get(first, end - first)
     for match in islice(re.finditer(b"|".join(map(re.escape, layout.after)), block), MOST_TRIED):

@@ -163,6 +163,6 @@ def without_tags(source: Source) -> int:
 
 
 def truncated(path: Path, how: str) -> FileError:
-    """The error for a file of which a part is missing."""
+    """The error for a file that is cut short."""
     return FileError(f"{path} is truncated: {how}. Copy it again, or save what is there from an audio editor.",
                      "truncated", path=path)

@@ -137,7 +137,7 @@ def _fields(line: str) -> list[str]:
 
 
 def _announced(heading: _Row) -> int:
-    """How many columns a heading names; 0 where it is none, or where spaces may be within the names."""
+    """How many columns a heading names; 0 if the line is not a heading, or if its names may contain spaces."""
     is_one = re.search("(?i)hz|freq", heading.line) and re.search("[,;\t]", heading.line)
     return len(heading.fields) if is_one else 0
 

@@ -172,6 +172,7 @@ def read_session(path: str | os.PathLike, recording_path: str | None = None) -> 
         raise
     except FileError as error:
         raise SessionError(f"The recording of {path} cannot be read: {error}") from error
+    # `zipfile` raises NotImplementedError for compressions that it does not know, RuntimeError for encrypted archives.
     except (zipfile.BadZipFile, zlib.error, OSError, NotImplementedError, RuntimeError, EOFError) as error:
         raise SessionError(f"{path} is not a session, or is damaged ({error}).") from error
     except (UserError, KeyError, TypeError, ValueError, AttributeError, IndexError, RecursionError) as error:

@@ -96,7 +96,7 @@ def plain_tag(version: int, frames: Iterable[Frame]) -> bytes:
 def still_true(tag: bytes) -> tuple[bytes, list[Frame]]:
     """The tag without the frames that say how loud the samples were and those that cannot be unpacked, and these.
 
-    Byte for byte the same where there are none.
+    A tag without such frames is returned unchanged.
     """
     version, frames = take_apart(tag)
     left = [frame for frame in frames if frame.tells_loudness or frame.content is None]

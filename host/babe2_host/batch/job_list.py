@@ -263,7 +263,7 @@ def check_jobs(jobs: list[Job], folder: str | os.PathLike) -> None:
 
 
 def _identity(path: Path) -> tuple | None:
-    """Equal for paths of one file; None if there is none."""
+    """A key that is equal for all paths to one file; None if the file does not exist."""
     try:
         stat = path.stat()
     except OSError:

@@ -64,7 +64,7 @@ class Service:
         loop = asyncio.get_running_loop()
         self._end, self._asked = asyncio.Event(), loop.time()
         for number in (signal.SIGINT, *ours()):
-            with contextlib.suppress(NotImplementedError):  # on Windows, where `stop` is asked for instead
+            with contextlib.suppress(NotImplementedError):  # no signals on Windows: a request stops it there
                 loop.add_signal_handler(number, self._end.set)
         self._runner = Runner(jobs_folder())
         self._runner.start()

@@ -18,7 +18,7 @@ from babe2_host import Board, cli
 from babe2_host.audio.recording import read_recording
 from babe2_host.rendering.render import render_destination, render_file
 from babe2_host.stopping import NAMES, Stopped, signals_as_ctrl_c
-from standin import TINY, tiny_prior
+from standin import TINY, save_tiny_preset, tiny_prior
 
 RATE = 22050
 QUICK = {"steps": 3, "order": 1, "quality": "draft"}
@@ -122,14 +122,9 @@ SMALL_DISK = """mount -t tmpfs -o size=800k none "$1" && cd "$1" && shift && exe
 @pytest.fixture
 def small_disk(tmp_path):
     """small_disk(*command): runs a command in a folder with 0.8 MB of room; returns it, and what it left there."""
-    disk, presets = tmp_path / "disk", tmp_path / "config" / "presets"
+    disk = tmp_path / "disk"
     disk.mkdir()
-    presets.mkdir(parents=True)
-    prior = tiny_prior()
-    save_prior(presets / "tiny.safetensors", prior.network.state_dict(), TINY, prior.sigma_data, prior.level,
-               prior.ltas, None, {})
-    (presets / "tiny.toml").write_text('title = "Tiny"\ndescription = "Random weights."\nprior = "tiny.safetensors"\n'
-                                       "[settings]\nguidance = 'direct'\nfilter_fit = 'global'\nsteps = 2\norder = 1\n")
+    save_tiny_preset(tmp_path / "config", steps=2, order=1)
 
     def run(*command):
         own = ["unshare", "--mount", *([] if os.geteuid() == 0 else ["--map-root-user"])]

@@ -13,13 +13,12 @@ import soundfile
 from pedalboard import Compressor, Gain, HighpassFilter, Pedalboard
 
 from babe2_fx import GenerativeEQ
-from babe2_fx.priors import save_prior
 from babe2_host import Board, Mix, cli
 from babe2_host.audio.recording import read_recording
 from babe2_host.rendering.journal import FolderJournal
 from babe2_host.rendering.render import RenderError, render, render_file
 from containers import bext, chunk, wave
-from standin import TINY, tiny_prior
+from standin import save_tiny_preset, tiny_prior
 
 RATE = 22050
 QUICK = {"steps": 3, "order": 1, "quality": "draft"}
@@ -99,13 +98,7 @@ def test_a_render_goes_on_where_blocks_cannot_be_kept_and_says_so(folder, make_n
 @pytest.fixture
 def process(tmp_path):
     """process(*args): `babe2` in a process of its own, with a preset called tiny whose prior is the stand-in."""
-    presets = tmp_path / "config" / "presets"
-    presets.mkdir(parents=True)
-    prior = tiny_prior()
-    save_prior(presets / "tiny.safetensors", prior.network.state_dict(), TINY, prior.sigma_data, prior.level,
-               prior.ltas, None, {})
-    (presets / "tiny.toml").write_text('title = "Tiny"\ndescription = "Random weights."\nprior = "tiny.safetensors"\n'
-                                       "[settings]\nguidance = 'direct'\nfilter_fit = 'global'\nsteps = 8\n")
+    save_tiny_preset(tmp_path / "config", steps=8)
     env = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path), "OMP_NUM_THREADS": "1",
                         "BABE2_CONFIG": str(tmp_path / "config")}
 
